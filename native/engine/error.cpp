@@ -1,0 +1,31 @@
+#include "error.h"
+
+namespace bge {
+
+const char* error_code_name(ErrorCode code) {
+    switch (code) {
+    case ErrorCode::ModelNotFound:
+        return "MODEL_NOT_FOUND";
+    case ErrorCode::ModelLoad:
+        return "MODEL_LOAD";
+    case ErrorCode::Integrity:
+        return "INTEGRITY";
+    case ErrorCode::InvalidInput:
+        return "INVALID_INPUT";
+    case ErrorCode::InputTooLong:
+        return "INPUT_TOO_LONG";
+    case ErrorCode::Inference:
+        return "INFERENCE";
+    case ErrorCode::MemoryLimit:
+        return "MEMORY_LIMIT";
+    case ErrorCode::UnsupportedCpu:
+        return "UNSUPPORTED_CPU";
+    case ErrorCode::Disposed:
+        return "DISPOSED";
+    case ErrorCode::Cancelled:
+        return "CANCELLED";
+    }
+    return "INFERENCE";
+}
+
+} // namespace bge
