@@ -1,0 +1,147 @@
+/**
+ * Where the package keeps things, and where it looks for a model.
+ *
+ * Everything lives under one cache directory, which may be deleted at any time:
+ *
+ *     <cacheDir>/models/bge-m3/    what `bge-m3 model pull` fetched: the GGUF and, beside it, the heads
+ *     <cacheDir>/build/            llama.cpp's source and objects, and our own build products
+ */
+
+import { constants } from 'node:fs'
+import { access, readdir, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, posix, resolve, win32 } from 'node:path'
+import { InvalidInputError, ModelNotFoundError } from '../errors.js'
+
+const PACKAGE = 'bge-m3-node'
+
+/** The GGUF that `bge-m3 model pull` fetches. */
+export const DEFAULT_MODEL_FILE = 'bge-m3-q8_0.gguf'
+
+/** What the choice of a cache directory depends on; a parameter so that every platform can be tested. */
+export interface HostEnvironment {
+  env: Readonly<Record<string, string | undefined>>
+  platform: NodeJS.Platform
+  home: string
+}
+
+/** The platform's cache directory for this package, or the one `BGE_M3_CACHE_DIR` names. */
+export function resolveCacheDir({ env, platform, home }: HostEnvironment): string {
+  if (env.BGE_M3_CACHE_DIR) return resolve(env.BGE_M3_CACHE_DIR)
+  if (platform === 'win32') {
+    return win32.join(env.LOCALAPPDATA || win32.join(home, 'AppData', 'Local'), PACKAGE)
+  }
+  if (platform === 'darwin') return posix.join(home, 'Library', 'Caches', PACKAGE)
+  // The XDG specification says to ignore a relative path.
+  const xdg = env.XDG_CACHE_HOME
+  return posix.join(xdg && posix.isAbsolute(xdg) ? xdg : posix.join(home, '.cache'), PACKAGE)
+}
+
+/**
+ * The package's cache directory. An explicit `override` (the `cacheDir` option) wins over
+ * `BGE_M3_CACHE_DIR`, which wins over the platform's default. Nothing is created.
+ */
+export function cacheDir(override?: string): string {
+  if (override) return resolve(override)
+  return resolveCacheDir({ env: process.env, platform: process.platform, home: homedir() })
+}
+
+/** Where pulled models live. */
+export function modelsDir(override?: string): string {
+  return join(cacheDir(override), 'models')
+}
+
+/** Where llama.cpp's source and all build products live. */
+export function buildDir(override?: string): string {
+  return join(cacheDir(override), 'build')
+}
+
+/** The directory of the pulled bge-m3: the model and its heads, and nothing else, lie in it. */
+export function defaultModelDir(override?: string): string {
+  return join(modelsDir(override), 'bge-m3')
+}
+
+/** The file that is loaded when nothing else is named. It need not exist. */
+export function defaultModelPath(override?: string): string {
+  return join(defaultModelDir(override), DEFAULT_MODEL_FILE)
+}
+
+export interface FindModelOptions {
+  /** Overrides the cache directory, as the `cacheDir` option does. */
+  cacheDir?: string | undefined
+  env?: Readonly<Record<string, string | undefined>> | undefined
+}
+
+/**
+ * The absolute path of the model to load: `option` if given, else `BGE_M3_MODEL`, else the pulled
+ * model. A path that is named but not there is an error, never a reason to look further, and a
+ * stand-in is never picked by itself. A directory stands for the one model in it.
+ *
+ * @throws ModelNotFoundError that says what was looked at and what to do
+ * @throws InvalidInputError when the path is no path
+ */
+export async function findModel(option?: string, options: FindModelOptions = {}): Promise<string> {
+  if (option !== undefined) return existing(option, 'the `model` option')
+  const named = (options.env ?? process.env).BGE_M3_MODEL
+  if (named) return existing(named, 'BGE_M3_MODEL')
+
+  const pulled = defaultModelPath(options.cacheDir)
+  if ((await look(pulled)) === 'file') return pulled
+  throw new ModelNotFoundError(
+    `No model was found: no \`model\` was given, BGE_M3_MODEL is not set, and ${pulled} does not exist. ` +
+      'Run `bge-m3 model pull` to download bge-m3 (635 MB), or name a GGUF file with `--model FILE`, ' +
+      'the `model` option or BGE_M3_MODEL.',
+  )
+}
+
+type Kind = 'file' | 'directory' | 'other' | 'missing' | 'unreadable'
+
+async function look(path: string): Promise<Kind> {
+  try {
+    const found = await stat(path)
+    await access(path, constants.R_OK)
+    if (found.isFile()) return 'file'
+    return found.isDirectory() ? 'directory' : 'other'
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : 'unreadable'
+  }
+}
+
+async function existing(named: string, source: string): Promise<string> {
+  if (typeof named !== 'string' || named === '' || named.includes('\0')) {
+    throw new InvalidInputError(`${source} must be the path of a GGUF file.`)
+  }
+  const path = resolve(named)
+  switch (await look(path)) {
+    case 'file':
+      return path
+    case 'directory':
+      return onlyModelIn(path, source)
+    case 'missing':
+      throw new ModelNotFoundError(
+        `No model at ${path}, which ${source} names. Check the path, or run \`bge-m3 model pull\` ` +
+          'to download bge-m3 and leave the model unnamed.',
+      )
+    case 'unreadable':
+      throw new ModelNotFoundError(
+        `The model at ${path}, which ${source} names, cannot be read. Check the permissions of the ` +
+          'file and its directories.',
+      )
+    case 'other':
+      throw new ModelNotFoundError(`${path}, which ${source} names, is not a regular file.`)
+  }
+}
+
+async function onlyModelIn(directory: string, source: string): Promise<string> {
+  const models = (await readdir(directory)).filter((name) => name.toLowerCase().endsWith('.gguf'))
+  const chosen = models.includes(DEFAULT_MODEL_FILE) ? DEFAULT_MODEL_FILE : models[0]
+  if (chosen === undefined || (models.length > 1 && chosen !== DEFAULT_MODEL_FILE)) {
+    const what = chosen === undefined ? 'no GGUF file' : `${models.length} GGUF files`
+    throw new ModelNotFoundError(
+      `There ${models.length > 1 ? 'are' : 'is'} ${what} in ${directory}, which ${source} names. ` +
+        'Name the file itself.',
+    )
+  }
+  return existing(join(directory, chosen), source)
+}
