@@ -1,0 +1,62 @@
+// The number formats a GGUF tensor can have: their names, their blocks, and which of them
+// llama.cpp's CPU backend computes with.
+#pragma once
+
+#include <cstdint>
+
+namespace bge {
+
+/// ggml's type numbers, as they stand in the file.
+enum class TensorType : uint32_t {
+    F32 = 0,
+    F16 = 1,
+    Q4_0 = 2,
+    Q4_1 = 3,
+    Q5_0 = 6,
+    Q5_1 = 7,
+    Q8_0 = 8,
+    Q8_1 = 9,
+    Q2_K = 10,
+    Q3_K = 11,
+    Q4_K = 12,
+    Q5_K = 13,
+    Q6_K = 14,
+    Q8_K = 15,
+    IQ2_XXS = 16,
+    IQ2_XS = 17,
+    IQ3_XXS = 18,
+    IQ1_S = 19,
+    IQ4_NL = 20,
+    IQ3_S = 21,
+    IQ2_S = 22,
+    IQ4_XS = 23,
+    I8 = 24,
+    I16 = 25,
+    I32 = 26,
+    I64 = 27,
+    F64 = 28,
+    IQ1_M = 29,
+    BF16 = 30,
+    TQ1_0 = 34,
+    TQ2_0 = 35,
+    MXFP4 = 39,
+    NVFP4 = 40,
+    Q1_0 = 41,
+    Q2_0 = 42,
+};
+
+struct TensorTypeInfo {
+    TensorType type;
+    const char* name;
+    uint32_t block_elements; ///< elements per block; a row is a whole number of blocks
+    uint32_t block_bytes;
+    bool is_weight; ///< usable as a matrix and as a lookup table on the CPU
+};
+
+/// The facts about a type number, or null for one that is unknown or was removed.
+const TensorTypeInfo* tensor_type_info(uint32_t type);
+
+/// The type's name, or "unknown".
+const char* tensor_type_name(TensorType type);
+
+} // namespace bge
