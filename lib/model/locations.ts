@@ -28,13 +28,16 @@ export interface HostEnvironment {
 /** The platform's cache directory for this package, or the one `BGE_M3_CACHE_DIR` names. */
 export function resolveCacheDir({ env, platform, home }: HostEnvironment): string {
   if (env.BGE_M3_CACHE_DIR) return resolve(env.BGE_M3_CACHE_DIR)
-  if (platform === 'win32') {
-    return win32.join(env.LOCALAPPDATA || win32.join(home, 'AppData', 'Local'), PACKAGE)
-  }
-  if (platform === 'darwin') return posix.join(home, 'Library', 'Caches', PACKAGE)
-  // The XDG specification says to ignore a relative path.
+  const path = platform === 'win32' ? win32 : posix
+  // The XDG specification says to ignore a relative path. People set it on macOS and Windows too.
   const xdg = env.XDG_CACHE_HOME
-  return posix.join(xdg && posix.isAbsolute(xdg) ? xdg : posix.join(home, '.cache'), PACKAGE)
+  if (xdg && path.isAbsolute(xdg)) return path.join(xdg, PACKAGE)
+  if (platform === 'win32') {
+    return path.join(env.LOCALAPPDATA || path.join(home, 'AppData', 'Local'), PACKAGE)
+  }
+  const caches =
+    platform === 'darwin' ? path.join(home, 'Library', 'Caches') : path.join(home, '.cache')
+  return path.join(caches, PACKAGE)
 }
 
 /**
