@@ -19,7 +19,7 @@ namespace {
 constexpr uint64_t kMaxKeys = 4096;
 constexpr uint64_t kMaxTensors = 16384;
 constexpr uint64_t kMaxHeaderBytes = uint64_t(256) << 20;
-constexpr uint64_t kMaxKeyBytes = 65535;   // the format's own limit
+constexpr uint64_t kMaxKeyBytes = 65535;     // the format's own limit
 constexpr uint64_t kMaxTensorNameBytes = 63; // GGML_MAX_NAME - 1
 constexpr uint32_t kMaxDimensions = 4;
 constexpr uint32_t kMaxAlignment = 1u << 20;
@@ -52,7 +52,8 @@ size_t scalar_size(GgufType type) {
 /// A cursor over the file's beginning that pulls it into memory as far as it is needed.
 class HeaderCursor {
   public:
-    HeaderCursor(const FileReader& file, std::vector<uint8_t>& bytes) : file_(file), bytes_(bytes) {}
+    HeaderCursor(const FileReader& file, std::vector<uint8_t>& bytes)
+        : file_(file), bytes_(bytes) {}
 
     size_t position() const { return position_; }
     uint64_t remaining() const { return file_.size() - position_; }
@@ -246,8 +247,7 @@ void place_tensors(const HeaderCursor& in, const FileReader& file, GgufHeader& h
             in.fail("tensor " + quoted(tensor.name) + " begins at " +
                     std::to_string(tensor.offset) + " where " + std::to_string(expected) +
                     " is expected");
-        if (header.data_offset > file.size() ||
-            expected > file.size() - header.data_offset ||
+        if (header.data_offset > file.size() || expected > file.size() - header.data_offset ||
             tensor.bytes > file.size() - header.data_offset - expected)
             in.fail("it ends within tensor " + quoted(tensor.name) +
                     " (cut off: the download or copy did not finish?)");

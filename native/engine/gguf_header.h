@@ -1,6 +1,6 @@
 // The GGUF header as plain data, and the parser that proves it well formed.
-// Format: ggml/docs/gguf.md of llama.cpp; the limits are those of its own reader (ggml/src/gguf.cpp)
-// or tighter.
+// Format: ggml/docs/gguf.md of llama.cpp; the limits are those of its own reader
+// (ggml/src/gguf.cpp) or tighter.
 #pragma once
 
 #include "tensor_type.h"

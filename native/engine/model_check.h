@@ -1,0 +1,62 @@
+// Decides whether a GGUF file is a model that this engine computes correctly — before llama.cpp
+// opens it, since llama.cpp ends the process on many a value it does not expect.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace bge {
+
+class GgufFile;
+
+/// How token states become one dense vector.
+enum class Pooling { FirstToken, Mean };
+
+/// What the file's vocabulary is cut by: SentencePiece unigram (XLM-RoBERTa; the GGUF says "t5") or
+/// WordPiece ("bert").
+enum class VocabularyKind { Unigram, WordPiece };
+
+/// A metadata key that llama.cpp must see with this value, whatever the file says
+/// (llama_model_params::kv_overrides).
+struct MetadataOverride {
+    std::string key;
+    std::variant<bool, int64_t, std::string> value;
+};
+
+/// An accepted model: its shape, and what to tell llama.cpp about it.
+struct ModelSpec {
+    std::string name; ///< general.name, or empty
+    uint32_t layers = 0;
+    uint32_t dim = 0;     ///< hidden size = size of a dense vector
+    uint32_t heads = 0;   ///< dim is a multiple of it
+    uint32_t ffn = 0;     ///< feed-forward size
+    uint32_t context = 0; ///< rows of the position table = longest text in tokens
+    uint32_t vocabulary = 0;
+    uint32_t token_types = 0;
+    float norm_eps = 0;
+    Pooling pooling = Pooling::FirstToken;
+    VocabularyKind vocabulary_kind = VocabularyKind::Unigram;
+
+    std::string weight_type; ///< of most of the matrices' bytes, e.g. "Q8_0"
+    uint64_t parameters = 0; ///< elements of all tensors
+    uint64_t file_bytes = 0;
+    uint64_t weight_bytes = 0; ///< all tensors
+    uint64_t matrix_bytes = 0; ///< those multiplied by: a repacked copy takes about this much
+    uint64_t table_bytes = 0;  ///< token, position and type tables: only rows of them are read
+    uint64_t largest_tensor_bytes = 0; ///< the loader stages one tensor at a time
+
+    /// Oddities that do not change a number, worth a line in the log.
+    std::vector<std::string> warnings;
+    /// To be given to llama.cpp, all of them: they close every difference between what was checked
+    /// here and what llama.cpp would read.
+    std::vector<MetadataOverride> overrides;
+};
+
+/// Throws ModelLoad, with the reason and the way out, for anything llama.cpp would crash on,
+/// refuse, or compute wrongly. Looks at the header only, never at weights: any bits are a number,
+/// if perhaps NaN.
+ModelSpec check_model(const GgufFile& file);
+
+} // namespace bge
