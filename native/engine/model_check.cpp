@@ -14,7 +14,7 @@ ModelSpec check_model(const GgufFile& file) {
     // Our own tokenizer reads the vocabulary, so llama.cpp gets ids only: without its vocabulary it
     // loads faster, needs less memory, and none of its tokenizer's assertions can be reached.
     spec.overrides.push_back({"tokenizer.ggml.model", std::string("no_vocab")});
-    spec.overrides.push_back({"bert.vocab_size", int64_t(spec.vocabulary)});
+    spec.overrides.push_back({"bert.vocab_size", int64_t(spec.vocab_size)});
     spec.overrides.push_back({"tokenizer.ggml.token_type_count", int64_t(spec.token_types)});
     spec.overrides.push_back({"bert.attention.causal", false});
     return spec;

@@ -11,8 +11,8 @@ namespace bge {
 
 class GgufFile;
 
-/// How token states become one dense vector.
-enum class Pooling { FirstToken, Mean };
+/// How token states become one dense vector: the first token's state, or the mean of all.
+enum class Pooling { Cls, Mean };
 
 /// What the file's vocabulary is cut by: SentencePiece unigram (XLM-RoBERTa; the GGUF says "t5") or
 /// WordPiece ("bert").
@@ -27,17 +27,21 @@ struct MetadataOverride {
 
 /// An accepted model: its shape, and what to tell llama.cpp about it.
 struct ModelSpec {
-    std::string name; ///< general.name, or empty
+    std::string architecture; ///< "bert"
+    std::string name;         ///< general.name, or empty
+    bool standin = false;     ///< random weights, made by `bge-m3 model standin`
     uint32_t layers = 0;
-    uint32_t dim = 0;     ///< hidden size = size of a dense vector
-    uint32_t heads = 0;   ///< dim is a multiple of it
-    uint32_t ffn = 0;     ///< feed-forward size
-    uint32_t context = 0; ///< rows of the position table = longest text in tokens
-    uint32_t vocabulary = 0;
+    uint32_t dim = 0;            ///< hidden size = size of a dense vector
+    uint32_t heads = 0;          ///< dim is a multiple of it
+    uint32_t ffn = 0;            ///< feed-forward size
+    uint32_t context_length = 0; ///< rows of the position table = longest text in tokens
+    uint32_t vocab_size = 0;
     uint32_t token_types = 0;
     float norm_eps = 0;
-    Pooling pooling = Pooling::FirstToken;
+    Pooling pooling = Pooling::Cls;
     VocabularyKind vocabulary_kind = VocabularyKind::Unigram;
+    bool sparse_head = false;  ///< the file carries bge-m3's sparse head, of the right size
+    bool colbert_head = false; ///< likewise its ColBERT head
 
     std::string weight_type; ///< of most of the matrices' bytes, e.g. "Q8_0"
     uint64_t parameters = 0; ///< elements of all tensors

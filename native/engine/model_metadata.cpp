@@ -144,7 +144,7 @@ void check_rotary(const GgufFile& file, ModelSpec& spec) {
 void check_hyperparameters(const GgufFile& file, ModelSpec& spec) {
     spec.layers = required_count(file, "bert.block_count", kMaxLayers);
     spec.dim = required_count(file, "bert.embedding_length", kMaxDim);
-    spec.context = required_count(file, "bert.context_length", kMaxContext);
+    spec.context_length = required_count(file, "bert.context_length", kMaxContext);
     const auto ffn = count_per_layer(file, "bert.feed_forward_length", spec.layers);
     if (!ffn || *ffn == 0 || *ffn > kMaxFfn)
         refuse_model(file, "bert.feed_forward_length is missing or out of range");
@@ -167,13 +167,13 @@ void check_pooling(const GgufFile& file, ModelSpec& spec) {
     // llama_pooling_type: 0 none, 1 mean, 2 CLS, 3 last, 4 rank.
     const auto pooling = file.u32("bert.pooling_type");
     if (!pooling || *pooling == 0) {
-        spec.pooling = Pooling::FirstToken;
+        spec.pooling = Pooling::Cls;
         spec.warnings.push_back("it does not say how to pool (bert.pooling_type); the first token "
                                 "is taken, as bge models do");
     } else if (*pooling == 1) {
         spec.pooling = Pooling::Mean;
     } else if (*pooling == 2) {
-        spec.pooling = Pooling::FirstToken;
+        spec.pooling = Pooling::Cls;
     } else if (*pooling == 4) {
         refuse_model(file, "it is a re-ranker (bert.pooling_type is 4), which gives scores and not "
                            "embeddings");
@@ -204,7 +204,7 @@ void check_vocabulary(const GgufFile& file, ModelSpec& spec) {
                            "strings");
     if (tokens > kMaxVocabulary)
         refuse_model(file, "its vocabulary has " + text(tokens) + " tokens");
-    spec.vocabulary = static_cast<uint32_t>(tokens);
+    spec.vocab_size = static_cast<uint32_t>(tokens);
 
     // The WordPiece vocabulary is used by its text alone; unigram needs a score for each token.
     const std::vector<float> scores = file.f32_array("tokenizer.ggml.scores");
@@ -233,6 +233,30 @@ void check_vocabulary(const GgufFile& file, ModelSpec& spec) {
     spec.token_types = file.u32("tokenizer.ggml.token_type_count").value_or(0);
 }
 
+/// bge-m3's two extra heads, which our converter stores as keys (lib/model/standin/heads.ts has the
+/// format): UINT16 arrays of float16 bits, or FLOAT32 arrays.
+bool has_head(const GgufFile& file, const std::string& name, uint64_t inputs, uint64_t outputs) {
+    const std::string prefix = "bge_m3_node." + name;
+    const std::pair<const char*, uint64_t> parts[] = {{".weight", inputs * outputs},
+                                                      {".bias", outputs}};
+    int present = 0;
+    for (const auto& [suffix, elements] : parts) {
+        const GgufValue* value = file.find(prefix + suffix);
+        if (!value)
+            continue;
+        ++present;
+        if (value->type != GgufType::Array ||
+            (value->element_type != GgufType::U16 && value->element_type != GgufType::F32))
+            refuse_model(file, prefix + suffix + " is not an array of u16 or f32");
+        if (value->count != elements)
+            refuse_model(file, prefix + suffix + " has " + text(value->count) +
+                                   " elements, expected " + text(elements));
+    }
+    if (present == 1)
+        refuse_model(file, prefix + " has a weight without a bias, or a bias without a weight");
+    return present == 2;
+}
+
 /// Keys that llama.cpp reads for any model and throws about when their type is another.
 void check_general(const GgufFile& file, ModelSpec& spec) {
     if (const auto name = file.string("general.name"))
@@ -251,12 +275,16 @@ void check_general(const GgufFile& file, ModelSpec& spec) {
 
 void check_metadata(const GgufFile& file, ModelSpec& spec) {
     check_architecture(file);
+    spec.architecture = "bert";
     if (file.tensors().empty())
         refuse_model(file, "it holds a vocabulary only and no weights");
     check_general(file, spec);
     check_hyperparameters(file, spec);
     check_pooling(file, spec);
     check_vocabulary(file, spec);
+    spec.standin = file.boolean("bge_m3_node.standin").value_or(false);
+    spec.sparse_head = has_head(file, "sparse_linear", spec.dim, 1);
+    spec.colbert_head = has_head(file, "colbert_linear", spec.dim, spec.dim);
 }
 
 } // namespace bge

@@ -10,7 +10,7 @@ namespace bge {
 /// "model file PATH: what", as ModelLoad.
 [[noreturn]] void refuse_model(const GgufFile& file, const std::string& what);
 
-/// Fills what the metadata says of the spec. Leaves `vocabulary` at the vocabulary's length.
+/// Fills what the metadata says of the spec. Leaves `vocab_size` at the vocabulary's length.
 void check_metadata(const GgufFile& file, ModelSpec& spec);
 
 } // namespace bge

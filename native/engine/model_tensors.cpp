@@ -75,8 +75,8 @@ class TensorCheck {
     }
 
     void check_tables() {
-        required("token_embd.weight", Role::Table, spec_.dim, spec_.vocabulary);
-        required("position_embd.weight", Role::Table, spec_.dim, spec_.context);
+        required("token_embd.weight", Role::Table, spec_.dim, spec_.vocab_size);
+        required("position_embd.weight", Role::Table, spec_.dim, spec_.context_length);
         check_token_types();
         required("token_embd_norm.weight", Role::Vector, spec_.dim);
         required("token_embd_norm.bias", Role::Vector, spec_.dim);
