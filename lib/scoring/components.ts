@@ -1,0 +1,26 @@
+/** From any kind of vector to plain numbers. */
+
+import { InvalidInputError } from '../errors.js'
+import { fromFloat16 } from '../float16.js'
+import { fromBinary } from '../precision.js'
+import type { Vector } from './types.js'
+
+export type Numbers = Float32Array | Float64Array | Int8Array | readonly number[]
+
+/** The components of a vector: itself, but for halves and packed bits, which are unpacked. */
+export function components(vector: Vector): Numbers {
+  if (vector instanceof Uint16Array) return fromFloat16(vector)
+  if (vector instanceof Uint8Array) return fromBinary(vector)
+  if (ArrayBuffer.isView(vector)) {
+    if (
+      vector instanceof Float32Array ||
+      vector instanceof Float64Array ||
+      vector instanceof Int8Array
+    ) {
+      return vector
+    }
+  } else if (Array.isArray(vector)) return vector
+  throw new InvalidInputError(
+    'A vector is a number[], Float32Array, Float64Array, Int8Array, Uint16Array (halves) or Uint8Array (bits).',
+  )
+}

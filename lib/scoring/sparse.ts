@@ -1,0 +1,67 @@
+/** Lexical weights. */
+
+import { InvalidInputError } from '../errors.js'
+import type { SparseVector } from './types.js'
+
+/**
+ * Lexical score: the sum, over the token ids both texts have, of the product of their weights
+ * (FlagEmbedding's `compute_lexical_matching_score`). 0 when they share none.
+ *
+ * @throws InvalidInputError when indices and values differ in number, or indices do not ascend.
+ */
+export function lexicalScore(a: SparseVector, b: SparseVector): number {
+  checkSparse(a)
+  checkSparse(b)
+  let sum = 0
+  let i = 0
+  let j = 0
+  while (i < a.indices.length && j < b.indices.length) {
+    const x = a.indices[i] as number
+    const y = b.indices[j] as number
+    if (x === y) sum += (a.values[i++] as number) * (b.values[j++] as number)
+    else if (x < y) i++
+    else j++
+  }
+  return sum
+}
+
+/**
+ * A sparse vector from FlagEmbedding's `lexical_weights`: a record or map from token id to weight.
+ *
+ * @throws InvalidInputError when a key is not a token id.
+ */
+export function sparseFromWeights(
+  weights: Readonly<Record<string, number>> | ReadonlyMap<number, number>,
+): { indices: Uint32Array; values: Float32Array } {
+  const entries: [number, number][] =
+    weights instanceof Map
+      ? [...weights]
+      : Object.entries(weights).map(([id, weight]) => [id.trim() === '' ? -1 : Number(id), weight])
+  for (const [id] of entries) {
+    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) {
+      throw new InvalidInputError(
+        'The keys of lexical weights are token ids: whole numbers from 0.',
+      )
+    }
+  }
+  entries.sort(([a], [b]) => a - b)
+  const vector = {
+    indices: Uint32Array.from(entries, ([id]) => id),
+    values: Float32Array.from(entries, ([, weight]) => weight),
+  }
+  checkSparse(vector) // "1" and "01" are one id
+  return vector
+}
+
+function checkSparse({ indices, values }: SparseVector): void {
+  if (indices.length !== values.length) {
+    throw new InvalidInputError(
+      `A sparse vector has as many values as indices, not ${values.length} and ${indices.length}.`,
+    )
+  }
+  for (let i = 1; i < indices.length; i++) {
+    if (!((indices[i - 1] as number) < (indices[i] as number))) {
+      throw new InvalidInputError(`Sparse indices must ascend without repeats, unlike at ${i}.`)
+    }
+  }
+}
