@@ -12,11 +12,12 @@ import { access, readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, posix, resolve, win32 } from 'node:path'
 import { InvalidInputError, ModelNotFoundError } from '../errors.js'
+import { MODEL_PIN } from './pins.js'
 
 const PACKAGE = 'bge-m3-node'
 
 /** The GGUF that `bge-m3 model pull` fetches. */
-export const DEFAULT_MODEL_FILE = 'bge-m3-q8_0.gguf'
+export const DEFAULT_MODEL_FILE = MODEL_PIN.name
 
 /** What the choice of a cache directory depends on; a parameter so that every platform can be tested. */
 export interface HostEnvironment {

@@ -1,0 +1,217 @@
+/**
+ * Are a model's bytes the ones they should be?
+ *
+ * What a file should hash to is known from its sidecar (written by `bge-m3 model pull`), or from
+ * its name and exact size if they are a pinned file's. A known file is hashed once in full (about a
+ * second for bge-m3) and then trusted while device, inode, size, mtime and ctime stay as they were;
+ * that it was hashed is remembered in a small file in the cache directory. A file that nothing is
+ * known about is not hashed: there is nothing to compare with.
+ */
+
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { basename } from 'node:path'
+import { EmbedderError, IntegrityError, ModelLoadError, ModelNotFoundError } from '../errors.js'
+import { GgufFile } from './gguf/reader.js'
+import { HashMemory, type Identity, identify as identifyFile } from './hash-memory.js'
+import { pinOf } from './pins.js'
+import { readSidecar } from './sidecar.js'
+
+/** What a file's bytes must be. */
+export interface Expected {
+  readonly size: number
+  /** Lower-case hex. */
+  readonly sha256: string
+}
+
+export type ExpectedSource = 'given' | 'sidecar' | 'pin'
+
+export interface HashOptions {
+  signal?: AbortSignal | undefined
+  /** Called with the bytes hashed so far. */
+  onProgress?: ((bytes: number) => void) | undefined
+}
+
+const CHUNK_BYTES = 1 << 20
+
+/**
+ * SHA-256 (lower-case hex) and length of a file, read in chunks so that the event loop goes on.
+ */
+export async function hashFile(path: string, options: HashOptions = {}): Promise<Expected> {
+  const { signal, onProgress } = options
+  signal?.throwIfAborted()
+  const hash = createHash('sha256')
+  let size = 0
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+      signal?.throwIfAborted()
+      hash.update(chunk as Buffer)
+      size += (chunk as Buffer).length
+      onProgress?.(size)
+    }
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : readError(path, error)
+  }
+  return { size, sha256: hash.digest('hex') }
+}
+
+/** What is known about a file: `given`, else its sidecar, else the pin of its name and size. */
+export async function expectedOf(
+  path: string,
+  size: number,
+  given?: Expected,
+): Promise<(Expected & { source: ExpectedSource }) | undefined> {
+  if (given !== undefined) return { ...given, source: 'given' }
+  const sidecar = await readSidecar(path)
+  if (sidecar !== undefined) {
+    return { size: sidecar.size, sha256: sidecar.sha256, source: 'sidecar' }
+  }
+  const pin = pinOf(basename(path), size)
+  return pin && { size: pin.size, sha256: pin.sha256, source: 'pin' }
+}
+
+export interface IntegrityOptions extends HashOptions {
+  /** `auto`: as described above; `always`: hash a known file every time; `never`: do not look. */
+  verify?: 'auto' | 'always' | 'never' | undefined
+  /** What the file must be, if the caller knows better than sidecar and pin. */
+  expected?: Expected | undefined
+  /** The `cacheDir` option. */
+  cacheDir?: string | undefined
+}
+
+export interface IntegrityResult {
+  /**
+   * `verified`: hashed now; `trusted`: hashed before, and unchanged since; `unknown`: nothing to
+   * compare with; `skipped`: `verify` is `never`.
+   */
+  readonly status: 'verified' | 'trusted' | 'unknown' | 'skipped'
+  /** Known for `verified` and `trusted`. */
+  readonly sha256?: string
+  readonly source?: ExpectedSource
+}
+
+/**
+ * The check at load.
+ *
+ * @throws IntegrityError when the file's length or bytes are not what they should be
+ * @throws ModelNotFoundError when there is no file, ModelLoadError when it cannot be read
+ */
+export async function checkIntegrity(
+  path: string,
+  options: IntegrityOptions = {},
+): Promise<IntegrityResult> {
+  const { verify = 'auto' } = options
+  if (verify === 'never') return { status: 'skipped' }
+
+  const before = await identify(path)
+  const expected = await expectedOf(path, before.size, options.expected)
+  if (expected === undefined) return { status: 'unknown' }
+  const known = { sha256: expected.sha256, source: expected.source }
+  if (before.size !== expected.size) throw wrongSize(path, before.size, expected.size)
+
+  const memory = new HashMemory(options.cacheDir)
+  if (verify === 'auto' && (await memory.recall(before)) === expected.sha256) {
+    return { status: 'trusted', ...known }
+  }
+  const actual = await hashFile(path, options)
+  if (actual.sha256 !== expected.sha256) throw wrongBytes(path, actual.sha256, expected.sha256)
+  await memory.remember(before, await identify(path), expected.sha256)
+  return { status: 'verified', ...known }
+}
+
+export interface VerifyReport {
+  readonly path: string
+  readonly size: number
+  readonly sha256: string
+  /** `ok`: the bytes are the right ones; `unknown`: nothing is known to compare them with. */
+  readonly status: 'ok' | 'unknown'
+  readonly source?: ExpectedSource
+  /** Of a GGUF file: what its header says. */
+  readonly header?: {
+    readonly architecture: string
+    readonly name: string
+    readonly tensors: number
+  }
+}
+
+/**
+ * `bge-m3 model verify`: hashes the whole file, compares, and checks a GGUF's header (every key,
+ * and that every tensor lies inside the file).
+ *
+ * @throws IntegrityError when the file's length or bytes are not what they should be
+ * @throws ModelLoadError when the header is damaged
+ */
+export async function verifyModel(
+  path: string,
+  options: Omit<IntegrityOptions, 'verify'> = {},
+): Promise<VerifyReport> {
+  const before = await identify(path)
+  const expected = await expectedOf(path, before.size, options.expected)
+  if (expected && before.size !== expected.size) {
+    throw wrongSize(path, before.size, expected.size)
+  }
+  const actual = await hashFile(path, options)
+  if (expected && actual.sha256 !== expected.sha256) {
+    throw wrongBytes(path, actual.sha256, expected.sha256)
+  }
+  // Heads are checked by their own reader; by its checksum such a file is right or wrong already.
+  const header = path.toLowerCase().endsWith('.pt') ? undefined : await readHeader(path)
+  if (expected) {
+    const memory = new HashMemory(options.cacheDir)
+    await memory.remember(before, await identify(path), expected.sha256)
+  }
+  return {
+    path,
+    size: actual.size,
+    sha256: actual.sha256,
+    status: expected ? 'ok' : 'unknown',
+    ...(expected && { source: expected.source }),
+    ...(header && { header }),
+  }
+}
+
+async function readHeader(path: string): Promise<NonNullable<VerifyReport['header']>> {
+  const file = await GgufFile.open(path)
+  try {
+    return {
+      architecture: file.string('general.architecture') ?? '',
+      name: file.string('general.name') ?? '',
+      tensors: file.tensors.size,
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function identify(path: string): Promise<Identity> {
+  try {
+    return await identifyFile(path)
+  } catch (error) {
+    throw readError(path, error)
+  }
+}
+
+const MEND =
+  'Run `bge-m3 model pull` to fetch the right file. If it was changed on purpose, remove the .json ' +
+  'file beside it, or load with `verify: "never"` (BGE_M3_VERIFY=never).'
+
+function wrongSize(path: string, actual: number, expected: number): IntegrityError {
+  return new IntegrityError(
+    `${path} has ${actual} bytes where it should have ${expected}: it is damaged or another file. ${MEND}`,
+  )
+}
+
+function wrongBytes(path: string, actual: string, expected: string): IntegrityError {
+  return new IntegrityError(
+    `${path} is damaged or another file: its sha256 is ${actual} where it should be ${expected}. ${MEND}`,
+  )
+}
+
+function readError(path: string, error: unknown): unknown {
+  if (error instanceof EmbedderError) return error
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new ModelNotFoundError(`There is no file at ${path}.`, { cause: error })
+  }
+  return new ModelLoadError(`Cannot read ${path} (${code ?? 'unknown error'}).`, { cause: error })
+}
