@@ -1,0 +1,73 @@
+/**
+ * The contract with `native/addon`: what the C++ side exports, and nothing more. Change both together.
+ */
+
+export interface NativeMachine {
+  cpuFeatures: string[]
+  /** Real cores this process may use (affinity and cgroup quota respected). */
+  defaultThreads: number
+  /** Bytes that may still be allocated; null where the platform tells nothing. */
+  availableMemory: number | null
+  /** Bytes resident now. */
+  residentMemory: number
+}
+
+export interface NativeModelInfo {
+  architecture: string
+  name: string
+  layers: number
+  dim: number
+  heads: number
+  ffn: number
+  contextLength: number
+  vocabSize: number
+  pooling: 'cls' | 'mean'
+  standin: boolean
+  weightBytes: number
+  /** Whether texts packed into one micro-batch keep their bits. */
+  packsExactly: boolean
+  warnings: string[]
+}
+
+export interface NativeTokens {
+  /** The ids of all texts, one text after the other. */
+  ids: Uint32Array
+  /** How many of `ids` belong to each text; 0 for a text that is too long and was not cut. */
+  counts: Uint32Array
+  /** Tokens each text has, kept or not. */
+  totals: Float64Array
+}
+
+export interface NativeBatchResult {
+  /** texts x dim, not normalised. */
+  pooled: Float32Array
+  queueMs: number
+  computeMs: number
+}
+
+export interface NativeSession {
+  /** `id` is the caller's own number for `cancel`. Ids of all texts one after the other. */
+  run(id: number, tokens: Int32Array, lengths: Uint32Array): Promise<NativeBatchResult>
+  cancel(id: number): void
+  stats(): { threads: number; contextTokens: number; contextBytes: number }
+  release(): Promise<void>
+}
+
+export interface NativeModel {
+  info(): NativeModelInfo
+  /** `maxTokens` 0 = no limit. `cut` keeps the first `maxTokens` of a longer text. */
+  tokenize(texts: string[], maxTokens: number, cut: boolean): Promise<NativeTokens>
+  /** `threads` 0 = one per real core. The session is shared with whoever asked for the same. */
+  session(options: number): NativeSession
+  release(): Promise<void>
+}
+
+export interface NativeAddon {
+  machine(): NativeMachine
+  loadModel(path: string): Promise<NativeModel>
+  setLogger(log: ((level: NativeLogLevel, line: string) => void) | null): void
+  /** Stops every engine thread in the process, because the process is about to leave. */
+  shutdown(): void
+}
+
+export type NativeLogLevel = 'debug' | 'info' | 'warn' | 'error'

@@ -1,0 +1,149 @@
+/** The types of the public API. */
+import type { EmbedderError } from './errors.js'
+
+/** Which of bge-m3's three outputs to compute; dense alone when nothing is said. */
+export interface Outputs {
+  dense?: boolean
+  sparse?: boolean
+  colbert?: boolean
+}
+
+export type { Precision, PrecisionArrays } from './precision.js'
+
+import type { Precision, PrecisionArrays } from './precision.js'
+
+/** Lexical weights: token ids, ascending, and the weight of each. */
+export interface SparseEmbedding {
+  indices: Uint32Array
+  values: Float32Array
+}
+
+/** One row per token but the first, each of length 1 before conversion. */
+export interface ColbertEmbedding<P extends Precision = 'float32'> {
+  /** rows x cols, row after row; for `binary` rows x cols / 8 bytes. */
+  data: PrecisionArrays[P]
+  rows: number
+  cols: number
+}
+
+/** What one text gave. */
+export interface Embedding<P extends Precision = 'float32'> {
+  /** One vector for the whole text, of length 1 unless `normalize: false`. */
+  dense?: PrecisionArrays[P]
+  sparse?: SparseEmbedding
+  colbert?: ColbertEmbedding<P>
+  /** Tokens that went through the model, `<s>` and `</s>` included. */
+  tokenCount: number
+  /** Whether the text's end was cut off (`truncate: 'end'`). */
+  truncated: boolean
+  /** Whether it came from the cache. */
+  cached: boolean
+}
+
+/** Where llama.cpp's log and our own warnings go. No line ever holds a text. */
+export interface Logger {
+  debug?(message: string): void
+  info?(message: string): void
+  warn?(message: string): void
+  error?(message: string): void
+}
+
+/** Options of `Embedder.load`. Each may also be set as `BGE_M3_` + its name in capitals. */
+export interface LoadOptions {
+  /** GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched. */
+  model?: string
+  /** Directory of the two `.pt` heads, or a GGUF that carries them. */
+  heads?: string
+  /** Compute threads. Default: the real cores this process may use. */
+  threads?: number
+  /** The most tokens a text may have. Default: what the model takes (8192 for bge-m3). */
+  maxTokens?: number
+  /** Token budget of one batch. */
+  batchTokens?: number
+  /** Read the weights on first use instead of now. The file is checked for being there either way. */
+  lazy?: boolean
+  cacheDir?: string
+  logger?: Logger
+  signal?: AbortSignal
+}
+
+/** Options of one call. */
+export interface EmbedOptions {
+  outputs?: Outputs
+  /** Dense vectors have length 1. Default: true. */
+  normalize?: boolean
+  /** A text over the limit is an error (default), or loses its end. */
+  truncate?: 'error' | 'end'
+  /** A lower limit than the embedder's own. */
+  maxTokens?: number
+  /** Cut dense vectors to so many dimensions, then normalise. */
+  dimensions?: number
+  /** Number format of dense and ColBERT vectors. Default: float32. */
+  precision?: Precision
+  signal?: AbortSignal
+  /** Milliseconds, or text such as `30s`. */
+  timeout?: number | string
+  /** `collect`: a failed text is an error among the results, and the call does not reject. */
+  onError?: 'throw' | 'collect'
+  /** Called as texts are done. What it throws is logged and does not stop the work. */
+  onProgress?: (progress: Progress) => void
+}
+
+export interface Progress {
+  done: number
+  total: number
+  /** Tokens through the model so far. */
+  tokens: number
+  /** Texts a second since the call began. */
+  rate: number
+  /** Seconds left at that rate; null before the first text is done. */
+  eta: number | null
+}
+
+export interface TokenizeResult {
+  /** `<s>` and `</s>` included. */
+  ids: Uint32Array
+  truncated: boolean
+}
+
+/** What is loaded, and how it runs. */
+export interface EmbedderInfo {
+  /** Absolute path. */
+  model: string
+  name: string
+  architecture: string
+  dimensions: number
+  layers: number
+  vocabSize: number
+  /** The most tokens a text may have, `<s>` and `</s>` included. */
+  maxTokens: number
+  threads: number
+  outputs: Required<Outputs>
+  /** Random weights made by `bge-m3 model standin`: embeddings mean nothing. */
+  standin: boolean
+  /** Whether several texts share a micro-batch (only where their bits do not depend on it). */
+  packing: boolean
+  weightBytes: number
+  /** Instruction sets of the processor. */
+  cpuFeatures: string[]
+  warnings: string[]
+}
+
+/** Readings since the embedder was loaded. */
+export interface EmbedderStats {
+  texts: number
+  tokens: number
+  batches: number
+  failures: number
+  cancelled: number
+  /** Texts that wait or run now. */
+  pending: number
+  /** Milliseconds, summed over batches. */
+  computeMs: number
+  memory: { rss: number; weights: number; context: number }
+  /** Tokens the model's context is sized for now; 0 while nothing is held. */
+  contextTokens: number
+}
+
+/** A result of `embed(..., { onError: 'collect' })`. */
+export type Settled<T> = T | EmbedderError

@@ -1,0 +1,218 @@
+#include "native_model.h"
+
+#include <utility>
+
+#include "../engine/session.h"
+#include "../engine/task_group.h"
+#include "convert.h"
+#include "env_classes.h"
+#include "native_session.h"
+
+namespace bge::addon {
+
+namespace {
+
+/// Below this many bytes of text tokenizing takes well under a millisecond: a thread would cost more.
+constexpr size_t kInlineBytes = 2048;
+
+struct Tokens {
+    std::vector<uint32_t> ids;    // all texts' ids, one after the other
+    std::vector<uint32_t> counts; // ids kept of each text
+    std::vector<double> totals;   // tokens each text has, kept or not
+};
+
+/// Texts longer than `max_tokens` keep their first `max_tokens` - 1 ids and </s> when `cut`, none otherwise.
+Tokens tokenize_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts,
+                    size_t max_tokens, bool cut) {
+    Tokens out;
+    for (const std::string& text : texts) {
+        const auto encoding = tokenizer.encode(text, max_tokens, cut);
+        const bool keep = max_tokens == 0 || cut || encoding.total <= max_tokens;
+        if (keep)
+            out.ids.insert(out.ids.end(), encoding.ids.begin(), encoding.ids.end());
+        out.counts.push_back(keep ? static_cast<uint32_t>(encoding.ids.size()) : 0);
+        out.totals.push_back(static_cast<double>(encoding.total));
+    }
+    return out;
+}
+
+Napi::Object to_js(Napi::Env env, const Tokens& tokens) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("ids", to_uint32(env, tokens.ids));
+    out.Set("counts", to_uint32(env, tokens.counts));
+    auto totals = Napi::Float64Array::New(env, tokens.totals.size());
+    std::copy(tokens.totals.begin(), tokens.totals.end(), totals.Data());
+    out.Set("totals", totals);
+    return out;
+}
+
+const char* pooling_name(Pooling pooling) { return pooling == Pooling::Mean ? "mean" : "cls"; }
+
+} // namespace
+
+Napi::Function NativeModel::define(Napi::Env env) {
+    return DefineClass(env, "NativeModel",
+                       {
+                           InstanceMethod("info", &NativeModel::info),
+                           InstanceMethod("tokenize", &NativeModel::tokenize),
+                           InstanceMethod("session", &NativeModel::session),
+                           InstanceMethod("release", &NativeModel::release),
+                       });
+}
+
+NativeModel::NativeModel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeModel>(info) {
+    // made by load() alone, which hands the engine's model in
+    if (info.Length() == 1 && info[0].IsExternal())
+        model_ = *info[0].As<Napi::External<std::shared_ptr<Model>>>().Data();
+    else
+        throw Napi::TypeError::New(info.Env(), "Use loadModel().");
+}
+
+NativeModel::~NativeModel() {
+    if (model_) // freeing hundreds of megabytes does not belong on the event loop
+        run_task([model = std::move(model_)] {});
+}
+
+std::shared_ptr<Model> NativeModel::model(Napi::Env env) const {
+    if (!model_)
+        throw Napi::Error(env,
+                          to_js_error(env, Error(ErrorCode::Disposed, "The model was released.")));
+    return model_;
+}
+
+Napi::Value NativeModel::load(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    LoadOptions options;
+    options.path = info[0].As<Napi::String>().Utf8Value();
+    options.cancelled = is_leaving;
+
+    dispatcher->begin();
+    const bool accepted = run_task([dispatcher, deferred, options] {
+        try {
+            auto model = Model::load(options);
+            dispatcher->finish([deferred, model](Napi::Env e) {
+                auto holder = model;
+                auto external = Napi::External<std::shared_ptr<Model>>::New(e, &holder);
+                deferred.Resolve(EnvData::of(e).model.New({external}));
+            });
+        } catch (const Error& error) {
+            dispatcher->finish(
+                [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
+        } catch (const std::bad_alloc&) {
+            const Error error(ErrorCode::MemoryLimit, "Not enough memory to load the model.");
+            dispatcher->finish(
+                [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
+        } catch (const std::exception& unexpected) {
+            const Error error(ErrorCode::ModelLoad, unexpected.what());
+            dispatcher->finish(
+                [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
+        }
+    });
+    if (!accepted) {
+        dispatcher->finish([deferred](Napi::Env e) {
+            deferred.Reject(to_js_error(e, Error(ErrorCode::Disposed, "The process is leaving.")));
+        });
+    }
+    return deferred.Promise();
+}
+
+Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const auto m = model(env);
+    const ModelSpec& spec = m->spec();
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("architecture", "bert");
+    out.Set("name", spec.name);
+    out.Set("layers", spec.layers);
+    out.Set("dim", spec.dim);
+    out.Set("heads", spec.heads);
+    out.Set("ffn", spec.ffn);
+    out.Set("contextLength", spec.context);
+    out.Set("vocabSize", spec.vocabulary);
+    out.Set("pooling", pooling_name(spec.pooling));
+    out.Set("standin", m->is_standin());
+    out.Set("weightBytes", static_cast<double>(m->weight_bytes()));
+    out.Set("packsExactly", m->packs_exactly());
+    Napi::Array warnings = Napi::Array::New(env);
+    for (const std::string& warning : spec.warnings)
+        warnings.Set(warnings.Length(), warning);
+    out.Set("warnings", warnings);
+    return out;
+}
+
+/// tokenize(texts: string[], maxTokens: number, cut: boolean): Promise<{ ids, counts, totals }>
+Napi::Value NativeModel::tokenize(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&]() -> Napi::Value {
+        const auto m = model(env);
+        const auto list = info[0].As<Napi::Array>();
+        std::vector<std::string> texts;
+        texts.reserve(list.Length());
+        size_t bytes = 0;
+        for (uint32_t i = 0; i < list.Length(); ++i) {
+            texts.push_back(list.Get(i).As<Napi::String>().Utf8Value());
+            bytes += texts.back().size();
+        }
+        const auto max_tokens = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
+        const bool cut = info[2].As<Napi::Boolean>().Value();
+
+        const auto deferred = Napi::Promise::Deferred::New(env);
+        if (bytes <= kInlineBytes) {
+            deferred.Resolve(to_js(env, tokenize_all(m->tokenizer(), texts, max_tokens, cut)));
+            return deferred.Promise();
+        }
+        const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
+        dispatcher->begin();
+        const bool accepted =
+            run_task([dispatcher, deferred, m, max_tokens, cut, texts = std::move(texts)] {
+                try {
+                    auto tokens = std::make_shared<Tokens>(
+                        tokenize_all(m->tokenizer(), texts, max_tokens, cut));
+                    dispatcher->finish([deferred, tokens](Napi::Env e) {
+                        deferred.Resolve(to_js(e, *tokens));
+                    });
+                } catch (const std::exception&) {
+                    const Error error(ErrorCode::MemoryLimit, "Not enough memory to tokenize.");
+                    dispatcher->finish(
+                        [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
+                }
+            });
+        if (!accepted) {
+            dispatcher->finish([deferred](Napi::Env e) {
+                deferred.Reject(
+                    to_js_error(e, Error(ErrorCode::Disposed, "The process is leaving.")));
+            });
+        }
+        return deferred.Promise();
+    });
+}
+
+/// session({ threads }): NativeSession
+Napi::Value NativeModel::session(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&]() -> Napi::Value {
+        SessionOptions options;
+        options.threads = info[0].As<Napi::Number>().Int32Value();
+        return NativeSession::create(env, Session::shared(model(env), options));
+    });
+}
+
+/// release(): Promise<void>, fulfilled when this handle's share of the weights is given back
+Napi::Value NativeModel::release(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
+    dispatcher->begin();
+    auto held = std::make_shared<std::shared_ptr<Model>>(std::move(model_));
+    auto work = [dispatcher, deferred, held] {
+        held->reset();
+        dispatcher->finish([deferred](Napi::Env e) { deferred.Resolve(e.Undefined()); });
+    };
+    if (!run_task(work))
+        work();
+    return deferred.Promise();
+}
+
+} // namespace bge::addon

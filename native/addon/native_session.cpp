@@ -1,0 +1,147 @@
+#include "native_session.h"
+
+#include <utility>
+
+#include "../engine/task_group.h"
+#include "convert.h"
+#include "env_classes.h"
+
+namespace bge::addon {
+
+struct NativeSession::Pending {
+    std::mutex mutex;
+    std::map<uint32_t, std::shared_ptr<Batch>> batches;
+
+    void cancel_all() {
+        const std::lock_guard<std::mutex> lock(mutex);
+        for (const auto& [id, batch] : batches)
+            batch->cancelled = true;
+    }
+};
+
+Napi::Function NativeSession::define(Napi::Env env) {
+    return DefineClass(env, "NativeSession",
+                       {
+                           InstanceMethod("run", &NativeSession::run),
+                           InstanceMethod("cancel", &NativeSession::cancel),
+                           InstanceMethod("stats", &NativeSession::stats),
+                           InstanceMethod("release", &NativeSession::release),
+                       });
+}
+
+Napi::Object NativeSession::create(Napi::Env env, std::shared_ptr<Session> session) {
+    auto external = Napi::External<std::shared_ptr<Session>>::New(env, &session);
+    return EnvData::of(env).session.New({external});
+}
+
+NativeSession::NativeSession(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<NativeSession>(info), pending_(std::make_shared<Pending>()) {
+    if (info.Length() != 1 || !info[0].IsExternal())
+        throw Napi::TypeError::New(info.Env(), "Use NativeModel.session().");
+    session_ = *info[0].As<Napi::External<std::shared_ptr<Session>>>().Data();
+    // a worker that ends must not leave its work running
+    EnvData::of(info.Env()).dispatcher->on_close([pending = pending_] { pending->cancel_all(); });
+}
+
+NativeSession::~NativeSession() {
+    pending_->cancel_all();
+    if (session_) // the last owner joins the engine's thread: not on the event loop
+        run_task([session = std::move(session_)]() mutable { session.reset(); });
+}
+
+/// run(id, tokens: Int32Array, lengths: Uint32Array): Promise<{ pooled, queueMs, computeMs }>
+Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&]() -> Napi::Value {
+        if (!session_)
+            throw Error(ErrorCode::Disposed, "The session was released.");
+        const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+        const auto tokens = info[1].As<Napi::Int32Array>();
+        const auto lengths = info[2].As<Napi::Uint32Array>();
+
+        auto batch = std::make_shared<Batch>();
+        batch->tokens.assign(tokens.Data(), tokens.Data() + tokens.ElementLength());
+        batch->lengths.assign(lengths.Data(), lengths.Data() + lengths.ElementLength());
+        const auto deferred = Napi::Promise::Deferred::New(env);
+        const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
+        batch->done = [dispatcher, deferred, id, pending = pending_](BatchResult&& raw) {
+            {
+                const std::lock_guard<std::mutex> lock(pending->mutex);
+                pending->batches.erase(id);
+            }
+            auto result = std::make_shared<BatchResult>(std::move(raw));
+            dispatcher->finish([deferred, result](Napi::Env e) {
+                if (result->error) {
+                    deferred.Reject(to_js_error(e, *result->error));
+                    return;
+                }
+                Napi::Object out = Napi::Object::New(e);
+                out.Set("pooled", to_float32(e, result->pooled));
+                out.Set("queueMs", result->queue_ms);
+                out.Set("computeMs", result->compute_ms);
+                deferred.Resolve(out);
+            });
+        };
+        {
+            const std::lock_guard<std::mutex> lock(pending_->mutex);
+            pending_->batches[id] = batch;
+        }
+        dispatcher->begin();
+        try {
+            session_->submit(batch);
+        } catch (const Error& error) {
+            BatchResult refused;
+            refused.error = error;
+            batch->done(std::move(refused));
+        }
+        return deferred.Promise();
+    });
+}
+
+/// cancel(id): void
+Napi::Value NativeSession::cancel(const Napi::CallbackInfo& info) {
+    const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+    std::shared_ptr<Batch> batch;
+    {
+        const std::lock_guard<std::mutex> lock(pending_->mutex);
+        const auto found = pending_->batches.find(id);
+        if (found != pending_->batches.end())
+            batch = found->second;
+    }
+    if (batch)
+        batch->cancelled = true;
+    return info.Env().Undefined();
+}
+
+/// stats(): { threads, contextTokens, contextBytes }
+Napi::Value NativeSession::stats(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&]() -> Napi::Value {
+        if (!session_)
+            throw Error(ErrorCode::Disposed, "The session was released.");
+        Napi::Object out = Napi::Object::New(env);
+        out.Set("threads", session_->threads());
+        out.Set("contextTokens", session_->context_tokens());
+        out.Set("contextBytes", static_cast<double>(session_->context_bytes()));
+        return out;
+    });
+}
+
+/// release(): Promise<void>, fulfilled when the thread has ended if this was the last handle
+Napi::Value NativeSession::release(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    pending_->cancel_all();
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
+    dispatcher->begin();
+    auto held = std::make_shared<std::shared_ptr<Session>>(std::move(session_));
+    auto work = [dispatcher, deferred, held] {
+        held->reset();
+        dispatcher->finish([deferred](Napi::Env e) { deferred.Resolve(e.Undefined()); });
+    };
+    if (!run_task(work))
+        work();
+    return deferred.Promise();
+}
+
+} // namespace bge::addon

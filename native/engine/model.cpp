@@ -1,0 +1,179 @@
+#include "model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <future>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "cpu.h"
+#include "gguf_file.h"
+#include "llama.h"
+#include "log.h"
+#include "model_vocabulary.h"
+
+namespace bge {
+namespace fs = std::filesystem;
+
+namespace {
+
+/// What makes two loads the same: a file that was replaced or written to is another model.
+using FileKey = std::tuple<std::string, uint64_t, int64_t>;
+
+std::optional<FileKey> file_key(const std::string& path) {
+    std::error_code error;
+    const fs::path canonical = fs::canonical(fs::u8path(path), error);
+    if (error)
+        return std::nullopt; // GgufFile says what is wrong with it
+    const auto size = fs::file_size(canonical, error);
+    const auto time = fs::last_write_time(canonical, error);
+    if (error)
+        return std::nullopt;
+    return FileKey{canonical.u8string(), size, time.time_since_epoch().count()};
+}
+
+/// llama.cpp's form of the overrides: fixed-size records, ended by an empty key.
+std::vector<llama_model_kv_override> to_llama(const std::vector<MetadataOverride>& overrides) {
+    std::vector<llama_model_kv_override> out;
+    for (const MetadataOverride& from : overrides) {
+        llama_model_kv_override to{};
+        from.key.copy(to.key, sizeof(to.key) - 1);
+        if (const bool* flag = std::get_if<bool>(&from.value)) {
+            to.tag = LLAMA_KV_OVERRIDE_TYPE_BOOL;
+            to.val_bool = *flag;
+        } else if (const int64_t* number = std::get_if<int64_t>(&from.value)) {
+            to.tag = LLAMA_KV_OVERRIDE_TYPE_INT;
+            to.val_i64 = *number;
+        } else {
+            to.tag = LLAMA_KV_OVERRIDE_TYPE_STR;
+            std::get<std::string>(from.value).copy(to.val_str, sizeof(to.val_str) - 1);
+        }
+        out.push_back(to);
+    }
+    out.push_back({});
+    return out;
+}
+
+void require_memory(const ModelSpec& spec) {
+    // weights are read, not mapped: a mapped file that is cut short later would kill the process
+    const uint64_t need = spec.weight_bytes + spec.largest_tensor_bytes;
+    const uint64_t room = available_memory();
+    if (need > room)
+        throw Error(ErrorCode::MemoryLimit, "The model needs " + std::to_string(need >> 20) +
+                                                " MiB, and " + std::to_string(room >> 20) +
+                                                " MiB are free.");
+}
+
+} // namespace
+
+void Model::LlamaDeleter::operator()(llama_model* model) const { llama_model_free(model); }
+
+Model::~Model() = default;
+
+uint64_t Model::weight_bytes() const { return spec_.weight_bytes; }
+
+std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
+    require_supported_cpu();
+    install_log();
+    // make_shared cannot reach the private constructor
+    const std::shared_ptr<Model> model(new Model);
+    {
+        const GgufFile file(options.path);
+        model->spec_ = check_model(file);
+        require_memory(model->spec_);
+        model->standin_ = file.boolean("bge_m3_node.standin").value_or(false);
+        model->tokenizer_ = Tokenizer::create(read_vocabulary(file, model->spec_));
+    }
+    const std::vector<llama_model_kv_override> overrides = to_llama(model->spec_.overrides);
+    llama_model_params params = llama_model_default_params();
+    params.n_gpu_layers = 0;
+    params.load_mode = LLAMA_LOAD_MODE_NONE;
+    params.kv_overrides = overrides.data();
+    params.use_extra_bufts = true;
+    params.progress_callback = [](float, void* data) {
+        const auto& cancelled = static_cast<const LoadOptions*>(data)->cancelled;
+        return !(cancelled && cancelled());
+    };
+    params.progress_callback_user_data = const_cast<LoadOptions*>(&options);
+
+    const LogCapture log;
+    model->llama_.reset(llama_model_load_from_file(options.path.c_str(), params));
+    if (!model->llama_) {
+        if (options.cancelled && options.cancelled())
+            throw Error(ErrorCode::Cancelled, "Cancelled while the model was loaded.");
+        throw Error(ErrorCode::ModelLoad, options.path + ": llama.cpp could not load it: " +
+                                              log.errors());
+    }
+    return model;
+}
+
+namespace {
+
+struct ModelRegistry {
+    std::mutex mutex;
+    std::map<FileKey, std::weak_ptr<Model>> loaded;
+    std::map<FileKey, std::shared_future<std::shared_ptr<Model>>> loading;
+};
+
+ModelRegistry& registry() {
+    static ModelRegistry& instance = *new ModelRegistry; // outlives static destruction
+    return instance;
+}
+
+} // namespace
+
+std::shared_ptr<Model> Model::load(const LoadOptions& options) {
+    const std::optional<FileKey> key = file_key(options.path);
+    if (!key)
+        return load_file(options);
+    ModelRegistry& r = registry();
+    std::promise<std::shared_ptr<Model>> promise;
+    {
+        std::unique_lock<std::mutex> lock(r.mutex);
+        if (auto model = r.loaded[*key].lock())
+            return model;
+        const auto under_way = r.loading.find(*key);
+        if (under_way != r.loading.end()) {
+            const auto future = under_way->second;
+            lock.unlock();
+            return future.get(); // throws what the other load threw
+        }
+        r.loading.emplace(*key, promise.get_future().share());
+    }
+    auto finish = [&](const std::shared_ptr<Model>& model) {
+        const std::lock_guard<std::mutex> lock(r.mutex);
+        r.loading.erase(*key);
+        for (auto it = r.loaded.begin(); it != r.loaded.end();)
+            it = it->second.expired() ? r.loaded.erase(it) : std::next(it);
+        if (model)
+            r.loaded[*key] = model;
+    };
+    try {
+        auto model = load_file(options);
+        finish(model);
+        promise.set_value(model);
+        return model;
+    } catch (...) {
+        finish(nullptr);
+        promise.set_exception(std::current_exception());
+        throw;
+    }
+}
+
+void pool_states(const float* states, uint32_t length, size_t dim, Pooling pooling, float* out) {
+    if (pooling == Pooling::FirstToken) {
+        std::copy(states, states + dim, out);
+        return;
+    }
+    std::vector<double> sum(dim, 0.0);
+    for (uint32_t row = 0; row < length; ++row) {
+        for (size_t i = 0; i < dim; ++i)
+            sum[i] += states[row * dim + i];
+    }
+    for (size_t i = 0; i < dim; ++i)
+        out[i] = static_cast<float>(sum[i] / length);
+}
+
+} // namespace bge

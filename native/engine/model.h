@@ -1,0 +1,66 @@
+// A model file, checked and loaded: llama.cpp's weights, our tokenizer, and what the file says of itself.
+// Immutable after loading and shared by everyone in the process who loads the same file.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model_check.h"
+#include "tokenizer/tokenizer.h"
+
+struct llama_model;
+
+namespace bge {
+
+struct LoadOptions {
+    /// UTF-8.
+    std::string path;
+    /// Looked at while weights are read; true ends the load with Cancelled.
+    std::function<bool()> cancelled;
+};
+
+class Model {
+  public:
+    /// Loads a file, or returns the model already loaded from it (same path, size and time).
+    /// Two callers that ask at once share one load. Throws ModelNotFound, ModelLoad, MemoryLimit,
+    /// UnsupportedCpu, Cancelled.
+    static std::shared_ptr<Model> load(const LoadOptions& options);
+
+    ~Model();
+    Model(const Model&) = delete;
+    Model& operator=(const Model&) = delete;
+
+    const ModelSpec& spec() const { return spec_; }
+    /// Made by `bge-m3 model standin`: the weights mean nothing.
+    bool is_standin() const { return standin_; }
+    const Tokenizer& tokenizer() const { return *tokenizer_; }
+    llama_model* handle() const { return llama_.get(); }
+    /// Whether texts packed into one micro-batch keep their bits: true when our kernels run all of it.
+    bool packs_exactly() const { return packs_exactly_; }
+    /// Bytes of the weights as loaded.
+    uint64_t weight_bytes() const;
+
+  private:
+    struct LlamaDeleter {
+        void operator()(llama_model* model) const;
+    };
+
+    Model() = default;
+    static std::shared_ptr<Model> load_file(const LoadOptions& options);
+
+    ModelSpec spec_;
+    std::shared_ptr<const Tokenizer> tokenizer_;
+    std::unique_ptr<llama_model, LlamaDeleter> llama_;
+    bool standin_ = false;
+    bool packs_exactly_ = false;
+};
+
+/// One text's pooled state from its token states (length x dim, row after row): the first row for CLS,
+/// the mean over rows (summed in double, in order) for MEAN.
+void pool_states(const float* states, uint32_t length, size_t dim, Pooling pooling, float* out);
+
+} // namespace bge

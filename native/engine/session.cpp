@@ -1,0 +1,347 @@
+#include "session.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+#include <new>
+#include <numeric>
+#include <utility>
+
+#include "compute_slot.h"
+#include "cpu.h"
+#include "ggml-cpu.h"
+#include "llama.h"
+#include "log.h"
+
+namespace bge {
+
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+/// Context sizes, in tokens. A context is made for the smallest that fits: its buffers grow with
+/// it.
+constexpr std::array<uint32_t, 5> kContextSizes = {512, 1024, 2048, 4096, 8192};
+/// After this long without work a context larger than the smallest is given back.
+constexpr auto kIdleShrink = std::chrono::seconds(2);
+/// Below llama.cpp's LLAMA_MAX_SEQ (256).
+constexpr uint32_t kMaxTexts = 128;
+
+double milliseconds(Clock::duration d) {
+    return std::chrono::duration<double, std::milli>(d).count();
+}
+
+struct ContextDeleter {
+    void operator()(llama_context* c) const { llama_free(c); }
+};
+struct PoolDeleter {
+    void operator()(ggml_threadpool* p) const { ggml_threadpool_free(p); }
+};
+
+} // namespace
+
+struct Session::Context {
+    // the context is freed before the pool it is attached to
+    std::unique_ptr<ggml_threadpool, PoolDeleter> pool;
+    std::unique_ptr<llama_context, ContextDeleter> llama;
+};
+
+Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
+    : model_(std::move(model)),
+      threads_(options.threads > 0 ? options.threads : default_threads()) {
+    thread_ = std::thread([this] { run(); });
+}
+
+Session::~Session() {
+    stop();
+}
+
+void Session::submit(const std::shared_ptr<Batch>& batch) {
+    const ModelSpec& spec = model_->spec();
+    uint64_t total = 0;
+    for (const uint32_t length : batch->lengths) {
+        if (length == 0 || length > spec.context)
+            throw Error(ErrorCode::InvalidInput, "A text of " + std::to_string(length) +
+                                                     " tokens was handed to a model of " +
+                                                     std::to_string(spec.context) +
+                                                     " positions.");
+        total += length;
+    }
+    if (batch->lengths.empty() || batch->lengths.size() > kMaxTexts ||
+        total != batch->tokens.size())
+        throw Error(ErrorCode::InvalidInput, "The batch's lengths do not add up.");
+    for (const int32_t id : batch->tokens) {
+        if (id < 0 || static_cast<uint32_t>(id) >= spec.vocabulary)
+            throw Error(ErrorCode::InvalidInput, "A token id lies outside the vocabulary.");
+    }
+    batch->submitted = Clock::now();
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!stopping_) {
+            queue_.push_back(batch);
+            wake_.notify_one();
+            return;
+        }
+    }
+    throw Error(ErrorCode::Disposed, "The engine was stopped.");
+}
+
+void Session::stop() {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_all();
+    const std::lock_guard<std::mutex> join(join_mutex_);
+    if (!thread_.joinable())
+        return;
+    // the last owner may be a callback on the engine's own thread: it cannot join itself
+    if (thread_.get_id() == std::this_thread::get_id())
+        thread_.detach();
+    else
+        thread_.join();
+}
+
+void Session::run() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!stopping_) {
+        if (queue_.empty()) {
+            const bool shrinkable = context_tokens_ > kContextSizes.front();
+            if (!shrinkable) {
+                wake_.wait(lock);
+            } else if (wake_.wait_for(lock, kIdleShrink) == std::cv_status::timeout &&
+                       queue_.empty()) {
+                drop_context();
+            }
+            continue;
+        }
+        const std::shared_ptr<Batch> batch = std::move(queue_.front());
+        queue_.pop_front();
+        lock.unlock();
+        current_ = batch.get();
+        execute(*batch);
+        current_ = nullptr;
+        lock.lock();
+    }
+    std::deque<std::shared_ptr<Batch>> left;
+    left.swap(queue_);
+    lock.unlock();
+    for (const auto& batch : left) {
+        BatchResult result;
+        result.error = Error(ErrorCode::Disposed, "The engine was stopped.");
+        batch->done(std::move(result));
+    }
+    drop_context();
+}
+
+void Session::execute(Batch& batch) {
+    BatchResult result;
+    const auto started = Clock::now();
+    result.queue_ms = milliseconds(started - batch.submitted);
+    try {
+        if (batch.cancelled)
+            throw Error(ErrorCode::Cancelled, "Cancelled before it ran.");
+        const size_t n_texts = batch.lengths.size();
+        const uint32_t dim = model_->spec().dim;
+        result.pooled.resize(n_texts * dim);
+
+        const ComputeSlot slot([this] { return should_abort(); });
+        if (model_->packs_exactly()) {
+            ensure_context(static_cast<uint32_t>(batch.tokens.size()));
+            encode(batch, 0, n_texts, 0, batch.tokens.size(), result.pooled.data());
+        } else {
+            // ggml's own ops give a text other bits beside other texts: one at a time then
+            ensure_context(*std::max_element(batch.lengths.begin(), batch.lengths.end()));
+            size_t token = 0;
+            for (size_t i = 0; i < n_texts; ++i) {
+                encode(batch, i, 1, token, batch.lengths[i], result.pooled.data() + i * dim);
+                token += batch.lengths[i];
+            }
+        }
+    } catch (const Error& e) {
+        result = BatchResult();
+        result.error = e;
+    } catch (const std::bad_alloc&) {
+        result = BatchResult();
+        result.error = Error(ErrorCode::MemoryLimit, "Not enough memory for this batch.");
+    } catch (const std::exception& e) {
+        result = BatchResult();
+        result.error = Error(ErrorCode::Inference, e.what());
+    }
+    result.compute_ms = milliseconds(Clock::now() - started);
+    batch.done(std::move(result));
+}
+
+void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size_t first_token,
+                     size_t n_tokens, float* pooled) {
+    std::vector<int32_t> tokens(batch.tokens.begin() + static_cast<ptrdiff_t>(first_token),
+                                batch.tokens.begin() +
+                                    static_cast<ptrdiff_t>(first_token + n_tokens));
+    std::vector<llama_pos> positions(n_tokens);
+    std::vector<int32_t> n_seq_id(n_tokens, 1);
+    std::vector<llama_seq_id> seq_ids(n_tokens);
+    std::vector<llama_seq_id*> seq_id(n_tokens);
+    std::vector<int8_t> wanted(n_tokens, 1);
+    size_t at = 0;
+    for (size_t i = 0; i < n_texts; ++i) {
+        for (uint32_t p = 0; p < batch.lengths[first_text + i]; ++p, ++at) {
+            positions[at] = static_cast<llama_pos>(p);
+            seq_ids[at] = static_cast<llama_seq_id>(i);
+            seq_id[at] = &seq_ids[at];
+        }
+    }
+    llama_batch raw{};
+    raw.n_tokens = static_cast<int32_t>(n_tokens);
+    raw.token = tokens.data();
+    raw.pos = positions.data();
+    raw.n_seq_id = n_seq_id.data();
+    raw.seq_id = seq_id.data();
+    raw.logits = wanted.data();
+
+    llama_context* llama = context_->llama.get();
+    const LogCapture log;
+    const int status = llama_encode(llama, raw);
+    if (status == 2 || should_abort()) {
+        if (stopping_)
+            throw Error(ErrorCode::Disposed, "The engine was stopped.");
+        throw Error(ErrorCode::Cancelled, "Cancelled while it ran.");
+    }
+    if (status == -2) {
+        drop_context();
+        throw Error(ErrorCode::MemoryLimit, "Not enough memory for " + std::to_string(n_tokens) +
+                                                " tokens: " + log.errors());
+    }
+    if (status != 0)
+        throw Error(ErrorCode::Inference,
+                    "llama.cpp gave up (" + std::to_string(status) + "): " + log.errors());
+    const float* states = llama_get_embeddings(llama);
+    if (!states)
+        throw Error(ErrorCode::Inference, "llama.cpp gave no token states.");
+
+    const ModelSpec& spec = model_->spec();
+    const size_t dim = spec.dim;
+    size_t row = 0;
+    for (size_t i = 0; i < n_texts; ++i) {
+        const uint32_t length = batch.lengths[first_text + i];
+        pool_states(states + row * dim, length, dim, spec.pooling, pooled + i * dim);
+        row += length;
+    }
+}
+
+void Session::ensure_context(uint32_t tokens) {
+    if (context_ && context_tokens_ >= tokens)
+        return;
+    const uint32_t limit = std::max(kContextSizes.front(), model_->spec().context);
+    uint32_t size = tokens;
+    for (const uint32_t candidate : kContextSizes) {
+        if (candidate >= tokens) {
+            size = candidate;
+            break;
+        }
+    }
+    size = std::max(tokens, std::min(size, limit));
+    drop_context();
+
+    const LogCapture log;
+    auto fresh = std::make_unique<Context>();
+    ggml_threadpool_params pool = ggml_threadpool_params_default(threads_);
+    pool.poll = 0; // an idle embedder must not burn a core
+    fresh->pool.reset(ggml_threadpool_new(&pool));
+
+    llama_context_params params = llama_context_default_params();
+    params.n_ctx = size;
+    params.n_batch = size;
+    params.n_ubatch = size;
+    params.n_seq_max = kMaxTexts;
+    params.kv_unified = true;
+    params.n_threads = threads_;
+    params.n_threads_batch = threads_;
+    params.embeddings = true;
+    params.pooling_type = LLAMA_POOLING_TYPE_NONE;
+    params.attention_type = LLAMA_ATTENTION_TYPE_NON_CAUSAL;
+    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    params.offload_kqv = false;
+    params.op_offload = false;
+    params.no_perf = true;
+    params.abort_callback = &Session::abort_callback;
+    params.abort_callback_data = this;
+    fresh->llama.reset(llama_init_from_model(model_->handle(), params));
+    if (!fresh->pool || !fresh->llama)
+        throw Error(ErrorCode::MemoryLimit, "No context of " + std::to_string(size) +
+                                                " tokens could be made: " + log.errors());
+    llama_attach_threadpool(fresh->llama.get(), fresh->pool.get(), fresh->pool.get());
+    context_ = std::move(fresh);
+    context_tokens_ = size;
+}
+
+void Session::drop_context() {
+    context_tokens_ = 0;
+    if (!context_)
+        return;
+    context_.reset();
+    release_free_memory();
+}
+
+uint64_t Session::context_bytes() const {
+    const ModelSpec& spec = model_->spec();
+    const uint64_t tokens = context_tokens_;
+    // states, Q, K, V, the FFN's inner activations, two masks
+    return tokens * (sizeof(float) * (8ULL * spec.dim + spec.ffn) + 6 * tokens);
+}
+
+bool Session::should_abort() const {
+    const Batch* batch = current_;
+    return stopping_ || (batch && batch->cancelled);
+}
+
+bool Session::abort_callback(void* self) {
+    return static_cast<Session*>(self)->should_abort();
+}
+
+namespace {
+
+struct SessionRegistry {
+    std::mutex mutex;
+    std::map<std::pair<const Model*, int>, std::weak_ptr<Session>> sessions;
+};
+
+/// Never destroyed: sessions may outlive static destruction when a process exits in haste.
+SessionRegistry& registry() {
+    static SessionRegistry& instance = *new SessionRegistry;
+    return instance;
+}
+
+} // namespace
+
+std::shared_ptr<Session> Session::shared(const std::shared_ptr<Model>& model,
+                                         const SessionOptions& options) {
+    SessionRegistry& r = registry();
+    const int threads = options.threads > 0 ? options.threads : default_threads();
+    const std::lock_guard<std::mutex> lock(r.mutex);
+    std::weak_ptr<Session>& slot = r.sessions[{model.get(), threads}];
+    std::shared_ptr<Session> session = slot.lock();
+    if (!session || session->stopping_) {
+        session = std::make_shared<Session>(model, options);
+        slot = session;
+    }
+    for (auto it = r.sessions.begin(); it != r.sessions.end();)
+        it = it->second.expired() ? r.sessions.erase(it) : std::next(it);
+    return session;
+}
+
+void Session::stop_all() {
+    std::vector<std::shared_ptr<Session>> alive;
+    {
+        SessionRegistry& r = registry();
+        const std::lock_guard<std::mutex> lock(r.mutex);
+        for (const auto& [key, weak] : r.sessions) {
+            if (auto session = weak.lock())
+                alive.push_back(std::move(session));
+        }
+    }
+    for (const auto& session : alive)
+        session->stop();
+}
+
+} // namespace bge

@@ -1,0 +1,107 @@
+// One session: a thread that owns a llama.cpp context. Micro-batches go in through a queue, token
+// states come out; nothing else touches the context.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "error.h"
+#include "model.h"
+
+namespace bge {
+
+/// What one micro-batch gave. All rows are in the order in which the texts were given.
+struct BatchResult {
+    /// Set when the batch failed; the rest is empty then.
+    std::optional<Error> error;
+    /// texts x dim: each text's pooled state (first token, or mean, as the model says), not
+    /// normalised.
+    std::vector<float> pooled;
+    double queue_ms = 0;
+    double compute_ms = 0;
+};
+
+/// Several texts that go through the model together.
+struct Batch {
+    /// Token ids of all texts, one after the other.
+    std::vector<int32_t> tokens;
+    /// Tokens of each text; their sum is tokens.size().
+    std::vector<uint32_t> lengths;
+    /// Called exactly once, on the engine's thread.
+    std::function<void(BatchResult&&)> done;
+    /// Set it from any thread: a waiting batch is dropped when its turn comes, a running one ends
+    /// within milliseconds; `done` comes with Cancelled.
+    std::atomic<bool> cancelled{false};
+
+    std::chrono::steady_clock::time_point submitted{};
+};
+
+struct SessionOptions {
+    /// Compute threads; 0 = one per real core.
+    int threads = 0;
+};
+
+class Session {
+  public:
+    /// The session of this model and these options: made on first use, shared afterwards.
+    static std::shared_ptr<Session> shared(const std::shared_ptr<Model>& model,
+                                           const SessionOptions& options);
+    /// Stops every session in the process; used when the process is about to exit.
+    static void stop_all();
+
+    Session(std::shared_ptr<Model> model, const SessionOptions& options);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    /// Queues a batch. Throws InvalidInput if a text is empty, too long, or holds an id outside the
+    /// vocabulary: llama.cpp would abort on these.
+    void submit(const std::shared_ptr<Batch>& batch);
+    /// Ends the thread; batches that did not finish end as Disposed. Idempotent.
+    void stop();
+
+    const Model& model() const { return *model_; }
+    int threads() const { return threads_; }
+    /// Tokens the context can take now; 0 before the first batch and after idling.
+    uint32_t context_tokens() const { return context_tokens_.load(); }
+    /// Bytes of the context's buffers by llama.cpp's own account are not public: an estimate of
+    /// ours.
+    uint64_t context_bytes() const;
+
+  private:
+    struct Context;
+
+    void run();
+    void execute(Batch& batch);
+    void encode(const Batch& batch, size_t first_text, size_t n_texts, size_t first_token,
+                size_t n_tokens, float* pooled);
+    void ensure_context(uint32_t tokens);
+    void drop_context();
+    bool should_abort() const;
+    static bool abort_callback(void* self);
+
+    const std::shared_ptr<Model> model_;
+    const int threads_;
+
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<std::shared_ptr<Batch>> queue_;
+    std::atomic<bool> stopping_{false};
+
+    std::unique_ptr<Context> context_; // touched by the thread alone
+    std::atomic<uint32_t> context_tokens_{0};
+    std::atomic<Batch*> current_{nullptr};
+    std::thread thread_;
+    std::mutex join_mutex_;
+};
+
+} // namespace bge
