@@ -1,0 +1,14 @@
+// AVX-512 with VNNI (Cascade Lake, Ice Lake): bfloat16 products by fma.
+#include "simd/vec_avx512.h"
+
+#include "simd/table.h"
+#include "tables.h"
+
+namespace bge::kernels {
+
+const KernelTable& avx512vnni_table() {
+    static constexpr KernelTable table = make_table(Isa::Avx512Vnni, "avx512vnni");
+    return table;
+}
+
+} // namespace bge::kernels

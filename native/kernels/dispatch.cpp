@@ -1,0 +1,42 @@
+// Picks the table once.
+#include "tables.h"
+
+namespace bge::kernels {
+
+const KernelTable* table_of(Isa isa) {
+    if (!supports(isa))
+        return nullptr;
+    switch (isa) {
+#ifdef BGE_HAVE_X86
+    case Isa::Avx512Bf16:
+        return &avx512bf16_table();
+    case Isa::Avx512Vnni:
+        return &avx512vnni_table();
+    case Isa::AvxVnni:
+        return &avxvnni_table();
+    case Isa::Avx2:
+        return &avx2_table();
+#endif
+#ifdef BGE_HAVE_NEON
+    case Isa::NeonI8mm:
+    case Isa::Neon:
+        return &neon_table();
+#endif
+    case Isa::Generic:
+        return &generic_table();
+    default:
+        return nullptr;
+    }
+}
+
+const KernelTable* table() {
+    static const KernelTable* chosen = table_of(chosen_isa());
+    return chosen;
+}
+
+size_t attention_scratch_bytes(int tokens, int head_dim) {
+    const auto padded = static_cast<size_t>((tokens + 31) / 32 * 32);
+    return padded * static_cast<size_t>(head_dim) * 4; // keys and values, 2 bytes each
+}
+
+} // namespace bge::kernels

@@ -1,0 +1,14 @@
+// Plain C++: the reference for every other table, and the fallback.
+#include "simd/vec_scalar.h"
+
+#include "simd/table.h"
+#include "tables.h"
+
+namespace bge::kernels {
+
+const KernelTable& generic_table() {
+    static constexpr KernelTable table = make_table(Isa::Generic, "generic");
+    return table;
+}
+
+} // namespace bge::kernels

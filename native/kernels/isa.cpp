@@ -1,0 +1,159 @@
+#include "isa.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+namespace bge::kernels {
+namespace {
+
+#if defined(__x86_64__) || defined(_M_X64)
+
+struct Features {
+    bool avx2 = false, avx_vnni = false, avx512_vnni = false, avx512_bf16 = false;
+};
+
+uint64_t xcr0() {
+    uint32_t low = 0, high = 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+constexpr bool bit(unsigned value, int index) {
+    return (value >> index) & 1u;
+}
+
+Features read_features() {
+    Features f;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return f;
+    const bool osxsave = bit(c, 27), avx = bit(c, 28), fma = bit(c, 12), f16c = bit(c, 29);
+    if (!osxsave || !avx || !fma || !f16c)
+        return f;
+    const uint64_t state = xcr0();
+    if ((state & 0x6) != 0x6) // the system saves xmm and ymm
+        return f;
+    unsigned b7 = 0, c7 = 0, d7 = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7))
+        return f;
+    f.avx2 = bit(b7, 5) && bit(b7, 8); // AVX2, BMI2
+    unsigned a71 = 0;
+    if (a >= 1)
+        __get_cpuid_count(7, 1, &a71, &b, &c, &d);
+    f.avx_vnni = f.avx2 && bit(a71, 4);
+    const bool zmm_saved = (state & 0xe6) == 0xe6;
+    const bool avx512 = bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31); // F DQ BW VL
+    f.avx512_vnni = f.avx2 && zmm_saved && avx512 && bit(c7, 11);
+    f.avx512_bf16 = f.avx512_vnni && bit(a71, 5);
+    return f;
+}
+
+bool has(Isa isa) {
+    static const Features f = read_features();
+    switch (isa) {
+    case Isa::Avx2:
+        return f.avx2;
+    case Isa::AvxVnni:
+#ifdef BGE_AVXVNNI_AS_EVEX // the test build of that file uses AVX-512VL's encoding
+        return f.avx512_vnni;
+#else
+        return f.avx_vnni;
+#endif
+    case Isa::Avx512Vnni:
+        return f.avx512_vnni;
+    case Isa::Avx512Bf16:
+        return f.avx512_bf16;
+    default:
+        return false;
+    }
+}
+
+#elif defined(__aarch64__)
+
+bool has(Isa isa) {
+#if defined(__linux__)
+    const unsigned long caps = getauxval(AT_HWCAP), caps2 = getauxval(AT_HWCAP2);
+    const bool dotprod = (caps >> 20) & 1ul; // HWCAP_ASIMDDP
+    const bool i8mm = (caps2 >> 13) & 1ul;   // HWCAP2_I8MM
+#elif defined(__APPLE__)
+    const bool dotprod = true; // every Apple processor with this architecture
+    int value = 0;
+    size_t size = sizeof(value);
+    const bool i8mm =
+        sysctlbyname("hw.optional.arm.FEAT_I8MM", &value, &size, nullptr, 0) == 0 && value != 0;
+#else
+    const bool dotprod = false, i8mm = false;
+#endif
+    return isa == Isa::Neon ? dotprod : isa == Isa::NeonI8mm ? dotprod && i8mm : false;
+}
+
+#else
+
+bool has(Isa) {
+    return false;
+}
+
+#endif
+
+constexpr Isa kBestFirst[] = {Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2,
+                              Isa::NeonI8mm,   Isa::Neon,       Isa::Generic};
+
+} // namespace
+
+bool supports(Isa isa) {
+    return isa == Isa::Generic || has(isa);
+}
+
+Isa detect() {
+    for (Isa isa : kBestFirst)
+        if (supports(isa))
+            return isa;
+    return Isa::None;
+}
+
+Isa chosen_isa(bool* ignored) {
+    if (ignored)
+        *ignored = false;
+    const char* name = std::getenv("BGE_M3_ISA");
+    if (!name || !*name)
+        return detect();
+    for (Isa isa : kBestFirst)
+        if (std::strcmp(name, isa_name(isa)) == 0 && supports(isa))
+            return isa;
+    if (ignored)
+        *ignored = true;
+    return detect();
+}
+
+const char* isa_name(Isa isa) {
+    switch (isa) {
+    case Isa::Generic:
+        return "generic";
+    case Isa::Avx2:
+        return "avx2";
+    case Isa::AvxVnni:
+        return "avxvnni";
+    case Isa::Avx512Vnni:
+        return "avx512vnni";
+    case Isa::Avx512Bf16:
+        return "avx512bf16";
+    case Isa::Neon:
+        return "neon";
+    case Isa::NeonI8mm:
+        return "neoni8mm";
+    case Isa::None:
+        break;
+    }
+    return "none";
+}
+
+} // namespace bge::kernels

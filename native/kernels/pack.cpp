@@ -1,0 +1,95 @@
+#include "pack.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace bge::kernels {
+namespace {
+
+/// Nearest float16, ties to even; x is finite.
+uint16_t to_half(float x) {
+    uint32_t u;
+    std::memcpy(&u, &x, 4);
+    const auto sign = static_cast<uint16_t>((u >> 16) & 0x8000u);
+    u &= 0x7fffffffu;
+    if (u >= 0x477ff000u) // rounds to 65536 or more
+        return static_cast<uint16_t>(sign | 0x7c00u);
+    if (u < 0x38800000u) { // denormal: count in steps of 2^-24
+        float a;
+        std::memcpy(&a, &u, 4);
+        return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyintf(a * 0x1p24f)));
+    }
+    u += 0xfffu + ((u >> 13) & 1u);
+    return static_cast<uint16_t>(sign | ((u - 0x38000000u) >> 13));
+}
+
+float from_half(uint16_t h) {
+    const int exponent = (h >> 10) & 31, fraction = h & 1023;
+    const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                            : exponent == 31
+                                ? 65536.0f
+                                : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+    return h & 0x8000u ? -magnitude : magnitude;
+}
+
+} // namespace
+
+void pack_q8_panel(const Q8Block* rows, int k, bool unsigned_weights, uint8_t* out) {
+    const int blocks = k / kBlock;
+    const uint32_t flip = unsigned_weights ? 0x80808080u : 0;
+    for (int b = 0; b < blocks; ++b, out += kQ8PanelBlockBytes) {
+        for (int c = 0; c < kPanel; ++c) {
+            const Q8Block& block =
+                rows[static_cast<size_t>(c) * static_cast<size_t>(blocks) + static_cast<size_t>(b)];
+            uint16_t scale = block.scale;
+            // A zero scale has no exponent to add to (Quant::Pow2): zero the weights instead.
+            const bool zero = (scale & 0x7fffu) == 0;
+            for (int s = 0; s < kBlock / 4; ++s) {
+                uint32_t word = 0;
+                if (!zero)
+                    std::memcpy(&word, block.q + s * 4, 4);
+                word ^= flip;
+                std::memcpy(out + s * kPanel * 4 + c * 4, &word, 4);
+            }
+            if (zero)
+                scale = 0x3c00; // 1.0
+            std::memcpy(out + kPanel * kBlock + c * 2, &scale, 2);
+        }
+    }
+}
+
+void pack_q8(const Q8Block* rows, int n, int k, bool unsigned_weights, uint8_t* out) {
+    const size_t blocks = static_cast<size_t>(k / kBlock);
+    for (int p = 0; p < n / kPanel; ++p)
+        pack_q8_panel(rows + static_cast<size_t>(p) * kPanel * blocks, k, unsigned_weights,
+                      out + static_cast<size_t>(p) * q8_panel_bytes(k));
+}
+
+void pack_float(const void* rows, int n, int k, FloatType type, uint8_t* out) {
+    const size_t size = float_size(type), row_bytes = static_cast<size_t>(k) * size;
+    for (int p = 0; p < n / kPanel; ++p) {
+        const auto* source =
+            static_cast<const uint8_t*>(rows) + static_cast<size_t>(p) * kPanel * row_bytes;
+        uint8_t* target = out + static_cast<size_t>(p) * float_panel_bytes(k, type);
+        for (size_t i = 0; i < static_cast<size_t>(k); ++i)
+            for (size_t c = 0; c < static_cast<size_t>(kPanel); ++c)
+                std::memcpy(target + (i * kPanel + c) * size, source + c * row_bytes + i * size,
+                            size);
+    }
+}
+
+void quantize_q8(const float* x, int k, Q8Block* out) {
+    for (int b = 0; b < k / kBlock; ++b, x += kBlock) {
+        float amax = 0;
+        for (int i = 0; i < kBlock; ++i)
+            amax = std::fmax(amax, std::fabs(x[i]));
+        out[b].scale = to_half(amax / 127.0f);
+        const float scale = from_half(out[b].scale);
+        for (int i = 0; i < kBlock; ++i) {
+            const float q = scale > 0 ? std::nearbyintf(x[i] / scale) : 0.0f;
+            out[b].q[i] = static_cast<int8_t>(std::fmax(-127.0f, std::fmin(127.0f, q)));
+        }
+    }
+}
+
+} // namespace bge::kernels

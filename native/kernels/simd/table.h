@@ -1,0 +1,20 @@
+// Collects one translation unit's instantiations into its table.
+#pragma once
+
+#include "../kernels.h"
+#include "attention.h"
+#include "gelu.h"
+#include "gemm.h"
+#include "norm.h"
+#include "quantize.h"
+
+namespace bge::kernels {
+namespace {
+
+constexpr KernelTable make_table(Isa isa, const char* name) {
+    return {isa,       name,           kUnsignedWeights, quantize_rows, gemm_q8,  gemm_float,
+            norm_rows, attention_pack, attention,        gelu,          dot_rows, normalize_rows};
+}
+
+} // namespace
+} // namespace bge::kernels

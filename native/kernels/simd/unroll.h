@@ -1,0 +1,8 @@
+// Loops over register arrays must disappear, or the arrays go to memory.
+#pragma once
+
+#if defined(__clang__)
+#define BGE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define BGE_UNROLL _Pragma("GCC unroll 16")
+#endif

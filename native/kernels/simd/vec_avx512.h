@@ -1,0 +1,191 @@
+// 16 virtual lanes as one 512-bit register. See vec_scalar.h for what each function means.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace bge::kernels {
+namespace {
+
+using F = __m512;
+using I = __m512i;
+
+inline F load(const float* p) {
+    return _mm512_loadu_ps(p);
+}
+inline void store(float* p, F a) {
+    _mm512_storeu_ps(p, a);
+}
+inline F set1(float x) {
+    return _mm512_set1_ps(x);
+}
+inline F add(F a, F b) {
+    return _mm512_add_ps(a, b);
+}
+inline F sub(F a, F b) {
+    return _mm512_sub_ps(a, b);
+}
+inline F mul(F a, F b) {
+    return _mm512_mul_ps(a, b);
+}
+inline F fma(F a, F b, F c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+inline F max(F a, F b) {
+    return _mm512_max_ps(a, b);
+}
+inline F min(F a, F b) {
+    return _mm512_min_ps(a, b);
+}
+inline F abs(F a) {
+    return _mm512_abs_ps(a);
+}
+inline F keep_where_ge(F a, F b, F limit) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(b, limit, _CMP_GE_OQ), a);
+}
+inline F keep_first(F a, int n, F other) {
+    const auto mask = static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << (n > 0 ? n : 0)) - 1u);
+    return _mm512_mask_blend_ps(mask, other, a);
+}
+inline __m256 high_half(F a) {
+    return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1));
+}
+inline float reduce_add(F a) {
+    const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a), high_half(a));
+    const __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    const __m128 z = _mm_add_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_add_ss(z, _mm_movehdup_ps(z)));
+}
+inline float reduce_max(F a) {
+    const __m256 x = _mm256_max_ps(_mm512_castps512_ps256(a), high_half(a));
+    const __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
+}
+
+inline I iset1(int32_t x) {
+    return _mm512_set1_epi32(x);
+}
+inline I iadd(I a, I b) {
+    return _mm512_add_epi32(a, b);
+}
+inline int32_t ireduce_add(I a) {
+    const __m256i x = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    const __m128i y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    const __m128i z = _mm_add_epi32(y, _mm_unpackhi_epi64(y, y));
+    return _mm_cvtsi128_si32(_mm_add_epi32(z, _mm_shuffle_epi32(z, 1)));
+}
+inline F to_float(I a) {
+    return _mm512_cvtepi32_ps(a);
+}
+inline I to_int(F a) {
+    return _mm512_cvtps_epi32(a);
+}
+inline F scale2(F a, I n) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(n, 23)));
+}
+inline void store_i8(int8_t* p, I a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+}
+inline F load_bf16(const uint16_t* p) {
+    const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+inline F load_f16(const uint16_t* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
+constexpr bool kUnsignedWeights = true;
+using Weights = __m512i;
+using Act = __m512i;
+inline Weights load_weights(const uint8_t* p) {
+    return _mm512_loadu_si512(p);
+}
+inline Act broadcast4(const int8_t* p) {
+    int32_t x;
+    std::memcpy(&x, p, 4);
+    return _mm512_set1_epi32(x);
+}
+inline I dot4(I acc, Weights w, Act a) {
+    return _mm512_dpbusd_epi32(acc, w, a);
+}
+
+// Powers of two multiply by adding exponents: an integer add leaves the ports of fma and dpbusd
+// free. prepare_scale() takes 1.0's exponent off once per weight vector.
+template <bool Pow2> inline F prepare_scale(F w) {
+    if constexpr (Pow2)
+        return _mm512_castsi512_ps(
+            _mm512_sub_epi32(_mm512_castps_si512(w), _mm512_set1_epi32(0x3f800000)));
+    return w;
+}
+template <bool Pow2> inline F product_scale(F w, const float* a) {
+    if constexpr (Pow2) {
+        int32_t x;
+        std::memcpy(&x, a, 4);
+        return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(w), _mm512_set1_epi32(x)));
+    }
+    return _mm512_mul_ps(w, _mm512_set1_ps(*a));
+}
+
+#ifdef __AVX512BF16__
+using Left = uint16_t;
+using Pair = __m512i;
+using LeftPair = __m512i;
+inline void store_bf16(uint16_t* p, F a) {
+    const __m256bh h = _mm512_cvtneps_pbh(a);
+    std::memcpy(p, &h, 32);
+}
+inline Pair load_pair(const uint32_t* p) {
+    return _mm512_loadu_si512(p);
+}
+inline LeftPair broadcast_pair(const Left* p) {
+    int32_t x;
+    std::memcpy(&x, p, 4);
+    return _mm512_set1_epi32(x);
+}
+inline F dot_pair(F acc, LeftPair a, Pair b) {
+    return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
+}
+inline void store_left(Left* p, F a) {
+    store_bf16(p, a);
+}
+#else
+using Left = float;
+struct Pair {
+    F even, odd;
+};
+using LeftPair = Pair;
+inline I bf16_bits(F a) { // rounded to nearest even, in the upper halves
+    const I u = _mm512_castps_si512(a);
+    const I lsb = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    return _mm512_and_si512(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), lsb),
+                            _mm512_set1_epi32(static_cast<int32_t>(0xffff0000)));
+}
+inline void store_bf16(uint16_t* p, F a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_bits(a), 16)));
+}
+inline Pair load_pair(const uint32_t* p) {
+    const I u = _mm512_loadu_si512(p);
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(u, 16)),
+            _mm512_castsi512_ps(
+                _mm512_and_si512(u, _mm512_set1_epi32(static_cast<int32_t>(0xffff0000))))};
+}
+inline LeftPair broadcast_pair(const Left* p) {
+    return {set1(p[0]), set1(p[1])};
+}
+inline F dot_pair(F acc, const LeftPair& a, const Pair& b) {
+    return fma(a.even, b.even, fma(a.odd, b.odd, acc));
+}
+inline void store_left(Left* p, F a) {
+    store(p, _mm512_castsi512_ps(bf16_bits(a)));
+}
+#endif
+
+// 6 x 32: 12 integer and 12 float accumulators, 2 weight vectors, a broadcast: 27 of 32 registers.
+constexpr int kGemmRows = 6, kGemmVectors = 2, kAttentionRows = 6, kAttentionVectors = 4;
+
+} // namespace
+} // namespace bge::kernels

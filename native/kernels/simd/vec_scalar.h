@@ -1,0 +1,214 @@
+// 16 virtual lanes in plain C++: the reference that the other vec_*.h must equal bit for bit.
+// Included by one translation unit only; everything is in an anonymous namespace so that nothing
+// compiled for one ISA can be linked into another.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace bge::kernels {
+namespace {
+
+struct F {
+    float v[16];
+};
+struct I {
+    int32_t v[16];
+};
+
+template <class Fn> inline F map(Fn fn) {
+    F r;
+    for (int i = 0; i < 16; ++i)
+        r.v[i] = fn(i);
+    return r;
+}
+template <class Fn> inline I imap(Fn fn) {
+    I r;
+    for (int i = 0; i < 16; ++i)
+        r.v[i] = fn(i);
+    return r;
+}
+template <class To, class From> inline To bits(From x) {
+    To y;
+    std::memcpy(&y, &x, sizeof(y));
+    return y;
+}
+
+inline F load(const float* p) {
+    F r;
+    std::memcpy(&r, p, sizeof(r));
+    return r;
+}
+inline void store(float* p, F a) {
+    std::memcpy(p, &a, sizeof(a));
+}
+inline F set1(float x) {
+    return map([&](int) { return x; });
+}
+inline F add(F a, F b) {
+    return map([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline F sub(F a, F b) {
+    return map([&](int i) { return a.v[i] - b.v[i]; });
+}
+inline F mul(F a, F b) {
+    return map([&](int i) { return a.v[i] * b.v[i]; });
+}
+inline F fma(F a, F b, F c) {
+    return map([&](int i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
+}
+inline F max(F a, F b) {
+    return map([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline F min(F a, F b) {
+    return map([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline F abs(F a) {
+    return map([&](int i) { return std::fabs(a.v[i]); });
+}
+/// b >= limit ? a : 0
+inline F keep_where_ge(F a, F b, F limit) {
+    return map([&](int i) { return b.v[i] >= limit.v[i] ? a.v[i] : 0.0f; });
+}
+/// Lanes i < n of a; the others are `other`.
+inline F keep_first(F a, int n, F other) {
+    return map([&](int i) { return i < n ? a.v[i] : other.v[i]; });
+}
+inline float reduce_add(F a) {
+    for (int step = 8; step; step /= 2)
+        for (int i = 0; i < step; ++i)
+            a.v[i] = a.v[i] + a.v[i + step];
+    return a.v[0];
+}
+inline float reduce_max(F a) {
+    for (int step = 8; step; step /= 2)
+        for (int i = 0; i < step; ++i)
+            a.v[i] = a.v[i] > a.v[i + step] ? a.v[i] : a.v[i + step];
+    return a.v[0];
+}
+
+inline I iset1(int32_t x) {
+    return imap([&](int) { return x; });
+}
+inline I iadd(I a, I b) {
+    return imap([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline int32_t ireduce_add(I a) {
+    int32_t sum = 0;
+    for (int i = 0; i < 16; ++i)
+        sum += a.v[i];
+    return sum;
+}
+inline F to_float(I a) {
+    return map([&](int i) { return static_cast<float>(a.v[i]); });
+}
+/// Nearest, ties to even; like the processors' conversion, what does not fit becomes INT_MIN.
+inline I to_int(F a) {
+    return imap([&](int i) {
+        const float r = std::nearbyintf(a.v[i]);
+        return r >= -2147483648.0f && r < 2147483648.0f ? static_cast<int32_t>(r) : INT32_MIN;
+    });
+}
+/// a * 2^n for results that stay normal.
+inline F scale2(F a, I n) {
+    return map([&](int i) {
+        return bits<float>(bits<uint32_t>(a.v[i]) + (static_cast<uint32_t>(n.v[i]) << 23));
+    });
+}
+/// 16 values in [-127, 127] as int8.
+inline void store_i8(int8_t* p, I a) {
+    for (int i = 0; i < 16; ++i)
+        p[i] = static_cast<int8_t>(a.v[i]);
+}
+
+inline uint32_t bf16_round(uint32_t u) {
+    return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+}
+inline void store_bf16(uint16_t* p, F a) {
+    for (int i = 0; i < 16; ++i)
+        p[i] = static_cast<uint16_t>(bf16_round(bits<uint32_t>(a.v[i])));
+}
+inline F load_bf16(const uint16_t* p) {
+    return map([&](int i) { return bits<float>(static_cast<uint32_t>(p[i]) << 16); });
+}
+inline float half_to_float(uint16_t h) {
+    const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;
+    const uint32_t exponent = (h >> 10) & 31u, fraction = h & 1023u;
+    if (exponent == 0) // zero and denormals: fraction * 2^-24, exact
+        return bits<float>(sign | bits<uint32_t>(static_cast<float>(fraction) * 0x1p-24f));
+    if (exponent == 31)
+        return bits<float>(sign | 0x7f800000u | (fraction << 13));
+    return bits<float>(sign | ((exponent + 112u) << 23) | (fraction << 13));
+}
+inline F load_f16(const uint16_t* p) {
+    return map([&](int i) { return half_to_float(p[i]); });
+}
+
+// Integer dot products: 16 channels x 4 consecutive k, signed bytes.
+constexpr bool kUnsignedWeights = false;
+struct Weights {
+    int8_t v[64];
+};
+struct Act {
+    int8_t v[4];
+};
+inline Weights load_weights(const uint8_t* p) {
+    Weights w;
+    std::memcpy(&w, p, 64);
+    return w;
+}
+inline Act broadcast4(const int8_t* p) {
+    Act a;
+    std::memcpy(&a, p, 4);
+    return a;
+}
+inline I dot4(I acc, const Weights& w, Act a) {
+    return imap([&](int i) {
+        int32_t sum = acc.v[i];
+        for (int j = 0; j < 4; ++j)
+            sum += static_cast<int32_t>(w.v[i * 4 + j]) * a.v[j];
+        return sum;
+    });
+}
+/// The product of a weight's and an activation's scale, both as floats.
+template <bool Pow2> inline F product_scale(F w, const float* a) {
+    return mul(w, set1(*a));
+}
+template <bool Pow2> inline F prepare_scale(F w) {
+    return w;
+}
+
+// bfloat16 dot products: pairs of k, the odd one first (what vdpbf16ps does).
+using Left = float;
+struct Pair {
+    F even, odd;
+};
+struct LeftPair {
+    F even, odd;
+};
+inline Pair load_pair(const uint32_t* p) {
+    Pair r;
+    for (int i = 0; i < 16; ++i) {
+        r.even.v[i] = bits<float>(p[i] << 16);
+        r.odd.v[i] = bits<float>(p[i] & 0xffff0000u);
+    }
+    return r;
+}
+inline LeftPair broadcast_pair(const Left* p) {
+    return {set1(p[0]), set1(p[1])};
+}
+inline F dot_pair(F acc, const LeftPair& a, const Pair& b) {
+    return fma(a.even, b.even, fma(a.odd, b.odd, acc));
+}
+/// Rounds to bfloat16 and stores as a left operand.
+inline void store_left(Left* p, F a) {
+    uint16_t t[16];
+    store_bf16(t, a);
+    store(p, load_bf16(t));
+}
+
+constexpr int kGemmRows = 4, kGemmVectors = 2, kAttentionRows = 4, kAttentionVectors = 2;
+
+} // namespace
+} // namespace bge::kernels

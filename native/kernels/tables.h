@@ -1,0 +1,16 @@
+// The tables that may be compiled in; see CMakeLists.txt for which are (BGE_HAVE_*).
+#pragma once
+
+#include "kernels.h"
+
+namespace bge::kernels {
+
+const KernelTable& generic_table();
+const KernelTable& avx2_table();
+const KernelTable& avxvnni_table();
+const KernelTable& avx512vnni_table();
+const KernelTable& avx512bf16_table();
+const KernelTable& neon_table();
+const KernelTable& neoni8mm_table();
+
+} // namespace bge::kernels

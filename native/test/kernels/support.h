@@ -1,0 +1,112 @@
+// What the kernel tests share: seeded data of several kinds, and the ISAs to compare.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "../../kernels/kernels.h"
+#include "../../kernels/pack.h"
+#include "../check.h"
+
+namespace kernel_test {
+
+using namespace bge::kernels;
+
+inline const KernelTable& reference() {
+    return *table_of(Isa::Generic);
+}
+
+/// Every table of this build that this machine can run, the reference excepted.
+inline std::vector<const KernelTable*> tables() {
+    std::vector<const KernelTable*> found;
+    for (Isa isa :
+         {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Avx512Bf16, Isa::Neon, Isa::NeonI8mm})
+        if (const KernelTable* t = table_of(isa))
+            found.push_back(t);
+    return found;
+}
+
+enum class Kind { Normal, Outliers, Extreme, Denormal, Zero };
+constexpr Kind kKinds[] = {Kind::Normal, Kind::Outliers, Kind::Extreme, Kind::Denormal, Kind::Zero};
+
+inline std::vector<float> floats(size_t n, unsigned seed, Kind kind = Kind::Normal) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    std::uniform_real_distribution<float> exponent(-30.0f, 30.0f);
+    std::vector<float> x(n);
+    for (size_t i = 0; i < n; ++i) {
+        const float v = normal(random);
+        switch (kind) {
+        case Kind::Normal:
+            x[i] = v;
+            break;
+        case Kind::Outliers: // a few dimensions 20-100 times the rest, as XLM-R has
+            x[i] = i % 97 == 13 ? v * 60.0f : v;
+            break;
+        case Kind::Extreme:
+            x[i] = v * std::pow(2.0f, exponent(random));
+            break;
+        case Kind::Denormal:
+            x[i] = v * 1e-40f;
+            break;
+        case Kind::Zero:
+            x[i] = i % 2 ? 0.0f : -0.0f;
+            break;
+        }
+    }
+    return x;
+}
+
+inline std::vector<Q8Block> weights(int n, int k, unsigned seed) {
+    std::vector<Q8Block> blocks(static_cast<size_t>(n) * static_cast<size_t>(k / kBlock));
+    std::mt19937 random(seed);
+    std::uniform_int_distribution<int> q(-127, 127), scale(0x1000, 0x2c00);
+    for (Q8Block& b : blocks) {
+        b.scale = static_cast<uint16_t>(scale(random));
+        for (int8_t& v : b.q)
+            v = static_cast<int8_t>(q(random));
+    }
+    if (blocks.size() > 2) { // what a hostile or degenerate file may hold
+        blocks[0].scale = 0;
+        for (int8_t& v : blocks[1].q)
+            v = -128;
+        blocks[2].scale = 3; // denormal float16
+    }
+    return blocks;
+}
+
+inline double half(uint16_t h) {
+    const int e = (h >> 10) & 31, f = h & 1023;
+    const double m = e ? std::ldexp(1024 + f, e - 25) : std::ldexp(f, -24);
+    return h & 0x8000 ? -m : m;
+}
+
+/// Memory of quantized rows.
+struct Rows {
+    std::vector<uint8_t> memory;
+    Q8Rows rows;
+    Rows(int m, int k) : memory(static_cast<size_t>(m) * q8_row_bytes(k) + 64) {
+        rows.data = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
+        rows.stride = q8_row_bytes(k);
+        rows.k = k;
+    }
+    const float* scales(int m) const {
+        return reinterpret_cast<const float*>(rows.data + static_cast<size_t>(m) * rows.stride +
+                                              rows.k);
+    }
+    const int8_t* q(int m) const {
+        return reinterpret_cast<const int8_t*>(rows.data + static_cast<size_t>(m) * rows.stride);
+    }
+    bool same(const Rows& other) const {
+        const size_t n = memory.size() - 64;
+        return std::memcmp(rows.data, other.rows.data, n) == 0;
+    }
+};
+
+template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+} // namespace kernel_test
