@@ -58,7 +58,7 @@ function parseModel(bytes: Uint8Array): SentencePieceModel {
   const pieces: Uint8Array[] = []
   const scores: number[] = []
   const types: number[] = []
-  let charsmap = new Uint8Array(0)
+  let charsmap: Uint8Array = NO_BYTES
   let addDummyPrefix = true
   let removeExtraWhitespaces = true
   for (const field of fields(bytes)) {
@@ -90,7 +90,7 @@ function parseModel(bytes: Uint8Array): SentencePieceModel {
 }
 
 function parsePiece(bytes: Uint8Array): { piece: Uint8Array; score: number; type: number } {
-  let piece = new Uint8Array(0)
+  let piece: Uint8Array = NO_BYTES
   let score = 0
   let type: number = PieceType.NORMAL
   for (const field of fields(bytes)) {
