@@ -4,18 +4,29 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+export interface AtomicWriteOptions {
+  /** Default: readable and writable by the owner only. */
+  mode?: number
+  /** Must outlast a power cut (an fsync, which takes a disk tens of milliseconds). */
+  durable?: boolean
+}
+
 /**
  * Writes a small file so that readers see the old content or the new, never a part.
- * Creates the directory. Readable and writable by the owner only, if `mode` is not given.
+ * Creates the directory.
  */
-export async function writeFileAtomic(path: string, text: string, mode = 0o600): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  text: string,
+  { mode = 0o600, durable = false }: AtomicWriteOptions = {},
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const temporary = `${path}.${randomUUID().slice(0, 8)}.tmp`
   try {
     const handle = await open(temporary, 'wx', mode)
     try {
       await handle.writeFile(text)
-      await handle.sync()
+      if (durable) await handle.sync()
     } finally {
       await handle.close()
     }

@@ -52,7 +52,7 @@ export async function readSidecar(file: string): Promise<Sidecar | undefined> {
 
 export async function writeSidecar(file: string, sidecar: Sidecar): Promise<void> {
   const text = `${JSON.stringify({ format: FORMAT, ...sidecar }, null, 2)}\n`
-  await writeFileAtomic(sidecarPath(file), text, 0o644)
+  await writeFileAtomic(sidecarPath(file), text, { mode: 0o644, durable: true })
 }
 
 export function isSha256(value: unknown): value is string {

@@ -6,6 +6,7 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { DownloadError } from '../../errors.js'
+import { Body } from './body.js'
 import { publicUrl } from './hub.js'
 import { agentFor, proxyOf } from './proxy.js'
 
@@ -72,7 +73,7 @@ export async function send(start: URL, request: HttpRequest): Promise<HttpAnswer
   let url = start
   for (;;) {
     const exchange = new Exchange(url, url.origin === start.origin, request)
-    const message = await exchange.answer()
+    const { message, body } = await exchange.answer()
     hops.push(message.headers)
     const status = message.statusCode ?? 0
     const { location } = message.headers
@@ -80,7 +81,7 @@ export async function send(start: URL, request: HttpRequest): Promise<HttpAnswer
       REDIRECTS.has(status) && location !== undefined ? redirectTarget(location, url) : undefined
     if (target === undefined || (request.stayHome && target.origin !== start.origin)) {
       const discard = () => exchange.end()
-      return { status, headers: message.headers, url, hops, body: exchange.read(message), discard }
+      return { status, headers: message.headers, url, hops, body: exchange.read(body), discard }
     }
     exchange.end()
     if (hops.length > MAX_REDIRECTS) {
@@ -118,7 +119,7 @@ class Exchange {
     request.signal?.addEventListener('abort', this.onAbort, { once: true })
   }
 
-  answer(): Promise<IncomingMessage> {
+  answer(): Promise<{ message: IncomingMessage; body: Body }> {
     const { url, request } = this
     const headers: Record<string, string> = {
       'user-agent': 'bge-m3-node',
@@ -127,7 +128,7 @@ class Exchange {
       ...request.headers,
     }
     if (this.isHome && request.token) headers.authorization = `Bearer ${request.token}`
-    return new Promise<IncomingMessage>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       const fail = (error: unknown) => {
         reject(this.explain(error))
         this.end()
@@ -145,8 +146,7 @@ class Exchange {
         sent.on('response', (message) => {
           this.relax()
           this.answered = true
-          message.on('error', () => {})
-          resolve(message)
+          resolve({ message, body: new Body(message) })
         })
         sent.end()
       } catch (error) {
@@ -155,16 +155,16 @@ class Exchange {
     })
   }
 
-  async *read(message: IncomingMessage): AsyncGenerator<Buffer> {
-    const iterator = message[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  async *read(body: Body): AsyncGenerator<Buffer> {
     try {
       for (;;) {
         // The clock runs only while we wait: a slow disk is not a stalled server.
         this.expect(this.request.stallTimeout, 'STALLED', 'sent nothing')
-        const next = await iterator.next()
+        const chunk = await body.next()
         this.relax()
-        if (next.done) return
-        yield next.value
+        this.request.signal?.throwIfAborted()
+        if (chunk === undefined) return
+        yield chunk
       }
     } catch (error) {
       throw this.explain(error)
