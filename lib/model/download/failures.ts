@@ -47,14 +47,14 @@ export function refused(status: number, target: Target): DownloadError {
 }
 
 /** Patience is used up. */
-export function unreachable(error: NetworkError, target: Target): DownloadError {
+export function unreachable(error: NetworkError, answered: boolean, target: Target): DownloadError {
   const { file, hub } = target
   const wait = error.retryAfter
   const hint =
     wait !== undefined && wait > 0
       ? `Try again in ${formatDuration(wait)}; a token in HF_TOKEN raises a hub's limits. `
       : 'What has arrived is kept, and `bge-m3 model pull` goes on from there. '
-  const network = error.answered
+  const network = answered
     ? hint
     : `Check the network${error.proxied ? ' and the proxy in HTTP_PROXY / HTTPS_PROXY' : ' (behind a proxy, set HTTPS_PROXY)'}, ` +
       'or name a mirror of the hub in HF_ENDPOINT. '

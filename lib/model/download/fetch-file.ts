@@ -37,7 +37,7 @@ export async function fetchFile(part: Part, context: FetchContext): Promise<numb
       patience,
       signal,
       progress: () => part.size,
-      giveUp: (error) => unreachable(error, target),
+      giveUp: (error, answered) => unreachable(error, answered, target),
       onRetry: (error, delay) =>
         logger?.info?.(
           `${target.file.name}: ${error.message}; trying again in ${formatDuration(delay)}`,

@@ -51,8 +51,11 @@ export async function resolvePin(file: FilePin, context: ResolveContext): Promis
     if (linkedSha256(answer) === undefined) checkStatus(answer, target)
     return answer
   }
-  const giveUp = (error: Parameters<typeof unreachable>[0]) => unreachable(error, target)
-  const answer = await withRetries(ask, { patience, signal, giveUp })
+  const answer = await withRetries(ask, {
+    patience,
+    signal,
+    giveUp: (error, answered) => unreachable(error, answered, target),
+  })
   const sha256 = linkedSha256(answer)
   const size = linkedSize(answer) ?? lengthOf(answer.headers['content-length'])
   if (sha256 === undefined || size === undefined) {

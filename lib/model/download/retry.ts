@@ -10,8 +10,8 @@ export interface RetryOptions {
   /** Bytes that the work has got so far; more than ever before means that it gets on. */
   progress?: (() => number) | undefined
   onRetry?: ((error: NetworkError, delay: number) => void) | undefined
-  /** The error to end with when the patience is used up. */
-  giveUp: (error: NetworkError) => Error
+  /** The error to end with when the patience is used up; `answered`: the server had answered before. */
+  giveUp: (error: NetworkError, answered: boolean) => Error
 }
 
 /**
@@ -34,8 +34,9 @@ export async function withRetries<T>(
       failures = reached > best ? 1 : failures + 1
       best = Math.max(best, reached)
       answered ||= error.answered
-      if (failures > (answered ? patience.retries : patience.firstRetries)) throw giveUp(error)
-      if ((error.retryAfter ?? 0) > patience.maxRetryAfter) throw giveUp(error)
+      if (failures > (answered ? patience.retries : patience.firstRetries))
+        throw giveUp(error, answered)
+      if ((error.retryAfter ?? 0) > patience.maxRetryAfter) throw giveUp(error, answered)
       const delay = Math.max(backOff(failures, patience), error.retryAfter ?? 0)
       onRetry?.(error, delay)
       await sleep(delay, undefined, signal && { signal }).catch(() => signal?.throwIfAborted())
