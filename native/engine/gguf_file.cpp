@@ -152,6 +152,14 @@ std::vector<int32_t> GgufFile::i32_array(std::string_view key) const {
     return result;
 }
 
+std::vector<uint16_t> GgufFile::u16_array(std::string_view key) const {
+    const GgufValue* value = find_array(key, GgufType::U16, GgufType::U16);
+    std::vector<uint16_t> result(value ? static_cast<size_t>(value->count) : 0);
+    if (!result.empty())
+        std::memcpy(result.data(), header_.bytes.data() + value->offset, value->size);
+    return result;
+}
+
 ByteView GgufFile::bytes(std::string_view key) const {
     const GgufValue* value = find_array(key, GgufType::U8, GgufType::I8);
     return value ? ByteView{header_.bytes.data() + value->offset, value->size} : ByteView{};

@@ -60,6 +60,8 @@ class GgufFile {
     std::vector<float> f32_array(std::string_view key) const;
     /// INT32 or UINT32 (bits kept).
     std::vector<int32_t> i32_array(std::string_view key) const;
+    /// UINT16, as float16 bits are kept.
+    std::vector<uint16_t> u16_array(std::string_view key) const;
     /// INT8 or UINT8: converters write byte blobs as either.
     ByteView bytes(std::string_view key) const;
 
