@@ -1,7 +1,7 @@
 /** The embedder: the one object most users hold. */
 import { Engine } from './batching/engine.js'
 import type { Outcome } from './batching/scheduler.js'
-import { type TokenizedText, tokenizeAll } from './batching/tokens.js'
+import { countAll, type TokenizedText, tokenizeAll } from './batching/tokens.js'
 import { checkOptions, resolveOptions } from './config.js'
 import { checkDimensions, finishDense } from './embedding.js'
 import {
@@ -17,9 +17,9 @@ import { loadAddon } from './native/load.js'
 import { followLog, warn } from './native/log.js'
 import { reportProgress } from './progress.js'
 import type {
-  Embedding,
   EmbedderInfo,
   EmbedderStats,
+  Embedding,
   EmbedOptions,
   LoadOptions,
   Precision,
@@ -151,18 +151,14 @@ export class Embedder {
     this.#assertUsable()
     const engine = await this.#load()
     const texts = Array.isArray(input) ? input : [input]
-    const results = await tokenizeAll(
-      engine.model,
-      texts,
-      { maxTokens: 0, truncate: 'end' },
-      !Array.isArray(input),
-    )
-    const failures = failuresOf(results)
-    if (failures[0]) {
-      throw Array.isArray(input) ? new BatchError(failures, results.map(() => undefined)) : failures[0].error
+    const counts = await countAll(engine.model, texts, !Array.isArray(input))
+    const failures = failuresOf(counts)
+    if (Array.isArray(input)) {
+      if (failures.length > 0) throw new BatchError(failures, counts.map(withoutErrors))
+      return counts as number[]
     }
-    const counts = results.map((result) => (result as TokenizedText).ids.length)
-    return Array.isArray(input) ? counts : (counts[0] as number)
+    if (failures[0]) throw failures[0].error
+    return counts[0] as number
   }
 
   /** Loads the weights if need be and runs one short text, so that the first real one is not slower. */
@@ -216,7 +212,11 @@ export class Embedder {
     const engine = this.#engine
     this.#engine = undefined
     this.#current = undefined
-    if (engine) await engine.then((loaded) => loaded.close(), () => {})
+    if (engine)
+      await engine.then(
+        (loaded) => loaded.close(),
+        () => {},
+      )
   }
 
   /** Ends everything: work under way rejects with `DisposedError`. Idempotent. */
@@ -265,7 +265,9 @@ export class Embedder {
     checkDimensions(config.dimensions, engine.info.dim)
     const width = config.dimensions ?? engine.info.dim
     if (config.precision === 'binary' && width % 8 !== 0) {
-      throw new InvalidInputError(`precision 'binary' packs 8 dimensions a byte; ${width} do not fit.`)
+      throw new InvalidInputError(
+        `precision 'binary' packs 8 dimensions a byte; ${width} do not fit.`,
+      )
     }
     return {
       maxTokens: Math.min(options.maxTokens ?? Number.POSITIVE_INFINITY, this.#maxTokens(engine)),
@@ -287,10 +289,7 @@ export class Embedder {
     const results = await this.#embedAll(engine, texts, call, false)
     const failures = failuresOf(results)
     if (failures.length === 0 || call.collect) return results
-    throw new BatchError(
-      failures,
-      results.map((result) => (result instanceof EmbedderError ? undefined : result)),
-    )
+    throw new BatchError(failures, results.map(withoutErrors))
   }
 
   /** An embedding or an error per text. Bad texts are found before any text is computed. */
@@ -326,11 +325,7 @@ export class Embedder {
 
 const NOTHING_YET = { texts: 0, tokens: 0, batches: 0, failures: 0, cancelled: 0, computeMs: 0 }
 
-function embeddingOf(
-  pooled: Float32Array,
-  text: TokenizedText,
-  call: Call,
-): Embedding<Precision> {
+function embeddingOf(pooled: Float32Array, text: TokenizedText, call: Call): Embedding<Precision> {
   return {
     dense: finishDense(pooled, call),
     tokenCount: text.ids.length,
@@ -342,6 +337,10 @@ function embeddingOf(
 /** For an array that is refused as a whole: good texts are not failures, they were not computed. */
 function pendingAsFailure(item: TokenizedText | EmbedderError): Settled<Embedding<Precision>> {
   return item instanceof EmbedderError ? item : (undefined as unknown as Embedding<Precision>)
+}
+
+function withoutErrors<T>(result: T | EmbedderError): T | undefined {
+  return result instanceof EmbedderError ? undefined : result
 }
 
 function failuresOf(results: readonly unknown[]): ItemFailure[] {
@@ -365,7 +364,8 @@ function withTimeout(options: EmbedOptions): { signal: AbortSignal | undefined; 
   if (timeout === undefined) return { signal: options.signal, clear: () => {} }
   const controller = new AbortController()
   const timer = setTimeout(
-    () => controller.abort(new TimeoutError(`The call took longer than its timeout of ${timeout} ms.`)),
+    () =>
+      controller.abort(new TimeoutError(`The call took longer than its timeout of ${timeout} ms.`)),
     timeout,
   )
   const signal = options.signal

@@ -38,10 +38,14 @@ function buildNative() {
 
 function buildJs() {
   const started = Date.now()
-  run(process.execPath, [path.join(root, 'node_modules', 'tsup', 'dist', 'cli-default.js'), '--silent'], {
-    quiet: true,
-    cwd: root,
-  })
+  run(
+    process.execPath,
+    [path.join(root, 'node_modules', 'tsup', 'dist', 'cli-default.js'), '--silent'],
+    {
+      quiet: true,
+      cwd: root,
+    },
+  )
   fs.chmodSync(path.join(root, 'dist', 'cli', 'main.js'), 0o755)
   say(`built dist in ${((Date.now() - started) / 1000).toFixed(1)} s`)
 }
@@ -74,7 +78,14 @@ function unlessUnchanged(name, inputs, output, build) {
 
 try {
   if (both || options.native) {
-    const inputs = ['native', 'cmake', 'CMakeLists.txt', 'llama.lock.json', 'scripts/llama-build.mjs', 'package-lock.json']
+    const inputs = [
+      'native',
+      'cmake',
+      'CMakeLists.txt',
+      'llama.lock.json',
+      'scripts/llama-build.mjs',
+      'package-lock.json',
+    ]
     unlessUnchanged('native', inputs, 'build/Release/bge_m3_node.node', buildNative)
   }
   if (both || options.js) {

@@ -33,15 +33,21 @@ function key() {
   add('toolchain', options.toolchain && fs.readFileSync(options.toolchain, 'utf8'))
   add('flags', options.flags)
   add('platform', `${process.platform}-${process.arch}`)
-  for (const compiler of [options.cc, options.cxx]) add(compiler, compilerVersion(compiler))
+  for (const compiler of [options.cc, options.cxx]) add('compiler', compilerVersion(compiler))
   return hash.digest('hex').slice(0, 16)
 }
 
 function compilerVersion(compiler) {
   try {
-    return execFileSync(compiler, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    const text = execFileSync(compiler, ['--version'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    return text.replace(/^\S+ /, '') // the first word is the name it was called by
   } catch (error) {
-    throw new Error(`No working compiler at '${compiler}' (a C++17 compiler is needed): ${error.message}`)
+    throw new Error(
+      `No working compiler at '${compiler}' (a C++17 compiler is needed): ${error.message}`,
+    )
   }
 }
 
@@ -73,7 +79,14 @@ function build(dir) {
   const release = holdLock(`${dir}.lock`)
   try {
     if (fs.existsSync(path.join(dir, '.complete'))) return
-    const configure = ['-S', path.dirname(recipe), '-B', dir, '-DCMAKE_BUILD_TYPE=Release', `-DBGE_LLAMA_SRC=${source}`]
+    const configure = [
+      '-S',
+      path.dirname(recipe),
+      '-B',
+      dir,
+      '-DCMAKE_BUILD_TYPE=Release',
+      `-DBGE_LLAMA_SRC=${source}`,
+    ]
     if (hasNinja()) configure.push('-G', 'Ninja')
     if (fs.existsSync(spinWait)) {
       // a copy beside the objects, so that the cache does not point into a checkout
@@ -83,10 +96,13 @@ function build(dir) {
     }
     if (options.toolchain) configure.push(`-DCMAKE_TOOLCHAIN_FILE=${options.toolchain}`)
     else configure.push(`-DCMAKE_C_COMPILER=${options.cc}`, `-DCMAKE_CXX_COMPILER=${options.cxx}`)
-    if (options.flags) configure.push(`-DCMAKE_C_FLAGS=${options.flags}`, `-DCMAKE_CXX_FLAGS=${options.flags}`)
+    if (options.flags)
+      configure.push(`-DCMAKE_C_FLAGS=${options.flags}`, `-DCMAKE_CXX_FLAGS=${options.flags}`)
     run('cmake', configure, { quiet: true })
     const parallel = options.jobs ? ['--parallel', options.jobs] : ['--parallel']
-    run('cmake', ['--build', dir, '--target', 'llama', '--config', 'Release', ...parallel], { quiet: true })
+    run('cmake', ['--build', dir, '--target', 'llama', '--config', 'Release', ...parallel], {
+      quiet: true,
+    })
     for (const name of fs.readdirSync(dir, { recursive: true })) {
       if (/\.(o|obj)$/.test(name)) fs.rmSync(path.join(dir, name), { force: true })
     }
@@ -107,7 +123,8 @@ function holdLock(file) {
     } catch (error) {
       if (error.code !== 'EEXIST') throw error
       if (!holderAlive(file)) fs.rmSync(file, { force: true })
-      else if (Date.now() > deadline) throw new Error(`Another build holds ${file}; remove it if none is running.`)
+      else if (Date.now() > deadline)
+        throw new Error(`Another build holds ${file}; remove it if none is running.`)
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
     }
   }

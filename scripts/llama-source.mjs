@@ -12,7 +12,9 @@ export function llamaSource(env = process.env) {
   if (env.LLAMA_CPP_DIR) {
     const dir = path.resolve(env.LLAMA_CPP_DIR)
     if (!fs.existsSync(path.join(dir, 'ggml', 'src', 'ggml-cpu', 'traits.h'))) {
-      throw new Error(`LLAMA_CPP_DIR=${dir} is not a llama.cpp checkout (no ggml/src/ggml-cpu/traits.h).`)
+      throw new Error(
+        `LLAMA_CPP_DIR=${dir} is not a llama.cpp checkout (no ggml/src/ggml-cpu/traits.h).`,
+      )
     }
     return dir
   }
@@ -29,15 +31,22 @@ function fetchSource(target) {
   try {
     say(`fetching llama.cpp ${lock.tag} (npm ${lock.package}@${lock.version}, 35 MB)`)
     const spec = `${lock.package}@${lock.version}`
-    run('npm', ['pack', spec, '--ignore-scripts', '--silent', '--pack-destination', work], { quiet: true, cwd: work })
+    run('npm', ['pack', spec, '--ignore-scripts', '--silent', '--pack-destination', work], {
+      quiet: true,
+      cwd: work,
+    })
     const tarball = fs.readdirSync(work).find((name) => name.endsWith('.tgz'))
     if (!tarball) throw new Error(`npm pack ${spec} left no tarball`)
     checkIntegrity(path.join(work, tarball))
     run('tar', ['-xzf', tarball, 'package/llama/gitRelease.bundle'], { quiet: true, cwd: work })
-    run('git', ['clone', '-q', '-c', 'advice.detachedHead=false', 'package/llama/gitRelease.bundle', 'src'], {
-      quiet: true,
-      cwd: work,
-    })
+    run(
+      'git',
+      ['clone', '-q', '-c', 'advice.detachedHead=false', 'package/llama/gitRelease.bundle', 'src'],
+      {
+        quiet: true,
+        cwd: work,
+      },
+    )
     fs.rmSync(path.join(work, 'src', '.git'), { recursive: true, force: true })
     fs.writeFileSync(path.join(work, 'src', '.complete'), lock.integrity)
     place(path.join(work, 'src'), target)
@@ -49,7 +58,9 @@ function fetchSource(target) {
 function checkIntegrity(file) {
   const actual = `sha512-${createHash('sha512').update(fs.readFileSync(file)).digest('base64')}`
   if (actual !== lock.integrity) {
-    throw new Error(`The llama.cpp tarball does not match llama.lock.json:\n  pinned ${lock.integrity}\n  got    ${actual}`)
+    throw new Error(
+      `The llama.cpp tarball does not match llama.lock.json:\n  pinned ${lock.integrity}\n  got    ${actual}`,
+    )
   }
 }
 

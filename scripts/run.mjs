@@ -15,7 +15,11 @@ export function run(command, args, { quiet = false, ...options } = {}) {
     throw new Error(`${command} could not be started: ${result.error.message}.${hint}`)
   }
   if (result.status !== 0) {
-    const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-60).join('\n')
+    const output = `${result.stdout ?? ''}${result.stderr ?? ''}`
+      .trim()
+      .split('\n')
+      .slice(-60)
+      .join('\n')
     const how = result.signal ? `signal ${result.signal}` : `exit code ${result.status}`
     throw new Error(`${command} ${args.join(' ')} ended with ${how}${output ? `:\n${output}` : ''}`)
   }

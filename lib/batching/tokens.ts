@@ -1,6 +1,6 @@
 /** Texts to token ids, off the event loop and in slices, so that a large array never blocks it. */
-import { EmbedderError, InputTooLongError, InvalidInputError } from '../errors.js'
-import type { NativeModel } from '../native/addon.js'
+import { type EmbedderError, InputTooLongError, InvalidInputError } from '../errors.js'
+import { type NativeModel, type NativeTokens, TokenizeMode } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 
 /** UTF-16 units handed to the native side at once: converting them takes about a millisecond. */
@@ -49,9 +49,52 @@ function tooLong(tokens: number, maxTokens: number, index?: number): InputTooLon
   )
 }
 
+interface Slice {
+  /** Positions in the caller's array. */
+  indices: number[]
+  tokens: NativeTokens
+}
+
 /**
- * The ids of every text, or the error of that text; indices in errors are positions in `texts`
- * unless `single`.
+ * Hands well-formed texts to the native tokenizer, slice by slice; `onInvalid` gets the others.
+ * Small slices resolve at once, so timers get their turn in between.
+ */
+async function* tokenizeSlices(
+  model: NativeModel,
+  texts: readonly unknown[],
+  options: { maxTokens: number; mode: number; signal?: AbortSignal | undefined; single: boolean },
+  onInvalid: (index: number, error: EmbedderError) => void,
+): AsyncGenerator<Slice> {
+  for (let from = 0; from < texts.length; ) {
+    options.signal?.throwIfAborted()
+    const indices: number[] = []
+    let units = 0
+    for (; from < texts.length && indices.length < SLICE_TEXTS && units < SLICE_UNITS; from++) {
+      const text = texts[from]
+      const error = invalidText(text, options.single ? undefined : from)
+      if (error) {
+        onInvalid(from, error)
+      } else {
+        indices.push(from)
+        units += (text as string).length
+      }
+    }
+    if (indices.length === 0) continue
+    const slice = indices.map((index) => texts[index] as string)
+    let tokens: NativeTokens
+    try {
+      tokens = await model.tokenize(slice, options.maxTokens, options.mode)
+    } catch (error) {
+      throw fromNative(error)
+    }
+    yield { indices, tokens }
+    if (from < texts.length) await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/**
+ * The ids of every text, or the error of that text; errors carry the position in `texts` unless
+ * `single`.
  */
 export async function tokenizeAll(
   model: NativeModel,
@@ -60,45 +103,42 @@ export async function tokenizeAll(
   single = false,
 ): Promise<(TokenizedText | EmbedderError)[]> {
   const out: (TokenizedText | EmbedderError)[] = new Array(texts.length)
-  for (let from = 0; from < texts.length; ) {
-    signal?.throwIfAborted()
-    const slice: number[] = []
-    let units = 0
-    for (; from < texts.length && slice.length < SLICE_TEXTS && units < SLICE_UNITS; from++) {
-      const text = texts[from]
-      const error = invalidText(text, single ? undefined : from)
-      if (error) {
-        out[from] = error
-      } else {
-        slice.push(from)
-        units += (text as string).length
-      }
-    }
-    if (slice.length === 0) continue
-    let tokens: Awaited<ReturnType<NativeModel['tokenize']>>
-    try {
-      tokens = await model.tokenize(
-        slice.map((i) => texts[i] as string),
-        maxTokens,
-        truncate === 'end',
-      )
-    } catch (error) {
-      throw fromNative(error)
-    }
+  const mode = truncate === 'end' ? TokenizeMode.cut : TokenizeMode.refuse
+  const options = { maxTokens, mode, signal, single }
+  const onInvalid = (index: number, error: EmbedderError) => {
+    out[index] = error
+  }
+  for await (const { indices, tokens } of tokenizeSlices(model, texts, options, onInvalid)) {
     let at = 0
-    slice.forEach((index, i) => {
+    indices.forEach((index, i) => {
       const count = tokens.counts[i] as number
-      const total = tokens.totals[i] as number
-      if (total > maxTokens && truncate === 'error') {
-        out[index] = tooLong(total, maxTokens, single ? undefined : index)
+      if (count === 0) {
+        out[index] = tooLong(tokens.totals[i] as number, maxTokens, single ? undefined : index)
       } else {
         const ids = Int32Array.from(tokens.ids.subarray(at, at + count))
-        out[index] = { ids, truncated: total > maxTokens }
+        out[index] = { ids, truncated: tokens.truncated[i] === 1 }
       }
       at += count
     })
-    // small slices resolve at once, on the same tick: give timers their turn
-    if (from < texts.length) await new Promise((resolve) => setImmediate(resolve))
+  }
+  return out
+}
+
+/** Tokens of every text, `<s>` and `</s>` included, or the error of a text that is none. */
+export async function countAll(
+  model: NativeModel,
+  texts: readonly unknown[],
+  single = false,
+): Promise<(number | EmbedderError)[]> {
+  const out: (number | EmbedderError)[] = new Array(texts.length)
+  const options = { maxTokens: 0, mode: TokenizeMode.count, single }
+  const onInvalid = (index: number, error: EmbedderError) => {
+    out[index] = error
+  }
+  for await (const { indices, tokens } of tokenizeSlices(model, texts, options, onInvalid)) {
+    indices.forEach((index, i) => {
+      out[index] = tokens.totals[i] as number
+    })
   }
   return out
 }

@@ -34,9 +34,21 @@ export interface NativeTokens {
   ids: Uint32Array
   /** How many of `ids` belong to each text; 0 for a text that is too long and was not cut. */
   counts: Uint32Array
-  /** Tokens each text has, kept or not. */
+  /** Tokens each text has, kept or not; after a cut a lower bound. */
   totals: Float64Array
+  /** 1 where a text lost its end. */
+  truncated: Uint32Array
 }
+
+/** What becomes of a text over the limit. Values as in native/addon/native_model.cpp. */
+export const TokenizeMode = {
+  /** Its exact total, no ids. */
+  refuse: 0,
+  /** It loses its end. */
+  cut: 1,
+  /** Totals alone, for every text. */
+  count: 2,
+} as const
 
 export interface NativeBatchResult {
   /** texts x dim, not normalised. */
@@ -55,10 +67,10 @@ export interface NativeSession {
 
 export interface NativeModel {
   info(): NativeModelInfo
-  /** `maxTokens` 0 = no limit. `cut` keeps the first `maxTokens` of a longer text. */
-  tokenize(texts: string[], maxTokens: number, cut: boolean): Promise<NativeTokens>
+  /** `maxTokens` 0 = no limit, else at least 2; `mode` is a `TokenizeMode`. */
+  tokenize(texts: string[], maxTokens: number, mode: number): Promise<NativeTokens>
   /** `threads` 0 = one per real core. The session is shared with whoever asked for the same. */
-  session(options: number): NativeSession
+  session(threads: number): NativeSession
   release(): Promise<void>
 }
 

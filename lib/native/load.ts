@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { isMainThread } from 'node:worker_threads'
-import { EmbedderError, ModelLoadError, UnsupportedCpuError } from '../errors.js'
+import { type EmbedderError, ModelLoadError, UnsupportedCpuError } from '../errors.js'
 import type { NativeAddon } from './addon.js'
 import { packageRoot } from './paths.js'
 

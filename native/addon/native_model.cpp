@@ -15,23 +15,38 @@ namespace {
 /// Below this many bytes of text tokenizing takes well under a millisecond: a thread would cost more.
 constexpr size_t kInlineBytes = 2048;
 
-struct Tokens {
-    std::vector<uint32_t> ids;    // all texts' ids, one after the other
-    std::vector<uint32_t> counts; // ids kept of each text
-    std::vector<double> totals;   // tokens each text has, kept or not
+/// What JavaScript asks of `tokenize`.
+enum class TokenizeMode {
+    Refuse, ///< a text over the limit gives its exact total and no ids
+    Cut,    ///< it loses its end
+    Count,  ///< totals alone
 };
 
-/// Texts longer than `max_tokens` keep their first `max_tokens` - 1 ids and </s> when `cut`, none otherwise.
+struct Tokens {
+    std::vector<uint32_t> ids;       // all texts' ids, one after the other
+    std::vector<uint32_t> counts;    // ids kept of each text
+    std::vector<double> totals;      // tokens each text has; after a cut a lower bound
+    std::vector<uint32_t> truncated; // 1 where a text lost its end
+};
+
 Tokens tokenize_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts,
-                    size_t max_tokens, bool cut) {
+                    size_t max_tokens, TokenizeMode mode) {
     Tokens out;
+    EncodeOptions options;
+    options.max_tokens = max_tokens;
+    options.truncate = mode == TokenizeMode::Cut;
     for (const std::string& text : texts) {
-        const auto encoding = tokenizer.encode(text, max_tokens, cut);
-        const bool keep = max_tokens == 0 || cut || encoding.total <= max_tokens;
-        if (keep)
-            out.ids.insert(out.ids.end(), encoding.ids.begin(), encoding.ids.end());
-        out.counts.push_back(keep ? static_cast<uint32_t>(encoding.ids.size()) : 0);
+        if (mode == TokenizeMode::Count) {
+            out.counts.push_back(0);
+            out.totals.push_back(static_cast<double>(tokenizer.count(text)));
+            out.truncated.push_back(0);
+            continue;
+        }
+        const Encoding encoding = tokenizer.encode(text, options);
+        out.ids.insert(out.ids.end(), encoding.ids.begin(), encoding.ids.end());
+        out.counts.push_back(static_cast<uint32_t>(encoding.ids.size()));
         out.totals.push_back(static_cast<double>(encoding.total));
+        out.truncated.push_back(encoding.truncated ? 1 : 0);
     }
     return out;
 }
@@ -43,6 +58,7 @@ Napi::Object to_js(Napi::Env env, const Tokens& tokens) {
     auto totals = Napi::Float64Array::New(env, tokens.totals.size());
     std::copy(tokens.totals.begin(), tokens.totals.end(), totals.Data());
     out.Set("totals", totals);
+    out.Set("truncated", to_uint32(env, tokens.truncated));
     return out;
 }
 
@@ -123,16 +139,16 @@ Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
     const auto m = model(env);
     const ModelSpec& spec = m->spec();
     Napi::Object out = Napi::Object::New(env);
-    out.Set("architecture", "bert");
+    out.Set("architecture", spec.architecture);
     out.Set("name", spec.name);
     out.Set("layers", spec.layers);
     out.Set("dim", spec.dim);
     out.Set("heads", spec.heads);
     out.Set("ffn", spec.ffn);
-    out.Set("contextLength", spec.context);
-    out.Set("vocabSize", spec.vocabulary);
+    out.Set("contextLength", spec.context_length);
+    out.Set("vocabSize", spec.vocab_size);
     out.Set("pooling", pooling_name(spec.pooling));
-    out.Set("standin", m->is_standin());
+    out.Set("standin", spec.standin);
     out.Set("weightBytes", static_cast<double>(m->weight_bytes()));
     out.Set("packsExactly", m->packs_exactly());
     Napi::Array warnings = Napi::Array::New(env);
@@ -142,7 +158,7 @@ Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
     return out;
 }
 
-/// tokenize(texts: string[], maxTokens: number, cut: boolean): Promise<{ ids, counts, totals }>
+/// tokenize(texts: string[], maxTokens, mode): Promise<{ ids, counts, totals, truncated }>
 Napi::Value NativeModel::tokenize(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
@@ -156,23 +172,26 @@ Napi::Value NativeModel::tokenize(const Napi::CallbackInfo& info) {
             bytes += texts.back().size();
         }
         const auto max_tokens = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
-        const bool cut = info[2].As<Napi::Boolean>().Value();
+        const auto mode = static_cast<TokenizeMode>(info[2].As<Napi::Number>().Int32Value());
 
         const auto deferred = Napi::Promise::Deferred::New(env);
         if (bytes <= kInlineBytes) {
-            deferred.Resolve(to_js(env, tokenize_all(m->tokenizer(), texts, max_tokens, cut)));
+            deferred.Resolve(to_js(env, tokenize_all(m->tokenizer(), texts, max_tokens, mode)));
             return deferred.Promise();
         }
         const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
         dispatcher->begin();
         const bool accepted =
-            run_task([dispatcher, deferred, m, max_tokens, cut, texts = std::move(texts)] {
+            run_task([dispatcher, deferred, m, max_tokens, mode, texts = std::move(texts)] {
                 try {
                     auto tokens = std::make_shared<Tokens>(
-                        tokenize_all(m->tokenizer(), texts, max_tokens, cut));
+                        tokenize_all(m->tokenizer(), texts, max_tokens, mode));
                     dispatcher->finish([deferred, tokens](Napi::Env e) {
                         deferred.Resolve(to_js(e, *tokens));
                     });
+                } catch (const Error& error) {
+                    dispatcher->finish(
+                        [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
                 } catch (const std::exception&) {
                     const Error error(ErrorCode::MemoryLimit, "Not enough memory to tokenize.");
                     dispatcher->finish(
@@ -189,7 +208,7 @@ Napi::Value NativeModel::tokenize(const Napi::CallbackInfo& info) {
     });
 }
 
-/// session({ threads }): NativeSession
+/// session(threads): NativeSession
 Napi::Value NativeModel::session(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {

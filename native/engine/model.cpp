@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "cpu.h"
+#include "error.h"
 #include "gguf_file.h"
 #include "llama.h"
 #include "log.h"
@@ -83,7 +84,6 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
         const GgufFile file(options.path);
         model->spec_ = check_model(file);
         require_memory(model->spec_);
-        model->standin_ = file.boolean("bge_m3_node.standin").value_or(false);
         model->tokenizer_ = Tokenizer::create(read_vocabulary(file, model->spec_));
     }
     const std::vector<llama_model_kv_override> overrides = to_llama(model->spec_.overrides);
@@ -163,7 +163,7 @@ std::shared_ptr<Model> Model::load(const LoadOptions& options) {
 }
 
 void pool_states(const float* states, uint32_t length, size_t dim, Pooling pooling, float* out) {
-    if (pooling == Pooling::FirstToken) {
+    if (pooling == Pooling::Cls) {
         std::copy(states, states + dim, out);
         return;
     }

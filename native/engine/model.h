@@ -35,8 +35,6 @@ class Model {
     Model& operator=(const Model&) = delete;
 
     const ModelSpec& spec() const { return spec_; }
-    /// Made by `bge-m3 model standin`: the weights mean nothing.
-    bool is_standin() const { return standin_; }
     const Tokenizer& tokenizer() const { return *tokenizer_; }
     llama_model* handle() const { return llama_.get(); }
     /// Whether texts packed into one micro-batch keep their bits: true when our kernels run all of it.
@@ -55,7 +53,6 @@ class Model {
     ModelSpec spec_;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<llama_model, LlamaDeleter> llama_;
-    bool standin_ = false;
     bool packs_exactly_ = false;
 };
 

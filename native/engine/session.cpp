@@ -61,10 +61,10 @@ void Session::submit(const std::shared_ptr<Batch>& batch) {
     const ModelSpec& spec = model_->spec();
     uint64_t total = 0;
     for (const uint32_t length : batch->lengths) {
-        if (length == 0 || length > spec.context)
+        if (length == 0 || length > spec.context_length)
             throw Error(ErrorCode::InvalidInput, "A text of " + std::to_string(length) +
                                                      " tokens was handed to a model of " +
-                                                     std::to_string(spec.context) +
+                                                     std::to_string(spec.context_length) +
                                                      " positions.");
         total += length;
     }
@@ -72,7 +72,7 @@ void Session::submit(const std::shared_ptr<Batch>& batch) {
         total != batch->tokens.size())
         throw Error(ErrorCode::InvalidInput, "The batch's lengths do not add up.");
     for (const int32_t id : batch->tokens) {
-        if (id < 0 || static_cast<uint32_t>(id) >= spec.vocabulary)
+        if (id < 0 || static_cast<uint32_t>(id) >= spec.vocab_size)
             throw Error(ErrorCode::InvalidInput, "A token id lies outside the vocabulary.");
     }
     batch->submitted = Clock::now();
@@ -232,7 +232,7 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
 void Session::ensure_context(uint32_t tokens) {
     if (context_ && context_tokens_ >= tokens)
         return;
-    const uint32_t limit = std::max(kContextSizes.front(), model_->spec().context);
+    const uint32_t limit = std::max(kContextSizes.front(), model_->spec().context_length);
     uint32_t size = tokens;
     for (const uint32_t candidate : kContextSizes) {
         if (candidate >= tokens) {
