@@ -226,6 +226,13 @@ void check_vocabulary(const GgufFile& file, ModelSpec& spec) {
                                 "(tokenizer.ggml.precompiled_charsmap): accents and full-width "
                                 "forms are not unified");
 
+    // XLM-RoBERTa's table has two rows before the first position; converters cut them off.
+    if (spec.vocabulary_kind == VocabularyKind::Unigram &&
+        (spec.context_length == 514 || spec.context_length == 8194))
+        spec.warnings.push_back("its position table has " + text(spec.context_length) +
+                                " rows: if XLM-RoBERTa's two reserved rows were left in, all "
+                                "vectors are wrong");
+
     const auto declared = file.u32("bert.vocab_size");
     if (declared && *declared != tokens)
         spec.warnings.push_back("bert.vocab_size is " + text(*declared) + ", but there are " +

@@ -2,7 +2,7 @@
 // tokenizer, one forward pass. Each file gets a process of its own; one that dies or hangs, or that
 // fails with anything but a typed error, is a finding.
 //
-//   fuzz_model [files = 300] [first seed = 1] [--keep DIR]
+//   fuzz_model [files = 300] [first seed = 1] [--keep DIR] [--verbose]
 //
 // A finding is reproduced with `fuzz_model 1 SEED --keep DIR`, which leaves the file in DIR.
 #include "fuzz_exercise.h"
@@ -59,9 +59,12 @@ int main(int argc, char** argv) {
     long numbers[2] = {300, 1};
     int given = 0;
     std::string directory;
+    bool verbose = false;
     for (int i = 1; i < argc; ++i) {
         if (std::string(argv[i]) == "--keep" && i + 1 < argc)
             directory = argv[++i];
+        else if (std::string(argv[i]) == "--verbose")
+            verbose = true;
         else if (given < 2)
             numbers[given++] = std::strtol(argv[i], nullptr, 10);
     }
@@ -101,6 +104,10 @@ int main(int argc, char** argv) {
                         static_cast<unsigned long long>(seed), model.description.c_str(),
                         result.output.c_str());
         }
+        if (typed && verbose)
+            std::printf("seed %llu (%s): %s\n", static_cast<unsigned long long>(seed),
+                        model.description.c_str(),
+                        result.output.empty() ? "embedded\n" : result.output.c_str());
         if (!typed || numbers[0] == 1)
             keep(directory, seed, model.bytes);
         std::fflush(stdout);
