@@ -1,9 +1,9 @@
 /** What the download tests share: bytes, directories, and patience short enough for a test. */
 
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, vi } from 'vitest'
 import type { Patience } from '../../../lib/model/download/options.js'
 import { TestHub } from './test-hub.js'
 
@@ -77,4 +77,11 @@ export async function errorOf(promise: Promise<unknown>): Promise<Error> {
     return error as Error
   }
   throw new Error('it should have failed')
+}
+
+/** `toEqual` takes seconds for buffers of this size. */
+export async function expectBytes(path: string, bytes: Buffer): Promise<void> {
+  const found = await readFile(path)
+  expect(found.length).toBe(bytes.length)
+  expect(found.equals(bytes), `${path} has other bytes`).toBe(true)
 }

@@ -1,12 +1,12 @@
 /** Everything a server or a line can do wrong: the right bytes in the end, or a clear error. */
 
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { DownloadError, IntegrityError } from '../../../lib/errors.js'
 import { pullModel } from '../../../lib/model/download/pull.js'
 import type { FilePin } from '../../../lib/model/pins.js'
-import { errorOf, HASTE, namesIn, noise, useHub } from './fixtures.js'
+import { errorOf, expectBytes, HASTE, namesIn, noise, useHub } from './fixtures.js'
 import {
   type Behaviour,
   chunked,
@@ -36,7 +36,7 @@ function pull(file: FilePin, more: Options = {}) {
 }
 
 async function expectWhole(): Promise<void> {
-  expect(await readFile(join(fixture.dir, 'm.gguf'))).toEqual(content)
+  await expectBytes(join(fixture.dir, 'm.gguf'), content)
   expect(await namesIn(fixture.dir)).toEqual(['m.gguf', 'm.gguf.json'])
 }
 
@@ -51,7 +51,7 @@ describe('a connection that breaks', () => {
     const pin = hub.add('m.gguf', small)
     hub.always = cutAfter(1)
     await pull(pin, { patience: { baseDelay: 0 } })
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(small)
+    await expectBytes(join(dir, 'm.gguf'), small)
     const ranges = hub.downloads.map((request) => request.headers.range)
     expect(ranges).toEqual(small.toJSON().data.map((_, i) => (i === 0 ? undefined : `bytes=${i}-`)))
   })

@@ -1,14 +1,14 @@
 /** Several processes, killed ones and frozen ones: nothing half-written, nothing lost, no lock left. */
 
 import { existsSync, readFileSync } from 'node:fs'
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { DownloadProgress, PullOptions } from '../../../lib/model/download/options.js'
 import { pullModel } from '../../../lib/model/download/pull.js'
 import { usePullChild } from './children.js'
-import { HASTE, namesIn, noise, useHub } from './fixtures.js'
+import { expectBytes, HASTE, namesIn, noise, useHub } from './fixtures.js'
 import { sha256, stallAfter, trickle } from './test-hub.js'
 
 const fixture = useHub()
@@ -80,7 +80,7 @@ describe('kill -9', () => {
     hub.always = undefined
     const { result } = await start(pulled).ended
     expect(result?.files[0]?.status).toBe('downloaded')
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
     expect(await namesIn(dir)).toEqual(['m.gguf', 'm.gguf.json'])
     console.info(`kill -9: ${kills} kills, ${resumes} resumed runs, ${completions} completed runs`)
   })
@@ -102,7 +102,7 @@ describe('kill -9', () => {
     ])
     expect(hub.downloads).toHaveLength(2)
     expect(hub.downloads[1]?.headers.range).toBe('bytes=100000-')
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
     expect(await namesIn(dir)).toEqual(['m.gguf', 'm.gguf.json'])
   })
 })
@@ -122,7 +122,7 @@ describe('at the same time', () => {
     ])
     expect(hub.downloads).toHaveLength(1)
     expect(hub.served).toBe(content.length)
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
     expect(await namesIn(dir)).toEqual(['m.gguf', 'm.gguf.json'])
   })
 
@@ -169,11 +169,11 @@ describe('a frozen process', () => {
     const second = await start(pulled).ended
     expect(second.result?.files[0]?.status).toBe('downloaded')
     expect(second.result?.files[0]?.transferred).toBe(300_000)
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
     frozen.process.kill('SIGCONT')
     const woken = await frozen.ended
     expect(woken.result?.files[0]?.sha256).toBe(sha256(content))
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
     expect(await namesIn(dir)).toEqual(['m.gguf', 'm.gguf.json'])
   })
 })

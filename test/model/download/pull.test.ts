@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { DownloadError, IntegrityError, InvalidInputError } from '../../../lib/errors.js'
 import type { DownloadProgress } from '../../../lib/model/download/options.js'
 import { pullModel } from '../../../lib/model/download/pull.js'
-import { errorOf, HASTE, namesIn, noise, useHub } from './fixtures.js'
+import { errorOf, expectBytes, HASTE, namesIn, noise, useHub } from './fixtures.js'
 import { cutAfter, sha256, status, TestHub, trickle } from './test-hub.js'
 
 const fixture = useHub()
@@ -49,7 +49,7 @@ describe('pullModel', () => {
         },
       ],
     })
-    expect(await readFile(join(dir, 'model.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'model.gguf'), content)
     expect(await namesIn(dir)).toEqual([
       'heads.pt',
       'heads.pt.json',
@@ -100,7 +100,7 @@ describe('pullModel', () => {
     await utimes(path, atime, mtime)
     const warn = vi.fn()
     expect((await pull({ files, logger: { warn } })).files[0]?.status).toBe('downloaded')
-    expect(await readFile(path)).toEqual(content)
+    await expectBytes(path, content)
     expect(warn.mock.calls.flat().join()).toContain('damaged')
   })
 
@@ -108,7 +108,7 @@ describe('pullModel', () => {
     await pull({ files: [fixture.hub.add('m.gguf', content)] })
     const next = noise(5_000, 7)
     await pull({ files: [fixture.hub.add('m.gguf', next, 'test/model', 'r2')] })
-    expect(await readFile(join(fixture.dir, 'm.gguf'))).toEqual(next)
+    await expectBytes(join(fixture.dir, 'm.gguf'), next)
     const record = JSON.parse(await readFile(join(fixture.dir, 'm.gguf.json'), 'utf8'))
     expect(record).toMatchObject({ revision: 'r2', sha256: sha256(next) })
   })
@@ -123,7 +123,7 @@ describe('pullModel', () => {
     expect(await readFile(path, 'utf8')).toBe('mine')
     expect(fixture.hub.seen).toHaveLength(0)
     await pull({ files, force: true })
-    expect(await readFile(path)).toEqual(content)
+    await expectBytes(path, content)
   })
 
   it('goes on at the byte where it stopped', async () => {
@@ -140,7 +140,7 @@ describe('pullModel', () => {
       'if-range': `"${sha256(content).slice(0, 16)}"`,
     })
     expect(result.files[0]?.transferred).toBe(60_000)
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
     expect(await namesIn(dir)).toEqual(['m.gguf', 'm.gguf.json'])
   })
 
@@ -168,7 +168,7 @@ describe('pullModel', () => {
       await writeFile(part, bytes)
       if (record !== undefined) await writeFile(`${part}.json`, record)
       expect((await pull({ files })).files[0]?.transferred).toBe(content.length)
-      expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+      await expectBytes(join(dir, 'm.gguf'), content)
       expect(await namesIn(dir)).toEqual(['m.gguf', 'm.gguf.json'])
       await writeFile(join(dir, 'm.gguf'), 'x')
     }
@@ -182,7 +182,7 @@ describe('pullModel', () => {
     await writeFile(join(dir, 'm.gguf.part.json'), JSON.stringify({ sha256: sha256(content) }))
     const warn = vi.fn()
     expect((await pull({ files, logger: { warn } })).files[0]?.transferred).toBe(160_000)
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
     expect(warn).toHaveBeenCalledOnce()
   })
 
@@ -230,7 +230,7 @@ describe('pullModel', () => {
     await expect(pull({ files, signal: controller.signal })).rejects.toBe(reason)
     expect(await namesIn(dir)).toEqual(['m.gguf.part', 'm.gguf.part.json'])
     expect((await pull({ files })).files[0]?.transferred).toBeLessThan(70_000)
-    expect(await readFile(join(dir, 'm.gguf'))).toEqual(content)
+    await expectBytes(join(dir, 'm.gguf'), content)
   })
 
   it.each([
