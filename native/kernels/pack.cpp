@@ -78,6 +78,13 @@ void pack_float(const void* rows, int n, int k, FloatType type, uint8_t* out) {
     }
 }
 
+bool float_to_half_exact(float x, uint16_t* half) {
+    if (!std::isfinite(x))
+        return false;
+    *half = to_half(x);
+    return (*half & 0x7c00u) != 0x7c00u && from_half(*half) == x;
+}
+
 void quantize_q8(const float* x, int k, Q8Block* out) {
     for (int b = 0; b < k / kBlock; ++b, x += kBlock) {
         float amax = 0;

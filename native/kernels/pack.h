@@ -43,6 +43,8 @@ void pack_q8(const Q8Block* rows, int n, int k, bool unsigned_weights, uint8_t* 
 void pack_q8_panel(const Q8Block* rows, int k, bool unsigned_weights, uint8_t* out);
 /// Packs n rows of k floats of `type`.
 void pack_float(const void* rows, int n, int k, FloatType type, uint8_t* out);
+/// x as float16; false when that is not exact.
+bool float_to_half_exact(float x, uint16_t* half);
 /// Rounds k floats to Q8_0 (scale = max|x| / 127 rounded to float16).
 void quantize_q8(const float* x, int k, Q8Block* out);
 

@@ -1,13 +1,14 @@
 /* How ggml's compute threads wait for each other at a barrier.
  *
- * ggml spins with a pause instruction for as long as it takes. Beside another busy process that is a
- * catastrophe: the thread that everybody waits for may not be running, and the spinning ones keep the
- * core it needs. This header is forced into ggml-cpu's sources (-include, native/llama/CMakeLists.txt)
- * and makes every 256th pause (about five microseconds) a yield to whoever else wants the core.
+ * ggml spins with a pause instruction for as long as it takes. Beside another busy process that is
+ * a catastrophe: the thread that everybody waits for may not be running, and the spinning ones keep
+ * the core it needs. This header is forced into ggml-cpu's sources (-include,
+ * native/llama/CMakeLists.txt) and makes every 256th pause (about five microseconds) a yield to
+ * whoever else wants the core.
  *
- * ggml-cpu.c defines `static inline void ggml_thread_cpu_relax(void)` and calls it with no argument: the
- * macro below tells the two apart by that `void`, keeps the definition under another name, and turns
- * the calls into ours. No source is patched.
+ * ggml-cpu.c defines `static inline void ggml_thread_cpu_relax(void)` and calls it with no
+ * argument: the macro below tells the two apart by that `void`, keeps the definition under another
+ * name, and turns the calls into ours. No source is patched.
  */
 #ifndef BGE_SPIN_WAIT_H
 #define BGE_SPIN_WAIT_H
