@@ -1,52 +1,43 @@
-/* How ggml's compute threads wait for each other at a barrier.
+/* Put ahead of ggml's C files by a compiler flag (-include), never included by our own code.
  *
- * ggml spins with a pause instruction for as long as it takes. Beside another busy process that is
- * a catastrophe: the thread that everybody waits for may not be running, and the spinning ones keep
- * the core it needs. This header is forced into ggml-cpu's sources (-include,
- * native/llama/CMakeLists.txt) and makes every 256th pause (about five microseconds) a yield to
- * whoever else wants the core.
+ * ggml's threads wait for each other in loops around ggml_thread_cpu_relax() that never give the core
+ * away. When another process holds one of the cores, the thread that everybody waits for may stand in
+ * the queue behind one that only spins, and speed falls to a few percent. With this header every
+ * kBgeSpins-th pause of a thread yields the processor instead.
  *
- * ggml-cpu.c defines `static inline void ggml_thread_cpu_relax(void)` and calls it with no
- * argument: the macro below tells the two apart by that `void`, keeps the definition under another
- * name, and turns the calls into ours. No source is patched.
+ * ggml-cpu.c defines ggml_thread_cpu_relax(void) and calls ggml_thread_cpu_relax(): the macro below
+ * tells the two apart by their argument, so the definition gets another name (and is unused) while
+ * the calls become ours. Works the same on every architecture.
  */
 #ifndef BGE_SPIN_WAIT_H
 #define BGE_SPIN_WAIT_H
 
 #if defined(_WIN32)
-#include <windows.h>
+__declspec(dllimport) int __stdcall SwitchToThread(void);
+#define BGE_YIELD() ((void)SwitchToThread())
 #else
 #include <sched.h>
-#endif
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#define BGE_YIELD() ((void)sched_yield())
 #endif
 
-static inline void bge_spin_wait(void) {
-    static
-#if defined(__cplusplus)
-        thread_local
-#else
-        _Thread_local
-#endif
-        unsigned spins;
-    if ((++spins & 255u) == 0) {
-#if defined(_WIN32)
-        SwitchToThread();
-#else
-        sched_yield();
-#endif
-        return;
-    }
+/* 10-40 us of pauses: longer than a barrier takes among threads that all run. */
+enum { kBgeSpins = 1024 };
+
+static inline void bge_relax(void) {
+    static _Thread_local unsigned spins;
+    if (++spins % kBgeSpins == 0)
+        BGE_YIELD();
 #if defined(__x86_64__) || defined(_M_X64)
-    _mm_pause();
+    else
+        __builtin_ia32_pause();
 #elif defined(__aarch64__)
-    __asm__ volatile("yield" ::: "memory");
+    else
+        __asm__ volatile("yield" ::: "memory");
 #endif
 }
 
 #define ggml_thread_cpu_relax(argument) BGE_RELAX_##argument
-#define BGE_RELAX_void bge_unused_ggml_relax(void)
-#define BGE_RELAX_ bge_spin_wait()
+#define BGE_RELAX_ bge_relax()
+#define BGE_RELAX_void bge_unused_relax(void)
 
 #endif
