@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+/** The `bge-m3` command: `runCli` with the process's own streams and signals. */
+
+import { runCli } from './run.js'
+import { EXIT, Interrupted } from './shared/errors.js'
+
+/** How long an interrupted run, or a reader that takes nothing, is waited for. */
+const PATIENCE_MS = 1500
+
+async function main(): Promise<void> {
+  const controller = new AbortController()
+  const interrupt = () => {
+    if (controller.signal.aborted) process.exit(EXIT.interrupted)
+    controller.abort(new Interrupted())
+    setTimeout(() => process.exit(EXIT.interrupted), PATIENCE_MS).unref()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+
+  const { stdin, stdout, stderr, env, argv } = process
+  // whoever read this may be gone by the time the last of it is written
+  for (const stream of [stdout, stderr]) stream.on('error', () => {})
+  const code = await runCli(argv.slice(2), {
+    stdin,
+    stdout,
+    stderr,
+    env,
+    signal: controller.signal,
+  })
+  await Promise.all([flushed(stdout), flushed(stderr)])
+  process.exit(code)
+}
+
+/** When everything written has reached whoever reads it: `process.exit` drops what a pipe still holds. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve()
+    else stream.write('', () => resolve())
+  })
+}
+
+void main()

@@ -1,0 +1,133 @@
+/** A record of a run, for `embed --stats` and the report that reads it. */
+
+import { writeFile } from 'node:fs/promises'
+
+export interface Sample {
+  /** Since the start. */
+  seconds: number
+  texts: number
+  tokens: number
+  /** Rates since the sample before. */
+  textsPerSecond: number
+  tokensPerSecond: number
+  rssBytes: number
+}
+
+export interface RunRecord {
+  /** ISO 8601. */
+  startedAt: string
+  seconds: number
+  /** Texts that are done, failed ones included. */
+  texts: number
+  /** Of texts that did not fail. */
+  tokens: number
+  failures: number
+  textsPerSecond: number
+  tokensPerSecond: number
+  /** Most memory the process has had, loading included. */
+  peakRssBytes: number
+  /** Whether the run ended before its input did. */
+  interrupted: boolean
+  model: Readonly<Record<string, unknown>>
+  options: Readonly<Record<string, unknown>>
+  /** A sample a second; in a long run every other one is dropped as often as needed. */
+  timeline: Sample[]
+}
+
+const MAX_SAMPLES = 3600
+
+export class RunRecorder {
+  texts = 0
+  tokens = 0
+  failures = 0
+  readonly #startedAt = new Date()
+  readonly #started = performance.now()
+  #timeline: Sample[] = []
+  #every = 1
+  #ticks = 0
+  readonly #timer: NodeJS.Timeout
+
+  constructor(intervalMs = 1000) {
+    this.#timer = setInterval(() => this.#tick(), intervalMs)
+    this.#timer.unref()
+  }
+
+  /** One text is done. @param tokens `undefined` if it failed */
+  add(tokens: number | undefined): void {
+    this.texts++
+    if (tokens === undefined) this.failures++
+    else this.tokens += tokens
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.#started) / 1000
+  }
+
+  /** Ends the sampling. */
+  finish(about: Pick<RunRecord, 'interrupted' | 'model' | 'options'>): RunRecord {
+    this.stop()
+    this.#sample()
+    const { seconds, texts, tokens, failures } = this
+    return {
+      startedAt: this.#startedAt.toISOString(),
+      seconds: round(seconds),
+      texts,
+      tokens,
+      failures,
+      textsPerSecond: round(texts / seconds),
+      tokensPerSecond: round(tokens / seconds),
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      ...about,
+      timeline: this.#timeline,
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #tick(): void {
+    this.#ticks++
+    if (this.#ticks % this.#every === 0) this.#sample()
+    if (this.#timeline.length < MAX_SAMPLES) return
+    this.#every *= 2
+    this.#timeline = merged(this.#timeline)
+  }
+
+  #sample(): void {
+    const { seconds, texts, tokens } = this
+    this.#timeline.push(
+      since(this.#timeline.at(-1), { seconds, texts, tokens, rssBytes: process.memoryUsage.rss() }),
+    )
+  }
+}
+
+type Reading = Omit<Sample, 'textsPerSecond' | 'tokensPerSecond'>
+
+/** Every second sample, its rates over the two that it stands for. */
+function merged(timeline: readonly Sample[]): Sample[] {
+  const kept: Sample[] = []
+  for (let i = 1; i < timeline.length; i += 2) {
+    kept.push(since(kept.at(-1), timeline[i] as Sample))
+  }
+  return kept
+}
+
+function since(before: Reading | undefined, now: Reading): Sample {
+  const { seconds, texts, tokens, rssBytes } = now
+  const span = Math.max(seconds - (before?.seconds ?? 0), 1e-3)
+  return {
+    seconds: round(seconds),
+    texts,
+    tokens,
+    textsPerSecond: round((texts - (before?.texts ?? 0)) / span),
+    tokensPerSecond: round((tokens - (before?.tokens ?? 0)) / span),
+    rssBytes,
+  }
+}
+
+const round = (value: number) => Math.round(value * 1000) / 1000
+
+export async function writeRunRecord(path: string, record: RunRecord): Promise<void> {
+  await writeFile(path, `${JSON.stringify(record, null, 2)}\n`)
+}
