@@ -1,7 +1,6 @@
 #include "checked_vocabulary.h"
 
 #include <cmath>
-#include <unordered_set>
 
 #include "../error.h"
 #include "utf8.h"
@@ -46,7 +45,6 @@ CheckedVocabulary::CheckedVocabulary(const VocabularyData& data) : kind_(data.ki
     copy_types(data);
     resolve_special_ids(data);
     copy_pieces(data);
-    check_distinct();
     collect_literals();
 }
 
@@ -80,16 +78,6 @@ void CheckedVocabulary::copy_pieces(const VocabularyData& data) {
     for (std::size_t id = 0; id < count; ++id) {
         text_.append(id == mask_ && types_[id] == TokenType::Unused ? "<mask>" : data.pieces[id]);
         offsets_.push_back(static_cast<std::uint32_t>(text_.size()));
-    }
-}
-
-/// llama.cpp aborts the process on a piece that occurs twice, whatever its type.
-void CheckedVocabulary::check_distinct() const {
-    std::unordered_set<std::string_view> seen;
-    seen.reserve(size());
-    for (std::uint32_t id = 0; id < size(); ++id) {
-        if (piece_size(id) > 0 && !seen.insert(piece(id)).second)
-            fail("a piece occurs twice" + at(id));
     }
 }
 

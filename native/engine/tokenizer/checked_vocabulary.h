@@ -14,8 +14,8 @@ namespace bge {
 class CheckedVocabulary {
   public:
     /// Throws Error(ModelLoad) when sizes do not agree, a type or a special id is out of range, a
-    /// score is not finite, a piece is not UTF-8, is far too long, or occurs twice, or when the
-    /// special tokens that the kind needs (begin, end, unknown) cannot be told.
+    /// score is not finite, a piece is not UTF-8 or far too long, or when the special tokens that the
+    /// kind needs (begin, end, unknown) cannot be told. The models check that no piece occurs twice.
     explicit CheckedVocabulary(const VocabularyData& data);
 
     TokenizerKind kind() const { return kind_; }
@@ -44,7 +44,6 @@ class CheckedVocabulary {
   private:
     void copy_types(const VocabularyData& data);
     void copy_pieces(const VocabularyData& data);
-    void check_distinct() const;
     void resolve_special_ids(const VocabularyData& data);
     void collect_literals();
 

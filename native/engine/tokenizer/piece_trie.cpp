@@ -84,8 +84,10 @@ class PieceTrieBuilder {
     static constexpr std::uint32_t kMaxUnits = 1u << 24; // a base has 24 bits
     static constexpr std::uint32_t kFreeLabel = 0xFF;
     static constexpr std::uint32_t kNone = 0xFFFFFFFFu;
-    /// How many free units are tried for a node with several children before the array grows.
-    static constexpr int kMaxTrials = 256;
+    /// Free units are looked for in so many of the newest blocks only. What is still free in an
+    /// older one has been passed over often, and trying it again for each node would take most of
+    /// the time.
+    static constexpr std::uint32_t kOpenBlocks = 16;
 
     /// Entries [begin, end), equal in their first `depth` bytes; the node lies at `unit`.
     struct Node {
@@ -113,6 +115,13 @@ class PieceTrieBuilder {
             (last_free_ == kNone ? first_free_ : next_[last_free_]) = unit;
             last_free_ = unit;
         }
+        if (start >= kOpenBlocks * kBlock) {
+            const std::uint32_t closed = start - kOpenBlocks * kBlock;
+            for (std::uint32_t unit = closed; unit < closed + kBlock; ++unit) {
+                if (is_free(unit))
+                    take(unit);
+            }
+        }
     }
 
     bool is_free(std::uint32_t unit) const {
@@ -134,12 +143,10 @@ class PieceTrieBuilder {
 
     std::uint32_t find_base(const std::vector<Child>& children) {
         const std::uint32_t first_label = children[0].label;
-        int trials = kMaxTrials;
-        for (std::uint32_t unit = first_free_; unit != kNone && trials > 0; unit = next_[unit]) {
+        for (std::uint32_t unit = first_free_; unit != kNone; unit = next_[unit]) {
             const std::uint32_t base = unit ^ first_label;
             if (fits(base, children))
                 return base;
-            --trials;
         }
         const auto base = static_cast<std::uint32_t>(trie_.units_.size());
         append_block(true);
