@@ -23,17 +23,22 @@ export function bytesOf(view: ArrayBufferView): Uint8Array {
 export function bytes(
   ...parts: ([width: number, value: number] | string | Uint8Array)[]
 ): Uint8Array {
-  const encoded = parts.map((part) => {
-    if (typeof part === 'string') return new TextEncoder().encode(part)
-    if (part instanceof Uint8Array) return part
-    const [width, value] = part
-    const field = new Uint8Array(8)
-    new DataView(field.buffer).setBigUint64(0, BigInt(value), true)
-    return field.subarray(0, width)
-  })
-  const out = new Uint8Array(encoded.reduce((sum, part) => sum + part.length, 0))
+  return concat(
+    parts.map((part) => {
+      if (typeof part === 'string') return new TextEncoder().encode(part)
+      if (part instanceof Uint8Array) return part
+      const [width, value] = part
+      const field = new Uint8Array(8)
+      new DataView(field.buffer).setBigUint64(0, BigInt(value), true)
+      return field.subarray(0, width)
+    }),
+  )
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
-  for (const part of encoded) {
+  for (const part of parts) {
     out.set(part, at)
     at += part.length
   }

@@ -1,7 +1,7 @@
 /** Writes `sentencepiece.bpe.model` and `tokenizer.json` as XLM-RoBERTa's look. */
 
 import { PieceType } from '../../../lib/model/sentencepiece.js'
-import { bytes, bytesOf } from './tensors.js'
+import { bytes, bytesOf, concat } from './tensors.js'
 
 /** A vocabulary in the model's ids, as a GGUF has it. */
 export interface GgufVocabulary {
@@ -34,7 +34,7 @@ export function sentencePieceModel(vocabulary: GgufVocabulary): Uint8Array {
   parts.push(
     delimited(3, bytes(name, delimited(2, charsmap), tag(3, 0), varint(1), tag(4, 0), varint(1))),
   )
-  return bytes(...parts)
+  return concat(parts)
 }
 
 function piece(text: Uint8Array, score: number, type: number): Uint8Array {

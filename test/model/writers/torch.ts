@@ -2,7 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { crc32 } from '../../../lib/model/torch/crc32.js'
-import { bytes, elements, type WritableTensor } from './tensors.js'
+import { bytes, concat, elements, type WritableTensor } from './tensors.js'
 
 const STORAGES = { F32: 'FloatStorage', F16: 'HalfStorage', I64: 'LongStorage' } as const
 /** PyTorch aligns the bytes of every entry. */
@@ -78,7 +78,7 @@ export function pickleStateDict(tensors: readonly WritableTensor[]): Uint8Array 
   const version = bytes('}', text('version'), int(1), 's')
   const metadata = bytes(emptyDict, text(''), version, 's')
   parts.push(bytes('}', text('_metadata'), metadata, 's', 'b.'))
-  return bytes(...parts)
+  return concat(parts)
 }
 
 /** One zip archive; entries are written in order. */
@@ -125,7 +125,7 @@ export class ZipWriter {
   async end(): Promise<void> {
     const start = this.position
     const count = this.directory.length / 5
-    const directory = bytes(...this.directory)
+    const directory = concat(this.directory)
     await this.write(directory)
     const wide = this.isWide(start)
     if (wide) {
