@@ -1,9 +1,9 @@
 /** The embedder: the one object most users hold. */
 import { Engine } from './batching/engine.js'
-import type { Outcome } from './batching/scheduler.js'
+import type { Outcome, TextResult } from './batching/scheduler.js'
 import { countAll, type TokenizedText, tokenizeAll } from './batching/tokens.js'
 import { checkOptions, resolveOptions } from './config.js'
-import { checkDimensions, finishDense } from './embedding.js'
+import { checkDimensions, finishColbert, finishDense } from './embedding.js'
 import {
   BatchError,
   DisposedError,
@@ -13,6 +13,7 @@ import {
   TimeoutError,
 } from './errors.js'
 import { findModel } from './model/locations.js'
+import { Output } from './native/addon.js'
 import { loadAddon } from './native/load.js'
 import { followLog, warn } from './native/log.js'
 import { reportProgress } from './progress.js'
@@ -22,6 +23,7 @@ import type {
   Embedding,
   EmbedOptions,
   LoadOptions,
+  Outputs,
   Precision,
   Settled,
   TokenizeResult,
@@ -32,6 +34,7 @@ const DEFAULT_BATCH_TOKENS = 512
 
 interface Settings {
   path: string
+  heads: string | undefined
   threads: number
   batchTokens: number
   maxTokens: number | undefined
@@ -39,6 +42,8 @@ interface Settings {
 
 /** Options of one call, checked and completed. */
 interface Call {
+  outputs: Required<Outputs>
+  dim: number
   maxTokens: number
   truncate: 'error' | 'end'
   normalize: boolean
@@ -72,6 +77,7 @@ export class Embedder {
     const config = resolveOptions({ ...options })
     const settings: Settings = {
       path: await findModel(config.model, { cacheDir: config.cacheDir }),
+      heads: config.heads,
       threads: config.threads ?? 0,
       batchTokens: config.batchTokens ?? DEFAULT_BATCH_TOKENS,
       maxTokens: config.maxTokens,
@@ -181,10 +187,12 @@ export class Embedder {
       vocabSize: info.vocabSize,
       maxTokens: this.#maxTokens(engine),
       threads: engine.session.stats().threads,
-      outputs: { dense: true, sparse: false, colbert: false },
+      heads: [...engine.headPaths],
+      outputs: { ...engine.outputs },
       standin: info.standin,
       packing: info.packsExactly,
       weightBytes: info.weightBytes,
+      isa: loadAddon().machine().isa,
       cpuFeatures: loadAddon().machine().cpuFeatures,
       warnings: info.warnings,
     }
@@ -235,8 +243,7 @@ export class Embedder {
 
   #load(): Promise<Engine> {
     if (this.#engine) return this.#engine
-    const { path, threads, batchTokens } = this.#settings
-    const loading = Engine.load({ path, threads, batchTokens }).then((engine) => {
+    const loading = Engine.load(this.#settings).then((engine) => {
       if (this.#disposed || this.#engine !== loading) {
         void engine.close()
         throw new DisposedError()
@@ -259,9 +266,7 @@ export class Embedder {
 
   #call(engine: Engine, options: EmbedOptions, signal: AbortSignal | undefined): Call {
     const config = resolveOptions({ ...options, cache: undefined })
-    if (config.outputs.sparse || config.outputs.colbert) {
-      throw new InvalidInputError('This version computes the dense output only.')
-    }
+    const outputs = wantedOutputs(config.outputs, engine)
     checkDimensions(config.dimensions, engine.info.dim)
     const width = config.dimensions ?? engine.info.dim
     if (config.precision === 'binary' && width % 8 !== 0) {
@@ -270,6 +275,8 @@ export class Embedder {
       )
     }
     return {
+      outputs,
+      dim: engine.info.dim,
       maxTokens: Math.min(options.maxTokens ?? Number.POSITIVE_INFINITY, this.#maxTokens(engine)),
       truncate: config.truncate,
       normalize: config.normalize,
@@ -314,24 +321,52 @@ export class Embedder {
       const index = good[position] as number
       const text = tokenized[index] as TokenizedText
       if ('error' in outcome) results[index] = withIndex(outcome.error, single ? undefined : index)
-      else results[index] = embeddingOf(outcome.pooled, text, call)
+      else results[index] = embeddingOf(outcome, text, call)
       progress(text.ids.length)
     }
     const ids = good.map((index) => (tokenized[index] as TokenizedText).ids)
-    await engine.scheduler.run(ids, onOutcome, call.signal)
+    const outputs = outputBits(call.outputs)
+    await engine.scheduler.run(ids, onOutcome, { outputs, signal: call.signal })
     return results
   }
 }
 
 const NOTHING_YET = { texts: 0, tokens: 0, batches: 0, failures: 0, cancelled: 0, computeMs: 0 }
 
-function embeddingOf(pooled: Float32Array, text: TokenizedText, call: Call): Embedding<Precision> {
-  return {
-    dense: finishDense(pooled, call),
+/** What was asked for, or an error that says why this model cannot give it. */
+function wantedOutputs(asked: Outputs, engine: Engine): Required<Outputs> {
+  const wanted = {
+    dense: asked.dense ?? false,
+    sparse: asked.sparse ?? false,
+    colbert: asked.colbert ?? false,
+  }
+  for (const output of ['sparse', 'colbert'] as const) {
+    if (!wanted[output] || engine.outputs[output]) continue
+    throw new InvalidInputError(
+      `This model gives no ${output} output: it has no ${output} head. bge-m3's heads are fetched by ` +
+        '`bge-m3 model pull`, or named by the `heads` option; other models give dense only.',
+    )
+  }
+  if (!wanted.dense && !wanted.sparse && !wanted.colbert) {
+    throw new InvalidInputError('The option `outputs` names no output.')
+  }
+  return wanted
+}
+
+function outputBits({ sparse, colbert }: Required<Outputs>): number {
+  return Output.dense | (sparse ? Output.sparse : 0) | (colbert ? Output.colbert : 0)
+}
+
+function embeddingOf(result: TextResult, text: TokenizedText, call: Call): Embedding<Precision> {
+  const embedding: Embedding<Precision> = {
     tokenCount: text.ids.length,
     truncated: text.truncated,
     cached: false,
   }
+  if (call.outputs.dense) embedding.dense = finishDense(result.pooled, call)
+  if (result.sparse) embedding.sparse = result.sparse
+  if (result.colbert) embedding.colbert = finishColbert(result.colbert, call.dim, call)
+  return embedding
 }
 
 /** For an array that is refused as a whole: good texts are not failures, they were not computed. */

@@ -1,7 +1,7 @@
-/** From a pooled state to what the caller asked for: cut, normalised, converted. */
+/** From token states' outputs to what the caller asked for: cut, normalised, converted. */
 import { InvalidInputError } from './errors.js'
-import { toPrecision } from './precision.js'
-import type { Precision, PrecisionArrays } from './types.js'
+import { rowsToPrecision, toPrecision } from './precision.js'
+import type { ColbertEmbedding, Precision, PrecisionArrays } from './types.js'
 
 /** Divides by the Euclidean norm, summed in float64 in index order. A zero vector stays zero. */
 export function normalizeInPlace(vector: Float32Array): void {
@@ -21,7 +21,7 @@ export function checkDimensions(dimensions: number | undefined, dim: number): vo
   }
 }
 
-export interface DenseOptions<P extends Precision> {
+export interface FinishOptions<P extends Precision> {
   dimensions?: number | undefined
   normalize: boolean
   precision: P
@@ -30,9 +30,33 @@ export interface DenseOptions<P extends Precision> {
 /** The dense vector: the first `dimensions` of the pooled state, then normalised, then converted. */
 export function finishDense<P extends Precision>(
   pooled: Float32Array,
-  { dimensions, normalize, precision }: DenseOptions<P>,
+  { dimensions, normalize, precision }: FinishOptions<P>,
 ): PrecisionArrays[P] {
   const vector = dimensions === undefined ? pooled : pooled.slice(0, dimensions)
   if (normalize) normalizeInPlace(vector)
   return toPrecision(vector, precision)
+}
+
+/**
+ * ColBERT rows: the first `dimensions` of each, then normalised again, then converted. `rows` holds
+ * rows of `cols` floats, each of length 1; the rows are of length 1 whatever `normalize` says, since
+ * their scores are cosines.
+ */
+export function finishColbert<P extends Precision>(
+  rows: Float32Array,
+  cols: number,
+  { dimensions, precision }: FinishOptions<P>,
+): ColbertEmbedding<P> {
+  const count = rows.length / cols
+  const width = dimensions ?? cols
+  if (width === cols) {
+    return { data: rowsToPrecision(rows, count, cols, precision), rows: count, cols }
+  }
+  const cut = new Float32Array(count * width)
+  for (let row = 0; row < count; row++) {
+    const target = cut.subarray(row * width, (row + 1) * width)
+    target.set(rows.subarray(row * cols, row * cols + width))
+    normalizeInPlace(target)
+  }
+  return { data: rowsToPrecision(cut, count, width, precision), rows: count, cols: width }
 }

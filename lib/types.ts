@@ -119,6 +119,10 @@ export interface EmbedderInfo {
   maxTokens: number
   threads: number
   outputs: Required<Outputs>
+  /** Files the sparse and ColBERT heads came from. */
+  heads: string[]
+  /** The kernels in use, such as `avx512vnni`; `ggml` where ours are off. */
+  isa: string
   /** Random weights made by `bge-m3 model standin`: embeddings mean nothing. */
   standin: boolean
   /** Whether several texts share a micro-batch (only where their bits do not depend on it). */

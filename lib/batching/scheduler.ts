@@ -5,7 +5,7 @@
  * the engine. Two of those keep it busy: one runs, the next is ready when it ends.
  */
 import { DisposedError, type EmbedderError } from '../errors.js'
-import type { NativeSession } from '../native/addon.js'
+import type { NativeBatchResult, NativeHeads, NativeSession } from '../native/addon.js'
 import { fromNative, isCancelled } from '../native/errors.js'
 
 /** Batches handed to the engine at a time. */
@@ -13,8 +13,23 @@ const IN_FLIGHT = 2
 /** The engine's own limit on texts in one micro-batch. */
 const MAX_TEXTS = 128
 
-/** What became of one text: its pooled state (dim floats of its own), or an error. */
-export type Outcome = { pooled: Float32Array; computeMs: number } | { error: EmbedderError }
+/** What one text gave; every array is its own, no view of a batch's. */
+export interface TextResult {
+  /** The pooled state, dim floats, not normalised. */
+  pooled: Float32Array
+  sparse?: { indices: Uint32Array; values: Float32Array }
+  /** (tokens - 1) x dim, rows of length 1. */
+  colbert?: Float32Array
+  computeMs: number
+}
+
+export type Outcome = TextResult | { error: EmbedderError }
+
+export interface RunOptions {
+  /** Sum of `Output` bits. */
+  outputs: number
+  signal?: AbortSignal | undefined
+}
 
 export interface SchedulerStats {
   texts: number
@@ -27,6 +42,7 @@ export interface SchedulerStats {
 
 interface Job {
   texts: readonly Int32Array[]
+  outputs: number
   /** Indices into `texts` not handed out yet, the next one last. */
   waiting: number[]
   /** Texts without an outcome. */
@@ -59,6 +75,7 @@ export class Scheduler {
   }
   #session: NativeSession
   #dim: number
+  #heads: NativeHeads | null
   #batchTokens: number
   /** Callers with texts waiting; the one whose turn it is first. */
   #jobs: Job[] = []
@@ -67,9 +84,13 @@ export class Scheduler {
   #nextId = 1
   #closed = false
 
-  constructor(session: NativeSession, options: { dim: number; batchTokens: number }) {
+  constructor(
+    session: NativeSession,
+    options: { dim: number; batchTokens: number; heads: NativeHeads | null },
+  ) {
     this.#session = session
     this.#dim = options.dim
+    this.#heads = options.heads
     this.#batchTokens = options.batchTokens
   }
 
@@ -88,7 +109,7 @@ export class Scheduler {
   run(
     texts: readonly Int32Array[],
     onOutcome: (index: number, outcome: Outcome) => void,
-    signal?: AbortSignal,
+    { outputs, signal }: RunOptions,
   ): Promise<void> {
     if (this.#closed) return Promise.reject(new DisposedError())
     if (signal?.aborted) return Promise.reject(signal.reason)
@@ -97,6 +118,7 @@ export class Scheduler {
       const onAbort = () => this.#cancel(job, signal?.reason)
       const job: Job = {
         texts,
+        outputs,
         waiting: Array.from(texts, (_, i) => texts.length - 1 - i),
         left: texts.length,
         cancelled: false,
@@ -150,13 +172,16 @@ export class Scheduler {
     const entries: Entry[] = []
     let tokens = 0
     while (entries.length < MAX_TEXTS) {
-      const job = this.#jobs[0]
+      // texts that share a batch share its outputs, so nobody pays for what another asked
+      const outputs = entries[0]?.job.outputs
+      const turn = this.#jobs.findIndex((job) => outputs === undefined || job.outputs === outputs)
+      const job = this.#jobs[turn]
       if (!job) break
       const index = job.waiting.at(-1) as number
       const length = (job.texts[index] as Int32Array).length
       if (entries.length > 0 && tokens + length > this.#batchTokens) break
       job.waiting.pop()
-      this.#jobs.shift()
+      this.#jobs.splice(turn, 1)
       if (job.waiting.length > 0) this.#jobs.push(job)
       entries.push({ job, index, alone: false })
       tokens += length
@@ -176,14 +201,15 @@ export class Scheduler {
       at += ids.length
     }
     try {
-      const result = await this.#session.run(flight.id, tokens, lengths)
+      const { outputs } = (entries[0] as Entry).job
+      const result = await this.#session.run(flight.id, tokens, lengths, outputs, this.#heads)
       this.stats.batches++
       this.stats.texts += entries.length
       this.stats.tokens += tokens.length
       this.stats.computeMs += result.computeMs
+      const results = splitResult(result, lengths, this.#dim)
       entries.forEach(({ job, index }, i) => {
-        const pooled = result.pooled.slice(i * this.#dim, (i + 1) * this.#dim)
-        this.#settle(job, index, { pooled, computeMs: result.computeMs })
+        this.#settle(job, index, results[i] as TextResult)
       })
     } catch (error) {
       this.#failed(entries, error)
@@ -214,4 +240,28 @@ export class Scheduler {
     job.onOutcome(index, outcome)
     if (job.left === 0) job.finish()
   }
+}
+
+/** One batch's arrays, cut into the texts' own. */
+function splitResult(result: NativeBatchResult, lengths: Uint32Array, dim: number): TextResult[] {
+  let sparseAt = 0
+  let colbertAt = 0
+  return Array.from(lengths, (length, i) => {
+    const text: TextResult = {
+      pooled: result.pooled.slice(i * dim, (i + 1) * dim),
+      computeMs: result.computeMs,
+    }
+    if (result.sparse) {
+      const { counts, indices, values } = result.sparse
+      const end = sparseAt + (counts[i] as number)
+      text.sparse = { indices: indices.slice(sparseAt, end), values: values.slice(sparseAt, end) }
+      sparseAt = end
+    }
+    if (result.colbert) {
+      const end = colbertAt + (length - 1) * dim
+      text.colbert = result.colbert.slice(colbertAt, end)
+      colbertAt = end
+    }
+    return text
+  })
 }

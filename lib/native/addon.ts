@@ -3,6 +3,8 @@
  */
 
 export interface NativeMachine {
+  /** The kernels in use, or `ggml` when ours are off. */
+  isa: string
   cpuFeatures: string[]
   /** Real cores this process may use (affinity and cgroup quota respected). */
   defaultThreads: number
@@ -53,13 +55,40 @@ export const TokenizeMode = {
 export interface NativeBatchResult {
   /** texts x dim, not normalised. */
   pooled: Float32Array
+  /** Ids ascend within a text; `counts` says how many belong to each. */
+  sparse?: { counts: Uint32Array; indices: Uint32Array; values: Float32Array }
+  /** (tokens - 1) x dim rows of each text, one text after the other. */
+  colbert?: Float32Array
   queueMs: number
   computeMs: number
 }
 
+/** Bits of `run`'s `outputs`; as in native/engine/output_heads.h. */
+export const Output = { dense: 1, sparse: 2, colbert: 4 } as const
+
+/** Heads ready for use; immutable. */
+export type NativeHeads = object
+
+export interface NativeHeadValues {
+  sparseWeight?: Float32Array
+  sparseBias?: number
+  /** dim x dim, row-major [out, in]. */
+  colbertWeight?: Float32Array
+  colbertBias?: Float32Array
+}
+
 export interface NativeSession {
-  /** `id` is the caller's own number for `cancel`. Ids of all texts one after the other. */
-  run(id: number, tokens: Int32Array, lengths: Uint32Array): Promise<NativeBatchResult>
+  /**
+   * `id` is the caller's own number for `cancel`. Ids of all texts one after the other. `outputs` is a
+   * sum of `Output` bits; dense is always computed.
+   */
+  run(
+    id: number,
+    tokens: Int32Array,
+    lengths: Uint32Array,
+    outputs: number,
+    heads: NativeHeads | null,
+  ): Promise<NativeBatchResult>
   cancel(id: number): void
   stats(): { threads: number; contextTokens: number; contextBytes: number }
   release(): Promise<void>
@@ -75,6 +104,7 @@ export interface NativeModel {
 }
 
 export interface NativeAddon {
+  NativeHeads: new (dim: number, values: NativeHeadValues) => NativeHeads
   machine(): NativeMachine
   loadModel(path: string): Promise<NativeModel>
   setLogger(log: ((level: NativeLogLevel, line: string) => void) | null): void

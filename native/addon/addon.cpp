@@ -5,8 +5,10 @@
 #include "../engine/log.h"
 #include "../engine/session.h"
 #include "../engine/task_group.h"
+#include "../kernels/install.h"
 #include "convert.h"
 #include "env_classes.h"
+#include "native_heads.h"
 #include "native_model.h"
 #include "native_session.h"
 
@@ -30,19 +32,20 @@ const char* level_name(LogLevel level) {
     return "info";
 }
 
-/// machine(): { cpuFeatures, defaultThreads, availableMemory, residentMemory }
+/// machine(): { isa, cpuFeatures, defaultThreads, availableMemory, residentMemory }
 Napi::Value machine(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     Napi::Object out = Napi::Object::New(env);
+    out.Set("isa", kernels::isa());
     Napi::Array features = Napi::Array::New(env);
     for (const std::string& feature : cpu_features())
         features.Set(features.Length(), feature);
     out.Set("cpuFeatures", features);
     out.Set("defaultThreads", default_threads());
     const uint64_t available = available_memory();
-    out.Set("availableMemory",
-            available == UINT64_MAX ? env.Null()
-                                    : Napi::Number::New(env, static_cast<double>(available)));
+    out.Set("availableMemory", available == UINT64_MAX
+                                   ? env.Null()
+                                   : Napi::Number::New(env, static_cast<double>(available)));
     out.Set("residentMemory", static_cast<double>(resident_memory()));
     return out;
 }
@@ -59,13 +62,13 @@ Napi::Value set_logger(const Napi::CallbackInfo& info) {
     if (!info[0].IsFunction())
         return env.Undefined();
     data.logger = Napi::Persistent(info[0].As<Napi::Function>());
-    data.log_sink = add_log_sink(
-        [dispatcher = data.dispatcher](LogLevel level, const std::string& line) {
+    data.log_sink =
+        add_log_sink([dispatcher = data.dispatcher](LogLevel level, const std::string& line) {
             dispatcher->post([level, line](Napi::Env e) {
                 const EnvData& d = EnvData::of(e);
                 if (!d.logger.IsEmpty())
-                    d.logger.Call({Napi::String::New(e, level_name(level)),
-                                   Napi::String::New(e, line)});
+                    d.logger.Call(
+                        {Napi::String::New(e, level_name(level)), Napi::String::New(e, line)});
             });
         });
     data.dispatcher->on_close([sink = data.log_sink] { remove_log_sink(sink); });
@@ -90,6 +93,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
     exports.Set("machine", Napi::Function::New(env, machine, "machine"));
     exports.Set("loadModel", Napi::Function::New(env, NativeModel::load, "loadModel"));
+    exports.Set("NativeHeads", NativeHeads::define(env));
     exports.Set("setLogger", Napi::Function::New(env, set_logger, "setLogger"));
     exports.Set("shutdown", Napi::Function::New(env, shutdown, "shutdown"));
     return exports;

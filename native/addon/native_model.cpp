@@ -12,7 +12,8 @@ namespace bge::addon {
 
 namespace {
 
-/// Below this many bytes of text tokenizing takes well under a millisecond: a thread would cost more.
+/// Below this many bytes of text tokenizing takes well under a millisecond: a thread would cost
+/// more.
 constexpr size_t kInlineBytes = 2048;
 
 /// What JavaScript asks of `tokenize`.
@@ -62,7 +63,9 @@ Napi::Object to_js(Napi::Env env, const Tokens& tokens) {
     return out;
 }
 
-const char* pooling_name(Pooling pooling) { return pooling == Pooling::Mean ? "mean" : "cls"; }
+const char* pooling_name(Pooling pooling) {
+    return pooling == Pooling::Mean ? "mean" : "cls";
+}
 
 } // namespace
 
@@ -186,9 +189,8 @@ Napi::Value NativeModel::tokenize(const Napi::CallbackInfo& info) {
                 try {
                     auto tokens = std::make_shared<Tokens>(
                         tokenize_all(m->tokenizer(), texts, max_tokens, mode));
-                    dispatcher->finish([deferred, tokens](Napi::Env e) {
-                        deferred.Resolve(to_js(e, *tokens));
-                    });
+                    dispatcher->finish(
+                        [deferred, tokens](Napi::Env e) { deferred.Resolve(to_js(e, *tokens)); });
                 } catch (const Error& error) {
                     dispatcher->finish(
                         [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });

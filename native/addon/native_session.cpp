@@ -5,6 +5,7 @@
 #include "../engine/task_group.h"
 #include "convert.h"
 #include "env_classes.h"
+#include "native_heads.h"
 
 namespace bge::addon {
 
@@ -18,6 +19,36 @@ struct NativeSession::Pending {
             batch->cancelled = true;
     }
 };
+
+namespace {
+
+/// { pooled, queueMs, computeMs, sparse?: { counts, indices, values }, colbert? }
+Napi::Object to_js(Napi::Env env, const BatchResult& result, uint32_t outputs) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("pooled", to_float32(env, result.pooled));
+    out.Set("queueMs", result.queue_ms);
+    out.Set("computeMs", result.compute_ms);
+    if (outputs & kSparse) {
+        std::vector<uint32_t> counts;
+        std::vector<uint32_t> indices;
+        std::vector<float> values;
+        for (const SparseVector& one : result.sparse) {
+            counts.push_back(static_cast<uint32_t>(one.indices.size()));
+            indices.insert(indices.end(), one.indices.begin(), one.indices.end());
+            values.insert(values.end(), one.values.begin(), one.values.end());
+        }
+        Napi::Object sparse = Napi::Object::New(env);
+        sparse.Set("counts", to_uint32(env, counts));
+        sparse.Set("indices", to_uint32(env, indices));
+        sparse.Set("values", to_float32(env, values));
+        out.Set("sparse", sparse);
+    }
+    if (outputs & kColbert)
+        out.Set("colbert", to_float32(env, result.colbert));
+    return out;
+}
+
+} // namespace
 
 Napi::Function NativeSession::define(Napi::Env env) {
     return DefineClass(env, "NativeSession",
@@ -49,7 +80,7 @@ NativeSession::~NativeSession() {
         run_task([session = std::move(session_)]() mutable { session.reset(); });
 }
 
-/// run(id, tokens: Int32Array, lengths: Uint32Array): Promise<{ pooled, queueMs, computeMs }>
+/// run(id, tokens: Int32Array, lengths: Uint32Array, outputs, heads | null): Promise, see to_js
 Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
@@ -62,24 +93,24 @@ Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
         auto batch = std::make_shared<Batch>();
         batch->tokens.assign(tokens.Data(), tokens.Data() + tokens.ElementLength());
         batch->lengths.assign(lengths.Data(), lengths.Data() + lengths.ElementLength());
+        const uint32_t outputs = info[3].As<Napi::Number>().Uint32Value();
+        batch->outputs = outputs;
+        if (info[4].IsObject())
+            batch->heads = NativeHeads::Unwrap(info[4].As<Napi::Object>())->heads();
         const auto deferred = Napi::Promise::Deferred::New(env);
         const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
-        batch->done = [dispatcher, deferred, id, pending = pending_](BatchResult&& raw) {
+        batch->done = [dispatcher, deferred, id, outputs, pending = pending_](BatchResult&& raw) {
             {
                 const std::lock_guard<std::mutex> lock(pending->mutex);
                 pending->batches.erase(id);
             }
             auto result = std::make_shared<BatchResult>(std::move(raw));
-            dispatcher->finish([deferred, result](Napi::Env e) {
+            dispatcher->finish([deferred, result, outputs](Napi::Env e) {
                 if (result->error) {
                     deferred.Reject(to_js_error(e, *result->error));
                     return;
                 }
-                Napi::Object out = Napi::Object::New(e);
-                out.Set("pooled", to_float32(e, result->pooled));
-                out.Set("queueMs", result->queue_ms);
-                out.Set("computeMs", result->compute_ms);
-                deferred.Resolve(out);
+                deferred.Resolve(to_js(e, *result, outputs));
             });
         };
         {

@@ -18,8 +18,8 @@ class NativeSession : public Napi::ObjectWrap<NativeSession> {
     ~NativeSession() override;
 
   private:
-    /// Batches of this handle that have not ended, by the number JavaScript gave them. Shared with the
-    /// engine's callbacks, which may outlive the handle.
+    /// Batches of this handle that have not ended, by the number JavaScript gave them. Shared with
+    /// the engine's callbacks, which may outlive the handle.
     struct Pending;
 
     Napi::Value run(const Napi::CallbackInfo& info);

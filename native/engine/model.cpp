@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 
+#include "../kernels/install.h"
 #include "cpu.h"
 #include "error.h"
 #include "gguf_file.h"
@@ -67,17 +68,29 @@ void require_memory(const ModelSpec& spec) {
                                                 " MiB are free.");
 }
 
+/// Whether all of the encoder's graph runs on our kernels: they need heads of 32 or 64, and every
+/// width a multiple of 32.
+bool kernels_cover(const ModelSpec& spec) {
+    const uint32_t head = spec.dim / spec.heads;
+    return (head == 32 || head == 64) && spec.dim % 32 == 0 && spec.ffn % 32 == 0;
+}
+
 } // namespace
 
-void Model::LlamaDeleter::operator()(llama_model* model) const { llama_model_free(model); }
+void Model::LlamaDeleter::operator()(llama_model* model) const {
+    llama_model_free(model);
+}
 
 Model::~Model() = default;
 
-uint64_t Model::weight_bytes() const { return spec_.weight_bytes; }
+uint64_t Model::weight_bytes() const {
+    return spec_.weight_bytes;
+}
 
 std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
     require_supported_cpu();
     install_log();
+    const bool own_kernels = kernels::install();
     // make_shared cannot reach the private constructor
     const std::shared_ptr<Model> model(new Model);
     {
@@ -103,9 +116,10 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
     if (!model->llama_) {
         if (options.cancelled && options.cancelled())
             throw Error(ErrorCode::Cancelled, "Cancelled while the model was loaded.");
-        throw Error(ErrorCode::ModelLoad, options.path + ": llama.cpp could not load it: " +
-                                              log.errors());
+        throw Error(ErrorCode::ModelLoad,
+                    options.path + ": llama.cpp could not load it: " + log.errors());
     }
+    model->packs_exactly_ = own_kernels && kernels_cover(model->spec_);
     return model;
 }
 

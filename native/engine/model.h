@@ -1,5 +1,5 @@
-// A model file, checked and loaded: llama.cpp's weights, our tokenizer, and what the file says of itself.
-// Immutable after loading and shared by everyone in the process who loads the same file.
+// A model file, checked and loaded: llama.cpp's weights, our tokenizer, and what the file says of
+// itself. Immutable after loading and shared by everyone in the process who loads the same file.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,8 @@ class Model {
     const ModelSpec& spec() const { return spec_; }
     const Tokenizer& tokenizer() const { return *tokenizer_; }
     llama_model* handle() const { return llama_.get(); }
-    /// Whether texts packed into one micro-batch keep their bits: true when our kernels run all of it.
+    /// Whether texts packed into one micro-batch keep their bits: true when our kernels run all of
+    /// it.
     bool packs_exactly() const { return packs_exactly_; }
     /// Bytes of the weights as loaded.
     uint64_t weight_bytes() const;
@@ -56,8 +57,8 @@ class Model {
     bool packs_exactly_ = false;
 };
 
-/// One text's pooled state from its token states (length x dim, row after row): the first row for CLS,
-/// the mean over rows (summed in double, in order) for MEAN.
+/// One text's pooled state from its token states (length x dim, row after row): the first row for
+/// CLS, the mean over rows (summed in double, in order) for MEAN.
 void pool_states(const float* states, uint32_t length, size_t dim, Pooling pooling, float* out);
 
 } // namespace bge

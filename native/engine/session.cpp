@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "../kernels/install.h"
 #include "compute_slot.h"
 #include "cpu.h"
 #include "ggml-cpu.h"
@@ -71,6 +72,11 @@ void Session::submit(const std::shared_ptr<Batch>& batch) {
     if (batch->lengths.empty() || batch->lengths.size() > kMaxTexts ||
         total != batch->tokens.size())
         throw Error(ErrorCode::InvalidInput, "The batch's lengths do not add up.");
+    const Heads* heads = batch->heads.get();
+    if (((batch->outputs & kSparse) && !(heads && heads->sparse)) ||
+        ((batch->outputs & kColbert) && !(heads && heads->colbert)))
+        throw Error(ErrorCode::InvalidInput,
+                    "An output was asked for that the model has no head for.");
     for (const int32_t id : batch->tokens) {
         if (id < 0 || static_cast<uint32_t>(id) >= spec.vocab_size)
             throw Error(ErrorCode::InvalidInput, "A token id lies outside the vocabulary.");
@@ -143,19 +149,18 @@ void Session::execute(Batch& batch) {
         if (batch.cancelled)
             throw Error(ErrorCode::Cancelled, "Cancelled before it ran.");
         const size_t n_texts = batch.lengths.size();
-        const uint32_t dim = model_->spec().dim;
-        result.pooled.resize(n_texts * dim);
+        result.pooled.reserve(n_texts * model_->spec().dim);
 
         const ComputeSlot slot([this] { return should_abort(); });
         if (model_->packs_exactly()) {
             ensure_context(static_cast<uint32_t>(batch.tokens.size()));
-            encode(batch, 0, n_texts, 0, batch.tokens.size(), result.pooled.data());
+            encode(batch, 0, n_texts, 0, batch.tokens.size(), result);
         } else {
             // ggml's own ops give a text other bits beside other texts: one at a time then
             ensure_context(*std::max_element(batch.lengths.begin(), batch.lengths.end()));
             size_t token = 0;
             for (size_t i = 0; i < n_texts; ++i) {
-                encode(batch, i, 1, token, batch.lengths[i], result.pooled.data() + i * dim);
+                encode(batch, i, 1, token, batch.lengths[i], result);
                 token += batch.lengths[i];
             }
         }
@@ -174,7 +179,7 @@ void Session::execute(Batch& batch) {
 }
 
 void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size_t first_token,
-                     size_t n_tokens, float* pooled) {
+                     size_t n_tokens, BatchResult& result) {
     std::vector<int32_t> tokens(batch.tokens.begin() + static_cast<ptrdiff_t>(first_token),
                                 batch.tokens.begin() +
                                     static_cast<ptrdiff_t>(first_token + n_tokens));
@@ -219,13 +224,30 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
     if (!states)
         throw Error(ErrorCode::Inference, "llama.cpp gave no token states.");
 
-    const ModelSpec& spec = model_->spec();
-    const size_t dim = spec.dim;
     size_t row = 0;
     for (size_t i = 0; i < n_texts; ++i) {
-        const uint32_t length = batch.lengths[first_text + i];
-        pool_states(states + row * dim, length, dim, spec.pooling, pooled + i * dim);
-        row += length;
+        collect(batch, first_text + i, tokens.data() + row, states + row * model_->spec().dim,
+                result);
+        row += batch.lengths[first_text + i];
+    }
+}
+
+void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, const float* states,
+                      BatchResult& result) const {
+    const ModelSpec& spec = model_->spec();
+    const uint32_t length = batch.lengths[text];
+    const size_t dim = spec.dim;
+    const size_t pooled = result.pooled.size();
+    result.pooled.resize(pooled + dim);
+    pool_states(states, length, dim, spec.pooling, result.pooled.data() + pooled);
+    if (batch.outputs & kSparse)
+        result.sparse.push_back(sparse_of(*batch.heads->sparse, model_->tokenizer().vocabulary(),
+                                          states, tokens, length, dim));
+    if (batch.outputs & kColbert) {
+        const size_t before = result.colbert.size();
+        result.colbert.resize(before + (length - 1) * dim);
+        colbert_of(*batch.heads->colbert, states, length, dim, threads_,
+                   result.colbert.data() + before);
     }
 }
 
@@ -280,6 +302,7 @@ void Session::drop_context() {
     if (!context_)
         return;
     context_.reset();
+    kernels::release_scratch(); // it belongs to this thread
     release_free_memory();
 }
 

@@ -16,6 +16,7 @@
 
 #include "error.h"
 #include "model.h"
+#include "output_heads.h"
 
 namespace bge {
 
@@ -26,6 +27,10 @@ struct BatchResult {
     /// texts x dim: each text's pooled state (first token, or mean, as the model says), not
     /// normalised.
     std::vector<float> pooled;
+    /// A vector per text, when asked for.
+    std::vector<SparseVector> sparse;
+    /// (length - 1) x dim rows per text, one text after the other, when asked for.
+    std::vector<float> colbert;
     double queue_ms = 0;
     double compute_ms = 0;
 };
@@ -36,6 +41,9 @@ struct Batch {
     std::vector<int32_t> tokens;
     /// Tokens of each text; their sum is tokens.size().
     std::vector<uint32_t> lengths;
+    /// Bits of `Output`; dense is always computed. The others need a head.
+    uint32_t outputs = kDense;
+    std::shared_ptr<const Heads> heads;
     /// Called exactly once, on the engine's thread.
     std::function<void(BatchResult&&)> done;
     /// Set it from any thread: a waiting batch is dropped when its turn comes, a running one ends
@@ -63,8 +71,8 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Queues a batch. Throws InvalidInput if a text is empty, too long, or holds an id outside the
-    /// vocabulary: llama.cpp would abort on these.
+    /// Queues a batch. Throws InvalidInput if a text is empty, too long, holds an id outside the
+    /// vocabulary (llama.cpp would abort on these), or an output has no head.
     void submit(const std::shared_ptr<Batch>& batch);
     /// Ends the thread; batches that did not finish end as Disposed. Idempotent.
     void stop();
@@ -83,7 +91,9 @@ class Session {
     void run();
     void execute(Batch& batch);
     void encode(const Batch& batch, size_t first_text, size_t n_texts, size_t first_token,
-                size_t n_tokens, float* pooled);
+                size_t n_tokens, BatchResult& result);
+    void collect(const Batch& batch, size_t text, const int32_t* tokens, const float* states,
+                 BatchResult& result) const;
     void ensure_context(uint32_t tokens);
     void drop_context();
     bool should_abort() const;

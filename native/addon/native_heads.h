@@ -1,0 +1,24 @@
+// JavaScript's handle on a pair of heads.
+#pragma once
+
+#include <memory>
+
+#include "../engine/output_heads.h"
+#include "napi_setup.h"
+
+namespace bge::addon {
+
+class NativeHeads : public Napi::ObjectWrap<NativeHeads> {
+  public:
+    static Napi::Function define(Napi::Env env);
+
+    /// new NativeHeads(dim, { sparseWeight?, sparseBias?, colbertWeight?, colbertBias? })
+    explicit NativeHeads(const Napi::CallbackInfo& info);
+
+    const std::shared_ptr<const Heads>& heads() const { return heads_; }
+
+  private:
+    std::shared_ptr<const Heads> heads_;
+};
+
+} // namespace bge::addon
