@@ -130,6 +130,7 @@ describe('what a file should be', () => {
     '[]',
     '{"sha256":"f","size":3}',
     '{"format":"bge-m3-node/pulled-file"}',
+    `{"sha256":"${'f'.repeat(64)}","size":3000000}`,
   ])('is not taken from another JSON file: %s', async (text) => {
     await writeFile(sidecarPath(path), text)
     expect(await readSidecar(path)).toBeUndefined()

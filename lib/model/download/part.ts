@@ -149,8 +149,10 @@ export class Part {
     const left = `${this.options.final}.part`
     if (this.isOver) return
     try {
+      // Not `this.size`: we may have been stopped before all that is there was hashed.
+      const { size } = await this.handle.stat()
       await this.handle.close()
-      if (this.size === 0) return await this.discard()
+      if (size === 0) return await this.discard()
       await writeOrigin(left, this.options, { etag: this.etag, owner: null })
       await rename(this.path, left)
       await rm(originPath(this.path), { force: true })

@@ -195,10 +195,15 @@ describe('a server with other bytes', () => {
     await expectNothing()
   })
 
-  it('a login page in the middle does not cost what has arrived', async () => {
+  it.each([
+    ['a login page', status(200, { 'content-type': 'text/html' }, '<html>')],
+    ['something short', status(200, { 'content-length': 6 }, 'error!')],
+    ['another redirect', status(302, { location: '/x', 'x-linked-etag': `"${'e'.repeat(64)}"` })],
+  ])('%s in the middle does not cost what has arrived', async (_, behaviour) => {
     const { hub, dir } = fixture
     const pin = hub.add('m.gguf', content)
-    hub.plan = [cutAfter(30_000), status(200, { 'content-type': 'text/html' }, '<html>')]
+    hub.files.set('/x', content)
+    hub.plan = [cutAfter(30_000), behaviour]
     await expect(pull(pin)).rejects.toThrow(IntegrityError)
     expect((await stat(join(dir, 'm.gguf.part'))).size).toBe(30_000)
     expect((await pull(pin)).files[0]?.transferred).toBe(30_000)
