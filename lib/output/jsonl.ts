@@ -4,8 +4,8 @@
  *     {"id":"a","dense":[...],"sparse":{"indices":[...],"values":[...]},"colbert":[[...],...],"tokenCount":7}
  *     {"id":"b","error":{"code":"INPUT_TOO_LONG","message":"..."}}
  *
- * Components are the shortest decimals that read back as the same float32 (or float16); int8 gives
- * integers, and binary the packed bytes (see `precision.ts`).
+ * Components are the shortest decimals that read back as the same float32 (or float16), but for the
+ * sign of zero; int8 gives integers, and binary the packed bytes (see `precision.ts`).
  */
 
 import type { EmbedderError } from '../errors.js'

@@ -9,6 +9,7 @@ import { runCli } from '../../lib/cli/run.js'
 import type { RunRecord } from '../../lib/cli/shared/run-record.js'
 import { Embedder } from '../../lib/index.js'
 import { standinPath } from '../helpers/standins.js'
+import { writeHeadless } from './headless.js'
 import { cli, interruptible, jsonLines } from './run.js'
 
 let model: string
@@ -129,6 +130,29 @@ describe('embed', () => {
     const half = await line('--precision', 'float16')
     const [full] = await reference.embed(['text'])
     expect(half.dense[5]).toBeCloseTo(full?.dense?.[5] as number, 3)
+  })
+
+  it('gives the outputs that are named', async () => {
+    const outputs = { dense: false, sparse: true, colbert: true }
+    const [expected] = await reference.embed(['two words'], { outputs })
+    const { code, stdout } = await embed(['--sparse', '--colbert', 'two words'])
+    expect(code).toBe(0)
+    const [line] = jsonLines(stdout)
+    expect(Object.keys(line)).toEqual(['id', 'sparse', 'colbert', 'tokenCount'])
+    expect(Uint32Array.from(line.sparse.indices)).toEqual(expected?.sparse?.indices)
+    expect(Float32Array.from(line.sparse.values)).toEqual(expected?.sparse?.values)
+    expect(line.colbert).toHaveLength(line.tokenCount - 1)
+    expect(Float32Array.from(line.colbert.flat())).toEqual(expected?.colbert?.data)
+    const env = { BGE_M3_OUTPUTS: 'dense,sparse' }
+    const fromEnvironment = jsonLines((await embed(['two words'], { env })).stdout)[0]
+    expect(Object.keys(fromEnvironment)).toEqual(['id', 'dense', 'sparse', 'tokenCount'])
+  })
+
+  it('refuses outputs that the model has no heads for', async () => {
+    await writeHeadless(model, at('headless.gguf'))
+    const { code, stderr } = await cli(['embed', '--model', at('headless.gguf'), '--sparse', 'a'])
+    expect(stderr).toMatch(/^bge-m3: .*(head|sparse)/m)
+    expect(code).toBe(2)
   })
 
   it('writes to a file', async () => {
