@@ -7,7 +7,8 @@ import { type ConvertOptions, convertCheckpoint } from '../../lib/model/convert/
 import { GgufFile } from '../../lib/model/gguf/reader.js'
 import { createStandin, HEAD_KEYS, STANDIN_KEY } from '../../lib/model/standin/index.js'
 import { type CheckpointOptions, writeCheckpoint } from './writers/checkpoint.js'
-import { bytesOf, type WritableTensor } from './writers/tensors.js'
+import { bytes, bytesOf, type WritableTensor } from './writers/tensors.js'
+import { sentencePieceModel } from './writers/tokenizers.js'
 
 let directory: string
 const at = (...parts: string[]) => join(directory, ...parts)
@@ -300,6 +301,24 @@ describe('what is wrong with a checkpoint is said', () => {
     await expect(convert(source)).rejects.toThrow(/begin with <unk>/)
     await writeFile(join(source, 'sentencepiece.bpe.model'), Buffer.concat([model, model]))
     await expect(convert(source)).rejects.toThrow(/too many/)
+  })
+
+  it('vocabularies with more rows than pieces, as padded tables have', async () => {
+    const source = await checkpoint()
+    const words = Array.from({ length: 9 }, (_, i) => bytes(`piece ${i}`))
+    const model = sentencePieceModel({
+      tokens: words,
+      scores: new Float32Array(9),
+      types: new Int32Array(9).fill(1),
+      charsmap: new Uint8Array(0),
+    })
+    await writeFile(join(source, 'sentencepiece.bpe.model'), model)
+    const file = await GgufFile.open((await convert(source)).output)
+    expect(file.number('tokenizer.ggml.mask_token_id')).toBe(8)
+    const tokens = [...((await file.strings('tokenizer.ggml.tokens')) ?? [])]
+    expect(tokens.slice(6, 10)).toEqual(['piece 6', 'piece 7', '[PAD7]', '[PAD8]'])
+    expect(file.keys.has('tokenizer.ggml.precompiled_charsmap')).toBe(false)
+    await file.close()
   })
 
   it.each<[string, (json: TokenizerFile) => object, RegExp]>([

@@ -61,7 +61,7 @@ export async function readConfig(directory: string): Promise<EncoderConfig> {
     positionRows: whole('max_position_embeddings', LIMITS.rows),
     positionOffset: whole('pad_token_id', LIMITS.rows, 0, 1) + 1,
     tokenTypes: whole('type_vocab_size', 16),
-    vocabSize: whole('vocab_size', LIMITS.rows),
+    vocabSize: whole('vocab_size', LIMITS.rows, 5),
     layerNormEpsilon: positive(json.layer_norm_eps ?? 1e-12),
     pooling: await readPooling(directory),
   }

@@ -22,8 +22,9 @@ import { HEAD_KEYS } from '../standin/heads.js'
 import { elementCount, quoted, readFloats, type StoredTensor } from '../tensor-file.js'
 import { type CheckpointWeights, openCheckpoint } from './checkpoint.js'
 import { type EncoderConfig, readConfig } from './config.js'
+import { readVocabulary } from './read-vocabulary.js'
 import { isIgnored, type TensorRule, tensorRules, withoutPrefix } from './tensor-names.js'
-import { readVocabulary, vocabularyEntries } from './vocabulary.js'
+import { vocabularyEntries } from './vocabulary.js'
 
 export const CONVERT_TYPES = ['q8_0', 'f16', 'f32'] as const
 export type ConvertType = (typeof CONVERT_TYPES)[number]

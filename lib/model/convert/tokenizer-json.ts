@@ -35,6 +35,7 @@ export async function readTokenizerJson(directory: string, rows: number): Promis
   if (SPECIALS.some((special, id) => tokens[id] !== special)) {
     throw invalid(`does not begin with ${SPECIALS.join(' ')}, as XLM-RoBERTa's does`)
   }
+  const mask = tokens.lastIndexOf('<mask>')
   const tokenizerConfig = await readJson(directory, 'tokenizer_config.json', true)
   const cleanUp = (tokenizerConfig as Json | null | undefined)?.clean_up_tokenization_spaces
   return {
@@ -43,6 +44,7 @@ export async function readTokenizerJson(directory: string, rows: number): Promis
     scores,
     types: readTypes(json.added_tokens, tokens),
     charsmap: readCharsmap(json.normalizer),
+    mask: mask < 0 ? undefined : mask,
     addSpacePrefix: readPrefix(json.pre_tokenizer),
     // As llama.cpp's converter takes it; transformers' default is true.
     removeExtraWhitespaces: cleanUp !== false,
