@@ -1,0 +1,84 @@
+import { GgufFile } from './gguf/reader.js'
+import { type TensorType, tensorTypeName } from './gguf/types.js'
+import { STANDIN_KEY } from './standin/create.js'
+import { HEAD_KEYS } from './standin/heads.js'
+
+/** What a model file says about itself. Values the file does not have are `undefined`. */
+export interface ModelInspection {
+  path: string
+  arch: string | undefined
+  name: string | undefined
+  layers: number | undefined
+  /** Width of a token state, and of a dense vector. */
+  dim: number | undefined
+  attentionHeads: number | undefined
+  ffn: number | undefined
+  /** Tokens a text may have at most, `<s>` and `</s>` included. */
+  contextLength: number | undefined
+  vocabSize: number | undefined
+  /** llama.cpp's name of the tokenizer: `t5` is SentencePiece unigram, `bert` is WordPiece. */
+  tokenizer: string | undefined
+  pooling: 'none' | 'mean' | 'cls' | 'last' | 'rank' | undefined
+  /** Tensor type that most weights have: `Q8_0`. */
+  fileType: string | undefined
+  /** Elements of all tensors. */
+  parameters: number
+  sizeBytes: number
+  /** Which of bge-m3's two extra heads the file carries. */
+  heads: { sparse: boolean; colbert: boolean }
+  /** Made by this package, with random weights. */
+  standin: boolean
+}
+
+const POOLING = ['none', 'mean', 'cls', 'last', 'rank'] as const
+
+/**
+ * Reads a model file's header, without its weights.
+ *
+ * @throws ModelNotFoundError, ModelLoadError
+ */
+export async function inspectModel(path: string): Promise<ModelInspection> {
+  const file = await GgufFile.open(path)
+  try {
+    const arch = file.string('general.architecture')
+    const number = (key: string) => file.number(`${arch}.${key}`)
+    const pooling = number('pooling_type')
+    const { fileType, parameters } = countWeights(file)
+    return {
+      path,
+      arch,
+      name: file.string('general.name'),
+      layers: number('block_count'),
+      dim: number('embedding_length'),
+      attentionHeads: number('attention.head_count'),
+      ffn: number('feed_forward_length'),
+      contextLength: number('context_length'),
+      vocabSize: file.keys.get('tokenizer.ggml.tokens')?.length,
+      tokenizer: file.string('tokenizer.ggml.model'),
+      pooling: pooling === undefined ? undefined : POOLING[pooling],
+      fileType,
+      parameters,
+      sizeBytes: file.sizeBytes,
+      heads: {
+        sparse: file.keys.has(HEAD_KEYS.sparseWeight) && file.keys.has(HEAD_KEYS.sparseBias),
+        colbert: file.keys.has(HEAD_KEYS.colbertWeight) && file.keys.has(HEAD_KEYS.colbertBias),
+      },
+      standin: file.boolean(STANDIN_KEY) ?? false,
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** By counting: `general.file_type` is only what a converter was asked for. */
+function countWeights(file: GgufFile): { fileType: string | undefined; parameters: number } {
+  const counts = new Map<TensorType, number>()
+  let parameters = 0
+  for (const { type, dims } of file.tensors.values()) {
+    const elements = dims.reduce((product, dim) => product * dim, 1)
+    counts.set(type, (counts.get(type) ?? 0) + elements)
+    parameters += elements
+  }
+  const [most] = [...counts].sort((a, b) => b[1] - a[1])
+  return { fileType: most && tensorTypeName(most[0]), parameters }
+}
