@@ -173,7 +173,7 @@ Child spawn(const std::string& name, std::vector<std::string> args,
 } // namespace
 
 int main(int argc, char** argv) {
-    std::string shapes = "1x512,8x128,32x16,1x16,1x2048", modes = "stock,block,pow2";
+    std::string shapes = "1x512,8x128,32x16,1x16,1x2048", modes = "stock,block,short";
     int threads = 2, rounds = 5;
     double seconds = 0.6;
     bool child = false;
@@ -197,7 +197,7 @@ int main(int argc, char** argv) {
     }
     if (!model) {
         std::fprintf(stderr, "usage: e2e MODEL [--threads N] [--seconds S] [--rounds R] [--shapes "
-                             "1x512,...] [--modes stock,block,pow2]\n");
+                             "1x512,...] [--modes stock,block,short]\n");
         return 2;
     }
     int max_tokens = 0;

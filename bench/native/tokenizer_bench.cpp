@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: tokenizer_bench VOCAB.gguf TEXT...\n");
         return 2;
     }
-    const test::GgufVocabulary file(argv[1]);
+    const bge::test::GgufVocabulary file(argv[1]);
     std::shared_ptr<const bge::Tokenizer> tokenizer;
     const Result load = best_of(3, [&] {
         tokenizer = bge::Tokenizer::create(file.data);

@@ -191,9 +191,9 @@ bool install_once(const Options& options) {
         return false;
     State& s = state();
     s.kernels = kernels;
-    s.quant = is("BGE_M3_QUANT", "block")  ? Quant::Block
-              : is("BGE_M3_QUANT", "pow2") ? Quant::Pow2
-                                           : options.quant;
+    s.quant = is("BGE_M3_QUANT", "block")   ? Quant::Block
+              : is("BGE_M3_QUANT", "short") ? Quant::Short
+                                            : options.quant;
     set_planning(kernels, s.quant, weight_of);
     auto& types = ggml_backend_cpu_get_extra_buffer_types();
     types.insert(types.begin(), buffer_type());
@@ -216,7 +216,7 @@ const char* isa() {
     return state().kernels ? state().kernels->name : "ggml";
 }
 const char* quant_name() {
-    return state().quant == Quant::Pow2 ? "pow2" : "block";
+    return state().quant == Quant::Short ? "short" : "block";
 }
 
 Coverage coverage() {

@@ -9,7 +9,7 @@
 namespace bge::kernels {
 
 struct Options {
-    /// How activations are quantized. BGE_M3_QUANT (block, pow2) overrides it.
+    /// How activations are quantized. BGE_M3_QUANT (block, short) overrides it.
     Quant quant = Quant::Block;
     /// False: llama.cpp runs on ggml's own kernels. BGE_M3_KERNELS=off overrides it.
     bool enabled = true;
@@ -23,7 +23,7 @@ bool install(const Options& options = {});
 
 /// The ISA in use, e.g. "avx512bf16"; "ggml" when not installed.
 const char* isa();
-/// "block" or "pow2"; what install() chose.
+/// "block" or "short"; what install() chose.
 const char* quant_name();
 
 /// What runs on our kernels, for `info`.

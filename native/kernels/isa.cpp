@@ -134,6 +134,18 @@ Isa chosen_isa(bool* ignored) {
     return detect();
 }
 
+bool split_scales() {
+    static const bool amd = [] {
+#if defined(__x86_64__) || defined(_M_X64)
+        unsigned a = 0, b = 0, c = 0, d = 0;
+        return __get_cpuid(0, &a, &b, &c, &d) && b == 0x68747541; // "Auth" of AuthenticAMD
+#else
+        return false;
+#endif
+    }();
+    return amd;
+}
+
 const char* isa_name(Isa isa) {
     switch (isa) {
     case Isa::Generic:

@@ -13,6 +13,8 @@ bool supports(Isa isa);
 /// neoni8mm, neon, generic) if the machine supports that. `ignored`, if not null, tells whether a
 /// name was given that is unknown or not supported.
 Isa chosen_isa(bool* ignored = nullptr);
+/// Whether multiplications compete with dot products for ports while exponent adds do not (AMD).
+bool split_scales();
 const char* isa_name(Isa isa);
 
 } // namespace bge::kernels

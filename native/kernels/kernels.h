@@ -24,19 +24,23 @@ constexpr int kKeyTile = 512;
 enum class Quant {
     /// scale = max|x| / 127: ggml's Q8_0 with a float32 scale.
     Block,
-    /// scale = the least power of two >= max|x| / 127. The product with a weight's scale is then an
-    /// integer add on the exponent, which is free where multiplications are the bottleneck.
-    Pow2,
+    /// The same scale rounded up to three significant bits: 2^e * {1, 1.25, 1.5, 1.75}. Such a
+    /// scale is
+    /// the sum of two powers of two, so its product with a weight's scale needs two exponent adds
+    /// and a float add instead of a multiplication, which is what limits Zen 4's dot products.
+    Short,
 };
 
-/// Quantized rows of k int8: a row is [k int8][k/32 float scales][k/32 int32 -128*sum(block)].
+/// Quantized rows of k int8. A row is [k int8][k/32 float scales][k/32 int32 -128*sum(block)] and,
+/// for Quant::Short, [k/32 int32][k/32 int32]: the scale's two terms as what must be added to the
+/// bits of a float to multiply it (sign and exponent).
 struct Q8Rows {
     uint8_t* data = nullptr;
     size_t stride = 0; // bytes from row to row
     int k = 0;
 };
 constexpr size_t q8_row_bytes(int k) {
-    return (static_cast<size_t>(k) + static_cast<size_t>(k / kBlock) * 8 + 63) / 64 * 64;
+    return (static_cast<size_t>(k) + static_cast<size_t>(k / kBlock) * 16 + 63) / 64 * 64;
 }
 
 /// What becomes of a tile of (activation row . weight channel) sums after the bias was added.

@@ -1,9 +1,9 @@
 /* Put ahead of ggml's C files by a compiler flag (-include), never included by our own code.
  *
- * ggml's threads wait for each other in loops around ggml_thread_cpu_relax() that never give the core
- * away. When another process holds one of the cores, the thread that everybody waits for may stand in
- * the queue behind one that only spins, and speed falls to a few percent. With this header every
- * kBgeSpins-th pause of a thread yields the processor instead.
+ * ggml's threads wait for each other in loops around ggml_thread_cpu_relax() that never give the
+ * core away. When another process holds one of the cores, the thread that everybody waits for may
+ * stand in the queue behind one that only spins, and speed falls to a few percent. With this header
+ * every kBgeSpins-th pause of a thread yields the processor instead.
  *
  * ggml-cpu.c defines ggml_thread_cpu_relax(void) and calls ggml_thread_cpu_relax(): the macro below
  * tells the two apart by their argument, so the definition gets another name (and is unused) while

@@ -133,12 +133,14 @@ struct alignas(64) QueryTile {
 /// Scores of one row -> bfloat16 probabilities relative to the running maximum.
 inline void softmax_row(QueryTile& t, int m, int keys, int padded, int d) {
     float* s = t.scores[m];
-    F top = set1(-FLT_MAX);
-    for (int j = 0; j < padded; j += 16) {
-        const F x = keep_first(load(s + j), keys - j, set1(-FLT_MAX));
-        store(s + j, x);
-        top = max(top, x);
+    for (int j = keys & ~15; j < padded; j += 16) // keys beyond the sequence
+        store(s + j, keep_first(load(s + j), keys - j, set1(-FLT_MAX)));
+    F top = set1(-FLT_MAX), top2 = top;
+    for (int j = 0; j < padded; j += 32) {
+        top = max(top, load(s + j));
+        top2 = max(top2, load(s + j + 16));
     }
+    top = max(top, top2);
     const float old_max = t.row_max[m], tile_max = reduce_max(top);
     const float new_max = old_max > tile_max ? old_max : tile_max;
     if (new_max > old_max) {
@@ -151,13 +153,16 @@ inline void softmax_row(QueryTile& t, int m, int keys, int padded, int d) {
         t.row_max[m] = new_max;
     }
     const F shift = set1(new_max);
-    F sum = set1(0.0f);
-    for (int j = 0; j < padded; j += 16) {
-        const F p = keep_first(exp2_vector(sub(load(s + j), shift)), keys - j, set1(0.0f));
+    F sum = set1(0.0f), sum2 = sum;
+    for (int j = 0; j < padded; j += 32) { // -FLT_MAX becomes 0
+        const F p = exp2_vector(sub(load(s + j), shift));
+        const F p2 = exp2_vector(sub(load(s + j + 16), shift));
         store_left(t.p[m] + j, p);
+        store_left(t.p[m] + j + 16, p2);
         sum = add(sum, p);
+        sum2 = add(sum2, p2);
     }
-    t.row_sum[m] += reduce_add(sum);
+    t.row_sum[m] += reduce_add(add(sum, sum2));
 }
 
 template <int MR, int NV>

@@ -18,13 +18,14 @@ struct alignas(64) TileSums {
 };
 
 /// MR rows x 16 * NV channels starting at channel 16 * v0 of the panel.
-template <int MR, int NV, bool Pow2>
+template <int MR, int NV, bool Split>
 inline void q8_tile(const GemmQ8& g, int m, const uint8_t* panel, const uint8_t* next, int v0,
                     TileSums& sums) {
     const int blocks = g.rows.k / kBlock;
     const int8_t* q[MR];
     const float* scale[MR];
     const int32_t* correction[MR];
+    const int32_t* terms[MR];
     F total[MR][NV];
     BGE_UNROLL
     for (int i = 0; i < MR; ++i) {
@@ -32,6 +33,7 @@ inline void q8_tile(const GemmQ8& g, int m, const uint8_t* panel, const uint8_t*
         q[i] = row.q;
         scale[i] = row.scale;
         correction[i] = row.correction;
+        terms[i] = row.terms[0];
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
             total[i][v] = set1(0.0f);
@@ -64,13 +66,15 @@ inline void q8_tile(const GemmQ8& g, int m, const uint8_t* panel, const uint8_t*
         F weight_scale[NV];
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
-            weight_scale[v] = prepare_scale<Pow2>(load_f16(ws + v * 16));
+            weight_scale[v] = load_f16(ws + v * 16);
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
                 total[i][v] = fma(to_float(acc[i][v]),
-                                  product_scale<Pow2>(weight_scale[v], scale[i] + b), total[i][v]);
+                                  Split ? split_product(weight_scale[v], terms[i] + b, blocks)
+                                        : mul(weight_scale[v], set1(scale[i][b])),
+                                  total[i][v]);
         }
         w += kQ8PanelBlockBytes;
         if (next) {
@@ -130,28 +134,37 @@ inline void float_tile(const GemmFloat& g, int m, const uint8_t* panel, int v0, 
 }
 
 /// Bias, then what the epilogue asks for, for `rows` rows of one panel.
-void finish_tile(const Epilogue& e, int m, int rows, int panel, const TileSums& sums) {
+void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) {
     const int n = panel * kPanel;
     const F b0 = e.bias ? load(e.bias + n) : set1(0.0f);
     const F b1 = e.bias ? load(e.bias + n + 16) : set1(0.0f);
+    if (e.kind == Out::GeluQ8 || e.kind == Out::GeluF32) {
+        for (int i = 0; i < rows; i += 2) { // an odd row's neighbour is computed and not used
+            F x[4] = {add(load(sums.v[i]), b0), add(load(sums.v[i] + 16), b1),
+                      add(load(sums.v[i + 1]), b0), add(load(sums.v[i + 1] + 16), b1)};
+            gelu_vectors(x);
+            for (int j = 0; j < 4; ++j)
+                store(sums.v[i + j / 2] + j % 2 * 16, x[j]);
+        }
+    }
     for (int i = 0; i < rows; ++i) {
-        F x = add(load(sums.v[i]), b0), y = add(load(sums.v[i] + 16), b1);
+        const F x = load(sums.v[i]), y = load(sums.v[i] + 16);
         const size_t at = static_cast<size_t>(m + i) * e.ld + static_cast<size_t>(n);
         switch (e.kind) {
         case Out::GeluF32:
-            x = gelu_vector(x);
-            y = gelu_vector(y);
-            [[fallthrough]];
-        case Out::F32:
             store(e.f32 + at, x);
             store(e.f32 + at + 16, y);
             break;
+        case Out::F32:
+            store(e.f32 + at, add(x, b0));
+            store(e.f32 + at + 16, add(y, b1));
+            break;
         case Out::GeluQ8:
-            quantize_block(gelu_vector(x), gelu_vector(y), q8_row(e.q8, m + i), panel, e.quant);
+            quantize_block(x, y, q8_row(e.q8, m + i), panel, e.quant);
             break;
         case Out::Bf16:
-            store_bf16(e.bf16 + at, mul(x, set1(e.scale)));
-            store_bf16(e.bf16 + at + 16, mul(y, set1(e.scale)));
+            store_bf16(e.bf16 + at, mul(add(x, b0), set1(e.scale)));
+            store_bf16(e.bf16 + at + 16, mul(add(y, b1), set1(e.scale)));
             break;
         }
     }
@@ -167,10 +180,10 @@ template <class Fn> inline void for_row_tiles(int m0, int m1, Fn tile) {
     }
 }
 
-template <bool Pow2> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, int p1) {
+template <bool Split> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, int p1) {
     static_assert(kGemmRows <= 6, "the switch below");
     const size_t panel_bytes = q8_panel_bytes(g.rows.k);
-    TileSums sums;
+    TileSums sums = {}; // an odd row's neighbour is read, never used
     for (int p = p0; p < p1; ++p) {
         const uint8_t* panel = g.weights + static_cast<size_t>(p) * panel_bytes;
         for_row_tiles(m0, m1, [&](int rows, int m, int t, int tiles) {
@@ -181,22 +194,22 @@ template <bool Pow2> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, in
             for (int v = 0; v < kPanel / 16; v += kGemmVectors) {
                 switch (rows) {
                 case 1:
-                    q8_tile<1, kGemmVectors, Pow2>(g, m, panel, next, v, sums);
+                    q8_tile<1, kGemmVectors, Split>(g, m, panel, next, v, sums);
                     break;
                 case 2:
-                    q8_tile<2, kGemmVectors, Pow2>(g, m, panel, next, v, sums);
+                    q8_tile<2, kGemmVectors, Split>(g, m, panel, next, v, sums);
                     break;
                 case 3:
-                    q8_tile<3, kGemmVectors, Pow2>(g, m, panel, next, v, sums);
+                    q8_tile<3, kGemmVectors, Split>(g, m, panel, next, v, sums);
                     break;
                 case 4:
-                    q8_tile<4, kGemmVectors, Pow2>(g, m, panel, next, v, sums);
+                    q8_tile<4, kGemmVectors, Split>(g, m, panel, next, v, sums);
                     break;
                 case 5:
-                    q8_tile < kGemmRows<5 ? 1 : 5, kGemmVectors, Pow2>(g, m, panel, next, v, sums);
+                    q8_tile < kGemmRows<5 ? 1 : 5, kGemmVectors, Split>(g, m, panel, next, v, sums);
                     break;
                 default:
-                    q8_tile < kGemmRows<6 ? 1 : 6, kGemmVectors, Pow2>(g, m, panel, next, v, sums);
+                    q8_tile < kGemmRows<6 ? 1 : 6, kGemmVectors, Split>(g, m, panel, next, v, sums);
                     break;
                 }
             }
@@ -206,15 +219,15 @@ template <bool Pow2> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, in
 }
 
 void gemm_q8(const GemmQ8& g, int m0, int m1, int p0, int p1) {
-    if (g.quant == Quant::Pow2)
-        gemm_q8_as<true>(g, m0, m1, p0, p1);
+    if (g.quant == Quant::Short && kCanSplit && split_scales())
+        gemm_q8_as<kCanSplit>(g, m0, m1, p0, p1);
     else
         gemm_q8_as<false>(g, m0, m1, p0, p1);
 }
 
 template <FloatType T> void gemm_float_as(const GemmFloat& g, int m0, int m1, int p0, int p1) {
     const size_t panel_bytes = float_panel_bytes(g.k, T);
-    TileSums sums;
+    TileSums sums = {}; // an odd row's neighbour is read, never used
     for (int p = p0; p < p1; ++p) {
         const uint8_t* panel = g.weights + static_cast<size_t>(p) * panel_bytes;
         for_row_tiles(m0, m1, [&](int rows, int m, int, int) {

@@ -177,12 +177,6 @@ inline I dot4(I acc, const Weights& w, Act x) {
     return {dot_signed(acc.a, w.a, w.abs_a, x), dot_signed(acc.b, w.b, w.abs_b, x)};
 }
 #endif
-template <bool Pow2> inline F prepare_scale(F w) {
-    return w;
-}
-template <bool Pow2> inline F product_scale(F w, const float* a) {
-    return mul(w, set1(*a));
-}
 
 using Left = float;
 struct Pair {
@@ -214,6 +208,12 @@ inline void store_left(Left* p, F x) {
 // 4 x 16: 8 integer accumulators, the weights, a broadcast: the float ones live in the first-level
 // cache and are touched once per 32 k.
 constexpr int kGemmRows = 4, kGemmVectors = 1, kAttentionRows = 4, kAttentionVectors = 1;
+
+/// Multiplies by the sum of two powers of two; only where that beats a multiplication.
+constexpr bool kCanSplit = false;
+inline F split_product(F w, const int32_t*, int) {
+    return w;
+}
 
 } // namespace
 } // namespace bge::kernels

@@ -112,21 +112,14 @@ inline I dot4(I acc, Weights w, Act a) {
     return _mm512_dpbusd_epi32(acc, w, a);
 }
 
-// Powers of two multiply by adding exponents: an integer add leaves the ports of fma and dpbusd
-// free. prepare_scale() takes 1.0's exponent off once per weight vector.
-template <bool Pow2> inline F prepare_scale(F w) {
-    if constexpr (Pow2)
-        return _mm512_castsi512_ps(
-            _mm512_sub_epi32(_mm512_castps_si512(w), _mm512_set1_epi32(0x3f800000)));
-    return w;
-}
-template <bool Pow2> inline F product_scale(F w, const float* a) {
-    if constexpr (Pow2) {
-        int32_t x;
-        std::memcpy(&x, a, 4);
-        return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(w), _mm512_set1_epi32(x)));
-    }
-    return _mm512_mul_ps(w, _mm512_set1_ps(*a));
+// Multiplies by the sum of two powers of two (Quant::Short): exponent adds and a float add run on
+// ports that fma and dpbusd do not use. Exact, so the same as a multiplication.
+constexpr bool kCanSplit = true;
+inline F split_product(F w, const int32_t* terms, int stride) {
+    const I bits = _mm512_castps_si512(w);
+    return _mm512_add_ps(
+        _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(terms[0]))),
+        _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(terms[stride]))));
 }
 
 #ifdef __AVX512BF16__

@@ -171,13 +171,6 @@ inline I dot4(I acc, const Weights& w, Act a) {
         return sum;
     });
 }
-/// The product of a weight's and an activation's scale, both as floats.
-template <bool Pow2> inline F product_scale(F w, const float* a) {
-    return mul(w, set1(*a));
-}
-template <bool Pow2> inline F prepare_scale(F w) {
-    return w;
-}
 
 // bfloat16 dot products: pairs of k, the odd one first (what vdpbf16ps does).
 using Left = float;
@@ -209,6 +202,12 @@ inline void store_left(Left* p, F a) {
 }
 
 constexpr int kGemmRows = 4, kGemmVectors = 2, kAttentionRows = 4, kAttentionVectors = 2;
+
+/// Multiplies by the sum of two powers of two; only where that beats a multiplication.
+constexpr bool kCanSplit = false;
+inline F split_product(F w, const int32_t*, int) {
+    return w;
+}
 
 } // namespace
 } // namespace bge::kernels

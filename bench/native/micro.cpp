@@ -1,0 +1,204 @@
+// Kernels one by one, in GMAC/s of one thread's own processor time, beside a register-only loop of
+// the dot-product instruction measured in between (so load by others and speed modes cancel out in
+// the ratio).
+//
+//   micro [--isa NAME] [--seconds S]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <time.h>
+#endif
+
+#include "pack.h"
+#include "peak.h"
+
+namespace {
+
+using namespace bge::kernels;
+
+double now() {
+#ifdef CLOCK_THREAD_CPUTIME_ID
+    timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+#else
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+#endif
+}
+
+/// Best rate (work / seconds) of runs that last `seconds` together; the peak is measured in
+/// between.
+template <class Fn>
+void measure(const char* name, double work, double seconds, Fn run, const char* unit) {
+    double best = 1e30, best_peak = 0, spent = 0;
+    run();
+    for (int i = 0; spent < seconds || i < 3; ++i) {
+        if (i % 8 == 0)
+            best_peak = std::max(best_peak, peak_gmacs());
+        const double start = now();
+        run();
+        const double t = now() - start;
+        best = std::min(best, t);
+        spent += t;
+    }
+    std::printf("%-34s %9.2f %s", name, work / best * 1e-9, unit);
+    if (std::strcmp(unit, "GMAC/s") == 0)
+        std::printf("  %5.1f %% of %.0f", 100 * work / best * 1e-9 / best_peak, best_peak);
+    else
+        std::printf("  (%.1f us)", best * 1e6);
+    std::printf("\n");
+    std::fflush(stdout);
+}
+
+struct Aligned {
+    std::vector<uint8_t> memory;
+    explicit Aligned(size_t n) : memory(n + 64) {}
+    uint8_t* data() {
+        return memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
+    }
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    double seconds = 0.3;
+    const KernelTable* t = table();
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (std::string(argv[i]) == "--seconds")
+            seconds = std::atof(argv[i + 1]);
+        if (std::string(argv[i]) == "--isa")
+            for (int isa = 0; isa <= static_cast<int>(Isa::NeonI8mm); ++isa)
+                if (std::string(argv[i + 1]) == isa_name(static_cast<Isa>(isa)))
+                    t = table_of(static_cast<Isa>(isa));
+    }
+    if (!t)
+        return 2;
+    std::printf("%s\n", t->name);
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> x(512 * 4096);
+    for (float& v : x)
+        v = normal(random);
+    struct Size {
+        int m, n, k;
+    };
+    for (const auto& [m, n, k] :
+         {Size{510, 1024, 1024}, Size{510, 4096, 1024}, Size{510, 1024, 4096},
+          Size{128, 1024, 1024}, Size{16, 1024, 1024}, Size{6, 1024, 1024}, Size{1, 1024, 1024}})
+        for (Quant quant : {Quant::Block, Quant::Short}) {
+            std::vector<Q8Block> w(static_cast<size_t>(n) * static_cast<size_t>(k / kBlock));
+            for (Q8Block& b : w) {
+                b.scale = 0x2000;
+                for (int8_t& q : b.q)
+                    q = static_cast<int8_t>(random() % 255 - 127);
+            }
+            Aligned packed(q8_packed_bytes(n, k)), rows(static_cast<size_t>(m) * q8_row_bytes(k)),
+                out8(static_cast<size_t>(m) * q8_row_bytes(n));
+            pack_q8(w.data(), n, k, t->unsigned_weights, packed.data());
+            std::vector<float> bias(static_cast<size_t>(n)),
+                out(static_cast<size_t>(m) * static_cast<size_t>(n));
+            GemmQ8 g;
+            g.rows = {rows.data(), q8_row_bytes(k), k};
+            g.quant = quant;
+            g.weights = packed.data();
+            g.out.bias = bias.data();
+            g.out.f32 = out.data();
+            g.out.ld = static_cast<size_t>(n);
+            g.out.q8 = {out8.data(), q8_row_bytes(n), n};
+            g.out.quant = quant;
+            if (n == 4096)
+                g.out.kind = Out::GeluQ8;
+            t->quantize_rows(x.data(), static_cast<size_t>(k), m, quant, g.rows);
+            const std::string name =
+                "q8 " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
+                (quant == Quant::Block ? " block" : " short") + (n == 4096 ? " gelu->q8" : "");
+            measure(
+                name.c_str(), static_cast<double>(m) * n * k, seconds,
+                [&] {
+                    for (int m0 = 0; m0 < m; m0 += 96)
+                        t->gemm_q8(g, m0, std::min(m, m0 + 96), 0, n / kPanel);
+                },
+                "GMAC/s");
+        }
+    for (FloatType type : {FloatType::F16, FloatType::F32}) {
+        Aligned packed(float_packed_bytes(1024, 1024, type));
+        std::vector<float> out(96 * 1024);
+        GemmFloat g;
+        g.rows = x.data();
+        g.ld = 1024;
+        g.k = 1024;
+        g.type = type;
+        g.weights = packed.data();
+        g.out.f32 = out.data();
+        g.out.ld = 1024;
+        measure(
+            type == FloatType::F16 ? "f16 96x1024x1024" : "f32 96x1024x1024", 96.0 * 1024 * 1024,
+            seconds, [&] { t->gemm_float(g, 0, 96, 0, 32); }, "GMAC/s");
+    }
+    for (int tokens : {16, 128, 512, 2048}) {
+        std::vector<uint16_t> qkv(static_cast<size_t>(tokens) * 3104);
+        for (uint16_t& v : qkv) {
+            const float f = 0.3f * normal(random);
+            uint32_t u;
+            std::memcpy(&u, &f, 4);
+            v = static_cast<uint16_t>(u >> 16);
+        }
+        Aligned scratch(attention_scratch_bytes(tokens, 64)),
+            rows(static_cast<size_t>(tokens) * q8_row_bytes(1024));
+        Attention a;
+        a.q = qkv.data();
+        a.k = qkv.data() + 1024;
+        a.v = qkv.data() + 2048;
+        a.ld = 3104;
+        a.head_dim = 64;
+        a.q8 = {rows.data(), q8_row_bytes(1024), 1024};
+        measure(("attention " + std::to_string(tokens)).c_str(), 2.0 * tokens * tokens * 1024,
+                seconds,
+                [&] {
+                    for (int h = 0; h < 16; ++h) {
+                        t->attention_pack(a, 0, tokens, h, scratch.data());
+                        t->attention(a, 0, tokens, h, 0, tokens, scratch.data());
+                    }
+                },
+                "GMAC/s");
+        measure(
+            "  of which packing", tokens * 1024.0, seconds / 2,
+            [&] {
+                for (int h = 0; h < 16; ++h)
+                    t->attention_pack(a, 0, tokens, h, scratch.data());
+            },
+            "Gkey/s");
+    }
+    {
+        std::vector<float> y(512 * 1024), w(1024, 1.0f), b(1024);
+        Aligned rows(512 * q8_row_bytes(1024));
+        NormRows g;
+        g.x = x.data();
+        g.residual = x.data() + 512 * 1024;
+        g.weight = w.data();
+        g.bias = b.data();
+        g.eps = 1e-5f;
+        g.n = 1024;
+        g.y = y.data();
+        g.ldx = g.ld_residual = g.ldy = 1024;
+        g.q8 = {rows.data(), q8_row_bytes(1024), 1024};
+        for (Quant quant : {Quant::Block, Quant::Short}) {
+            g.quant = quant;
+            measure(
+                "norm+residual+quantize 512x1024", 512 * 1024.0, seconds,
+                [&] { t->norm_rows(g, 0, 512); }, "Gelem/s");
+        }
+        measure(
+            "gelu 512x1024", 512 * 1024.0, seconds,
+            [&] { t->gelu(x.data(), y.data(), 512 * 1024); }, "Gelem/s");
+    }
+    return 0;
+}
