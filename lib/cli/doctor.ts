@@ -14,7 +14,7 @@ export function doctorCommand(program: Command, cli: Cli): void {
     )
     .option('--online', 'Also ask whether the hub can be reached.')
     .option('--json', 'Print JSON.')
-  addTableOptions(command, ['model', 'cacheDir'])
+  addTableOptions(command, ['model', 'heads', 'cacheDir'])
   command.addHelpText('after', ABOUT)
   examples(
     command,

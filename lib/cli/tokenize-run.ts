@@ -25,11 +25,14 @@ export async function runTokenize(
 ): Promise<number> {
   const values = optionValues(flags, io.env)
   const { input: inputFile, output } = flags as { input?: string; output?: string }
-  const options = present({ maxTokens: values.maxTokens, truncate: values.truncate })
   const input = await openTexts(io, texts, flags)
   try {
     const embedder = await openEmbedder(io, values)
     try {
+      const { truncate } = values
+      // To cut without a number is to cut where the model does.
+      const limit = truncate === 'end' ? embedder.info.maxTokens : undefined
+      const options = present({ truncate, maxTokens: values.maxTokens ?? limit })
       const sink = await openOutputSink(io, output, inputFile)
       let count = 0
       let failures = 0

@@ -6,8 +6,8 @@ import { addTextOptions } from './shared/texts.js'
 const OUTPUT_HELP = `
 Output: JSON Lines, a line per text in input order:
   {"id": ..., "ids": [...], "truncated": false}
-with the ids that go through the model, <s> and </s> included. Without --max-tokens and --truncate no
-text is too long.`
+with the ids that go through the model, <s> and </s> included. No text is too long here, unless
+--max-tokens says so; --truncate alone cuts at what the model takes.`
 
 export function tokenizeCommand(program: Command, cli: Cli): void {
   const command = program

@@ -48,7 +48,10 @@ describe('embed', () => {
   })
 
   it('keeps the order of many texts of all lengths', async () => {
-    const texts = Array.from({ length: 300 }, (_, i) => `text ${i} ${'word '.repeat((i * 37) % 90)}`)
+    const texts = Array.from(
+      { length: 300 },
+      (_, i) => `text ${i} ${'word '.repeat((i * 37) % 90)}`,
+    )
     await writeFile(at('many.txt'), `${texts.join('\n')}\n`)
     const { code, stdout } = await embed(['--input', at('many.txt')])
     expect(code).toBe(0)
@@ -91,7 +94,9 @@ describe('embed', () => {
     expect(lines[0].id).toBe('a')
     expect(lines[1].error.message).toBe('Line 2 of the input is not valid JSON.')
     expect(lines[2].error.message).toMatch(/^The text at index 2 holds a lone surrogate/)
-    expect(lines[3].error.message).toMatch(/^The text at index 3 has \d+ tokens, and the limit is 8/)
+    expect(lines[3].error.message).toMatch(
+      /^The text at index 3 has \d+ tokens, and the limit is 8/,
+    )
     expect(stderr).toContain('3 of 5 texts failed.')
     expect(stdout + stderr).not.toContain('secret')
   })
@@ -118,7 +123,8 @@ describe('embed', () => {
   })
 
   it('cuts and converts vectors', async () => {
-    const line = async (...flags: string[]) => jsonLines((await embed([...flags, 'text'])).stdout)[0]
+    const line = async (...flags: string[]) =>
+      jsonLines((await embed([...flags, 'text'])).stdout)[0]
     const [expected] = await reference.embed(['text'], { dimensions: 16 })
     const cut = await line('--dimensions', '16')
     expect(Float32Array.from(cut.dense)).toEqual(expected?.dense)

@@ -30,13 +30,13 @@ describe('RunRecorder', () => {
     })
     expect(record.peakRssBytes).toBeGreaterThan(20e6)
     expect(new Date(record.startedAt).toISOString()).toBe(record.startedAt)
-    expect(record.timeline.map(({ rssBytes, ...rest }) => (rssBytes > 1e6 ? rest : rssBytes))).toEqual(
-      [
-        { seconds: 1, texts: 2, tokens: 10, textsPerSecond: 2, tokensPerSecond: 10 },
-        { seconds: 2, texts: 3, tokens: 40, textsPerSecond: 1, tokensPerSecond: 30 },
-        { seconds: 2.5, texts: 3, tokens: 40, textsPerSecond: 0, tokensPerSecond: 0 },
-      ],
-    )
+    expect(
+      record.timeline.map(({ rssBytes, ...rest }) => (rssBytes > 1e6 ? rest : rssBytes)),
+    ).toEqual([
+      { seconds: 1, texts: 2, tokens: 10, textsPerSecond: 2, tokensPerSecond: 10 },
+      { seconds: 2, texts: 3, tokens: 40, textsPerSecond: 1, tokensPerSecond: 30 },
+      { seconds: 2.5, texts: 3, tokens: 40, textsPerSecond: 0, tokensPerSecond: 0 },
+    ])
   })
 
   it('keeps a day to a few thousand samples, evenly spread, that add up', () => {

@@ -25,8 +25,14 @@ const QUERY = 'What is the capital of France?'
 const PASSAGES = ['Paris is the capital of France.', 'Bread is baked from flour.']
 
 describe('score', () => {
-  it('prints FlagEmbedding\'s five modes as JSON, as the library computes them', async () => {
-    const { code, stdout, stderr } = await score(['--json', '-w', '0.4,0.2,0.4', QUERY, ...PASSAGES])
+  it("prints FlagEmbedding's five modes as JSON, as the library computes them", async () => {
+    const { code, stdout, stderr } = await score([
+      '--json',
+      '-w',
+      '0.4,0.2,0.4',
+      QUERY,
+      ...PASSAGES,
+    ])
     expect(code).toBe(0)
     expect(stderr).toContain('is a stand-in')
     const report = JSON.parse(stdout)
@@ -50,7 +56,9 @@ describe('score', () => {
   it('prints a table for people, passages shortened to a line', async () => {
     const { stdout } = await score([QUERY, `one\ntwo\u001b[31m ${'long '.repeat(20)}`, 'short'])
     const [head, first, second, ...rest] = stdout.trimEnd().split('\n')
-    expect(head).toMatch(/^ *colbert +sparse +dense +sparse\+dense +colbert\+sparse\+dense +passage$/)
+    expect(head).toMatch(
+      /^ *colbert +sparse +dense +sparse\+dense +colbert\+sparse\+dense +passage$/,
+    )
     expect(first).toMatch(/^( *-?\d\.\d{4}){5} {2}one two \[31m long long .*\.\.\.$/)
     expect(second).toMatch(/ {2}short$/)
     expect(rest).toEqual([])

@@ -31,7 +31,10 @@ describe('tokenize', () => {
 
   it('has every gold id, read from JSONL', async () => {
     const gold = JSON.parse(
-      await readFile(path.resolve(import.meta.dirname, '../fixtures/tokenizer/xlmr-gold.json'), 'utf8'),
+      await readFile(
+        path.resolve(import.meta.dirname, '../fixtures/tokenizer/xlmr-gold.json'),
+        'utf8',
+      ),
     ) as { cases?: { text: string; ids: number[] }[] } | { text: string; ids: number[] }[]
     const cases = (Array.isArray(gold) ? gold : (gold.cases ?? [])).filter(({ text }) =>
       (text as string & { isWellFormed(): boolean }).isWellFormed(),
@@ -49,6 +52,12 @@ describe('tokenize', () => {
     const free = jsonLines((await tokenize([long])).stdout)[0]
     expect(free.ids.length).toBeGreaterThan(8192)
     expect(free.truncated).toBe(false)
+
+    const atModel = jsonLines((await tokenize(['--truncate', long, 'a'])).stdout)
+    expect(atModel.map(({ ids, truncated }) => [ids.length, truncated])).toEqual([
+      [8192, true],
+      [3, false],
+    ])
 
     const cut = await tokenize(['--max-tokens', '5', '--truncate', 'a b c d e f g'])
     expect(jsonLines(cut.stdout)[0]).toMatchObject({ truncated: true })

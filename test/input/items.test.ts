@@ -82,7 +82,9 @@ describe('ids', () => {
   })
 
   it('are the index where there is none, or none that is a string or a number', async () => {
-    const input = ['{"text":""}', '', '{"id":null,"text":""}', '{"id":{"a":1},"text":""}'].join('\n')
+    const input = ['{"text":""}', '', '{"id":null,"text":""}', '{"id":{"a":1},"text":""}'].join(
+      '\n',
+    )
     expect((await read(input)).map((item) => item.id)).toEqual([0, 1, 2])
   })
 

@@ -19,7 +19,9 @@ function parse(bytes: Buffer): { descr: string; shape: number[]; data: Buffer } 
   const header = bytes.toString('latin1', 10, 10 + length)
   expect(header.endsWith('\n')).toBe(true)
   const match =
-    /^\{'descr': '(<f[24])', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n$/.exec(header)
+    /^\{'descr': '(<f[24])', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n$/.exec(
+      header,
+    )
   expect(match).not.toBeNull()
   const [, descr = '', rows, cols] = match as RegExpExecArray
   return { descr, shape: [Number(rows), Number(cols)], data: bytes.subarray(10 + length) }

@@ -1,6 +1,6 @@
 /** `bge-m3 doctor`: collects the findings, prints them, and says what to do. */
 
-import { type OptionValues, parseOption } from '../../config.js'
+import { environmentName, type OptionValues, parseOption } from '../../config.js'
 import { cacheDir as cacheDirectory, defaultModelDir } from '../../model/locations.js'
 import { platformName } from '../../native/load.js'
 import { EXIT } from '../shared/errors.js'
@@ -25,6 +25,9 @@ const TITLES: Record<Area, string> = {
   hub: 'Hub',
 }
 
+const PATH_OPTIONS = ['model', 'heads', 'cacheDir'] as const
+type PathOption = (typeof PATH_OPTIONS)[number]
+
 export async function runDoctor(io: CliIo, flags: Flags): Promise<number> {
   const findings = await collect(io, flags)
   const problems = findings.filter((finding) => finding.status === 'problem')
@@ -41,7 +44,7 @@ export async function runDoctor(io: CliIo, flags: Flags): Promise<number> {
 
 async function collect(io: CliIo, flags: Flags): Promise<Finding[]> {
   const { signal } = io
-  const { cacheDir, model } = lenientOptions(io, flags)
+  const { cacheDir, model, heads } = lenientOptions(io, flags)
   let addon: Awaited<ReturnType<typeof nativeReport>>['addon']
   let modelBytes: number | undefined
   const native = await examine('native', 'Binary', async () => {
@@ -50,7 +53,7 @@ async function collect(io: CliIo, flags: Flags): Promise<Finding[]> {
     return report.findings
   })
   const ofModel = await examine('model', 'Model', async () => {
-    const report = await modelReport({ model, cacheDir, env: io.env, signal })
+    const report = await modelReport({ model, heads, cacheDir, env: io.env, signal })
     modelBytes = report.bytes
     return report.findings
   })
@@ -67,16 +70,17 @@ async function collect(io: CliIo, flags: Flags): Promise<Finding[]> {
 }
 
 /** Options as far as they are right: a wrong variable is a finding here, not the end. */
-function lenientOptions(io: CliIo, flags: Flags): Pick<OptionValues, 'model' | 'cacheDir'> {
-  const value = (name: 'model' | 'cacheDir', variable: string) => {
-    const text = (flags[name] as string | undefined) ?? io.env[variable]
+function lenientOptions(io: CliIo, flags: Flags): Pick<OptionValues, PathOption> {
+  const values: Pick<OptionValues, PathOption> = {}
+  for (const name of PATH_OPTIONS) {
+    const text = (flags[name] as string | undefined) ?? io.env[environmentName(name)]
     try {
-      return text ? parseOption(name, text, variable) : undefined
+      if (text) values[name] = parseOption(name, text, name)
     } catch {
-      return undefined
+      // reported with the environment
     }
   }
-  return { model: value('model', 'BGE_M3_MODEL'), cacheDir: value('cacheDir', 'BGE_M3_CACHE_DIR') }
+  return values
 }
 
 function sections(findings: readonly Finding[]): string {
@@ -85,18 +89,32 @@ function sections(findings: readonly Finding[]): string {
     .map((area) => {
       const rows = findings.filter((finding) => finding.area === area)
       if (rows.length === 0) return ''
-      const cells = rows.map(({ status, name, detail }) => ['', status, name, detail])
-      return `\n${TITLES[area]}\n${table(cells)}`
+      return `\n${TITLES[area]}\n${table(rows.map(row))}`
     })
     .join('')
 }
 
+const SHORT = 90
+
+function row(finding: Finding): string[] {
+  const { status, name, detail } = finding
+  const shown = isLater(finding) && detail.length > SHORT ? `${detail.slice(0, SHORT)}...` : detail
+  return ['', status, name, shown]
+}
+
+/** Whether the conclusion says it, in full. */
+function isLater({ status, advice }: Finding): boolean {
+  return status === 'problem' || advice !== undefined
+}
+
 function conclusion(findings: readonly Finding[]): string {
-  const advised = findings.filter(({ status, advice }) => status === 'problem' || advice)
-  if (advised.length === 0) return '\nNothing is wrong.\n'
-  const worst = advised.some(({ status }) => status === 'problem')
-  const lines = advised.map(
-    ({ name, detail, advice }, i) => `  ${i + 1}. ${name}: ${detail}\n     ${advice ?? ''}`,
-  )
-  return `\n${worst ? 'What is wrong, and what to do' : 'It works. What could be better'}\n${lines.join('\n').replace(/\s+$/gm, '')}\n`
+  const later = findings.filter(isLater)
+  if (later.length === 0) return '\nNothing is wrong.\n'
+  const isBroken = later.some(({ status }) => status === 'problem')
+  const title = isBroken ? 'What is wrong, and what to do' : 'It works. What could be better'
+  const points = later.map(({ name, detail, advice }, i) => {
+    const what = detail.startsWith(name) ? detail : `${name}: ${detail}`
+    return [`  ${i + 1}. ${what}`, ...(advice ? [`     ${advice}`] : [])].join('\n')
+  })
+  return `\n${title}\n${points.join('\n')}\n`
 }

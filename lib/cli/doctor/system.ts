@@ -72,7 +72,8 @@ function processor(host: Host, machine: NativeMachine | undefined): Finding {
   if (features === undefined) {
     return { ...about, status: 'info', detail: `${host.cpu}; its features are not known` }
   }
-  const detail = `${host.cpu}; ${features.join(' ')}`
+  const kernels = machine ? `; kernels: ${machine.isa}` : ''
+  const detail = `${host.cpu}; ${features.join(' ')}${kernels}`
   const missing = host.arch === 'x64' ? FLOOR.filter((name) => !features.includes(name)) : []
   if (missing.length === 0) return { ...about, status: 'ok', detail }
   return {
