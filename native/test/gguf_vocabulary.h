@@ -14,7 +14,7 @@
 
 #include "../engine/tokenizer/vocabulary.h"
 
-namespace test {
+namespace bge::test {
 
 class GgufVocabulary {
   public:
@@ -35,8 +35,10 @@ class GgufVocabulary {
         finish();
     }
 
+    GgufVocabulary(const GgufVocabulary&) = delete;
+
     /// Views into this object.
-    bge::VocabularyData data;
+    VocabularyData data;
 
   private:
     enum Type : std::uint32_t { kString = 8, kArray = 9 };
@@ -63,8 +65,7 @@ class GgufVocabulary {
         if (type == kString) {
             const std::string_view text = string();
             if (key == "tokenizer.ggml.model")
-                data.kind =
-                    text == "bert" ? bge::TokenizerKind::WordPiece : bge::TokenizerKind::Unigram;
+                data.kind = text == "bert" ? TokenizerKind::WordPiece : TokenizerKind::Unigram;
         } else if (type == kArray) {
             const auto item = number<std::uint32_t>();
             const auto count = number<std::uint64_t>();
@@ -115,4 +116,4 @@ class GgufVocabulary {
     std::map<std::string, std::uint32_t> ids_;
 };
 
-} // namespace test
+} // namespace bge::test
