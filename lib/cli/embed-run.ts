@@ -21,7 +21,7 @@ import { mapAhead, windows } from './shared/pipeline.js'
 import { present } from './shared/present.js'
 import { NO_BAR, type ProgressBar, progressBar } from './shared/progress-bar.js'
 import { renamed } from './shared/renamed.js'
-import { RunRecorder, writeRunRecord } from './shared/run-record.js'
+import { openRunRecord, RunRecorder, writeRunRecord } from './shared/run-record.js'
 import { openTexts } from './shared/texts.js'
 
 /**
@@ -84,6 +84,7 @@ async function embedAll(run: Run): Promise<number> {
   const { io, embedder, options, target } = run
   // An option that this model cannot serve is found before the output's file is emptied.
   await embedder.embed([], options)
+  if (run.stats !== undefined) await openRunRecord(run.stats)
   const output = await openOutput(io, target)
   const recorder = new RunRecorder()
   const bar = barFor(run)

@@ -1,5 +1,6 @@
 /** Where the texts of a command come from: its arguments, a file, or standard input. */
 
+import { fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { InvalidInputError } from '../errors.js'
@@ -37,6 +38,7 @@ export async function openInput(source: InputSource): Promise<Input> {
     return { items: itemsOf(texts), size: { texts: texts.length }, close: async () => {} }
   }
   if (file === undefined || file === '-') {
+    if (isDirectory(stdin)) throw new InvalidInputError('The input is a directory.')
     return {
       items: readItems(abortable(stdin, signal), options),
       size: undefined,
@@ -53,6 +55,11 @@ export async function openInput(source: InputSource): Promise<Input> {
     size: bytes === undefined ? undefined : { bytes },
     close: async () => void stream.destroy(),
   }
+}
+
+/** Of a directory (`embed < DIR`) Node makes a stream that is empty. */
+function isDirectory(stdin: Readable & { fd?: number }): boolean {
+  return stdin.fd !== undefined && fstatSync(stdin.fd).isDirectory()
 }
 
 /** Whatever happens to a stream while nobody reads it is told to whoever reads it next. */

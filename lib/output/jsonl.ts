@@ -33,19 +33,8 @@ export function embeddingLine(id: RecordId, embedding: Embedding<Precision>): st
 }
 
 /** The line of a text that failed. */
-export function errorLine(id: RecordId, error: EmbedderError): string {
-  return `{"id":${idJson(id)},"error":${JSON.stringify(errorJson(error))}}\n`
-}
-
-/** What programs are told about an error. */
-export function errorJson(error: { code?: unknown; message: string }): {
-  code: string
-  message: string
-} {
-  return {
-    code: typeof error.code === 'string' ? error.code : 'INTERNAL',
-    message: error.message,
-  }
+export function errorLine(id: RecordId, { code, message }: EmbedderError): string {
+  return `{"id":${idJson(id)},"error":${JSON.stringify({ code, message })}}\n`
 }
 
 export function idJson(id: RecordId): string {

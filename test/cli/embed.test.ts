@@ -239,9 +239,17 @@ describe('embed refuses', () => {
 
   it('files that are not there', async () => {
     expect(await embed(['-i', at('missing.txt')])).toMatchObject({ code: 2 })
-    const { code, stderr } = await embed(['-o', at('no/such/place'), 'a'])
-    expect(stderr).toContain('Cannot write')
-    expect(code).toBe(2)
+    for (const flag of ['-o', '--stats']) {
+      const { code, stderr, stdout } = await embed([flag, at('no/such/place'), 'a'])
+      expect(stderr).toContain('Cannot write')
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    }
+  })
+
+  it.runIf(existsSync('/dev/full'))('a disk that is full', async () => {
+    const { code, stderr } = await embed(['-o', '/dev/full', 'a'])
+    expect(stderr).toContain('bge-m3: ENOSPC')
+    expect(code).toBe(1)
   })
 
   it('wrong options and variables, with a line that names them', async () => {

@@ -101,6 +101,17 @@ describe('the command', () => {
     expect(stderr).toMatch(/^bge-m3: No model at .*none\.gguf.*\n$/)
   })
 
+  it('refuses a directory as its input', async () => {
+    const { child, output, end } = start(
+      ['-c', '"$0" "$1" embed < .', process.execPath, MAIN],
+      'bash',
+      [],
+    )
+    child.stdin.end()
+    expect((await end).code).toBe(2)
+    expect(output.stderr).toBe('bge-m3: The input is a directory.\n')
+  })
+
   it('works with stdin closed', async () => {
     const command = `exec "$0" "$1" embed hello <&-`
     const { child, output, end } = start(['-c', command, process.execPath, MAIN], 'bash', [])

@@ -11,7 +11,7 @@ const MIN_NODE = 20
 /** x86-64-v3, as far as the kernels use it. */
 const FLOOR = ['avx2', 'fma', 'f16c', 'bmi2']
 /** What a run needs beside the weights: context, buffers, Node itself. */
-export const OVERHEAD_BYTES = 300e6
+const OVERHEAD_BYTES = 300e6
 
 /** What is asked of the outside, so that tests can be other machines. */
 export interface Host {

@@ -1,6 +1,7 @@
 /** A record of a run, for `embed --stats` and the report that reads it. */
 
 import { writeFile } from 'node:fs/promises'
+import { UsageError } from './errors.js'
 
 export interface Sample {
   /** Since the start. */
@@ -127,6 +128,13 @@ function since(before: Reading | undefined, now: Reading): Sample {
 }
 
 const round = (value: number) => Math.round(value * 1000) / 1000
+
+/** Creates or empties the file, so that a path that cannot be written is known before the work. */
+export async function openRunRecord(path: string): Promise<void> {
+  await writeFile(path, '').catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`Cannot write ${path} (${error.code}).`)
+  })
+}
 
 export async function writeRunRecord(path: string, record: RunRecord): Promise<void> {
   await writeFile(path, `${JSON.stringify(record, null, 2)}\n`)
