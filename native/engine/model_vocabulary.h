@@ -7,8 +7,8 @@
 
 namespace bge {
 
-/// The views point into `file`, which must live until the tokenizer is made. Throws ModelLoad when a
-/// key has the wrong type; what the values mean is checked by `Tokenizer::create`.
+/// The views point into `file`, which must live until the tokenizer is made. Throws ModelLoad when
+/// a key has the wrong type; what the values mean is checked by `Tokenizer::create`.
 VocabularyData read_vocabulary(const GgufFile& file, const ModelSpec& spec);
 
 } // namespace bge
