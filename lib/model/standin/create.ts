@@ -20,7 +20,7 @@ import { type WeightTensor, weightRows, weightTensors } from './weights.js'
 /** Marks a file as a stand-in (BOOL, true). */
 export const STANDIN_KEY = 'bge_m3_node.standin'
 /** Changes whenever the bytes of any stand-in change; test caches are keyed by it. */
-export const STANDIN_VERSION = 1
+export const STANDIN_VERSION = 2
 
 export interface StandinOptions {
   /** The file to write. */

@@ -37,7 +37,7 @@ const RARITY_SCALE = 2.5
 const RARITY_LAST_GAIN = 0.2
 /** Gain of the outlier dimensions before the FFN; after it another gain takes it back. */
 const OUTLIER_GAIN = 4
-const OUTLIER_RETURN = 0.3
+const OUTLIER_RETURN = 0.22
 
 /** Gain of the attention branch of a layer, and about what its output's deviation will be. */
 function attention(layer: number, layers: number): { gain: number; stdDev: number } {
