@@ -1,9 +1,11 @@
 // Tokens per second of llama.cpp on our kernels and on ggml's own, without engine or Node.
 //
-//   e2e MODEL [--threads N] [--seconds S] [--shapes 1x512,8x128,...] [--mode ours|stock|both]
+//   e2e MODEL [--threads N] [--seconds S] [--shapes 1x512,8x128,...] [--rounds R]
+//      [--modes stock,block,short:avx2,...] [--clock wall|cpu]
 //
-// "both" runs this program as two children that take turns, one short run each, because the machine
-// changes its speed for minutes at a time: best and median are of runs that alternate.
+// Every mode is a child process; they take turns, one short run each, because the machine changes
+// its speed for minutes at a time. --clock cpu counts the process's processor time instead of wall
+// time: with one thread that stays meaningful while others use the machine.
 #include <llama.h>
 
 #include <algorithm>
@@ -18,6 +20,7 @@
 
 #ifdef __unix__
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #endif
 
@@ -25,7 +28,19 @@
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+bool g_cpu_clock = false;
+
+double now() {
+#ifdef CLOCK_PROCESS_CPUTIME_ID
+    if (g_cpu_clock) {
+        timespec t;
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+    }
+#endif
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 struct Shape {
     int texts, tokens;
@@ -48,6 +63,7 @@ class Bench {
     Bench(const char* path, int threads, int max_tokens) : threads_(threads) {
         llama_model_params mp = llama_model_default_params();
         mp.n_gpu_layers = 0;
+        mp.progress_callback = [](float, void*) { return true; };
         model_ = llama_model_load_from_file(path, mp);
         if (!model_)
             std::exit(3);
@@ -87,11 +103,11 @@ class Bench {
                 batch.seq_id[at][0] = t;
                 batch.logits[at] = 1;
             }
-        const auto start = Clock::now();
+        const double start = now();
         if (llama_encode(context_, batch) != 0)
             std::exit(4);
         const float* out = llama_get_embeddings(context_);
-        const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+        const double seconds = now() - start;
         checksum_ = 0;
         for (int i = 0; i < batch.n_tokens * 4; ++i)
             checksum_ += std::fabs(static_cast<double>(out[i]));
@@ -190,6 +206,8 @@ int main(int argc, char** argv) {
             shapes = argv[++i];
         else if (a == "--modes")
             modes = argv[++i];
+        else if (a == "--clock")
+            g_cpu_clock = std::string(argv[++i]) == "cpu";
         else if (a == "--child")
             child = true;
         else
@@ -228,10 +246,10 @@ int main(int argc, char** argv) {
             if (colon != std::string::npos)
                 environment.push_back({"BGE_M3_ISA", mode.substr(colon + 1)});
         }
-        children.push_back(spawn(
-            mode,
-            {argv[0], model, "--child", "--threads", std::to_string(threads), "--shapes", shapes},
-            environment));
+        children.push_back(spawn(mode,
+                                 {argv[0], model, "--child", "--threads", std::to_string(threads),
+                                  "--shapes", shapes, "--clock", g_cpu_clock ? "cpu" : "wall"},
+                                 environment));
         at = end + 1;
     }
     const auto list = parse_shapes(shapes);

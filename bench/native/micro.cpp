@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
         if (std::string(argv[i]) == "--seconds")
             seconds = std::atof(argv[i + 1]);
         if (std::string(argv[i]) == "--isa")
-            for (int isa = 0; isa <= static_cast<int>(Isa::NeonI8mm); ++isa)
+            for (int isa = 0; isa <= static_cast<int>(Isa::Neon); ++isa)
                 if (std::string(argv[i + 1]) == isa_name(static_cast<Isa>(isa)))
                     t = table_of(static_cast<Isa>(isa));
     }

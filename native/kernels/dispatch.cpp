@@ -18,7 +18,6 @@ const KernelTable* table_of(Isa isa) {
         return &avx2_table();
 #endif
 #ifdef BGE_HAVE_NEON
-    case Isa::NeonI8mm:
     case Isa::Neon:
         return &neon_table();
 #endif

@@ -93,7 +93,7 @@ bool has(Isa isa) {
 #else
     const bool dotprod = false, i8mm = false;
 #endif
-    return isa == Isa::Neon ? dotprod : isa == Isa::NeonI8mm ? dotprod && i8mm : false;
+    return isa == Isa::Neon ? dotprod : isa == ? dotprod && i8mm : false;
 }
 
 #else
@@ -104,8 +104,8 @@ bool has(Isa) {
 
 #endif
 
-constexpr Isa kBestFirst[] = {Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2,
-                              Isa::NeonI8mm,   Isa::Neon,       Isa::Generic};
+constexpr Isa kBestFirst[] = {Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::AvxVnni,
+                              Isa::Avx2,       Isa::Neon,       Isa::Generic};
 
 } // namespace
 
@@ -160,8 +160,6 @@ const char* isa_name(Isa isa) {
         return "avx512bf16";
     case Isa::Neon:
         return "neon";
-    case Isa::NeonI8mm:
-        return "neoni8mm";
     case Isa::None:
         break;
     }

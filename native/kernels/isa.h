@@ -3,14 +3,14 @@
 
 namespace bge::kernels {
 
-enum class Isa { None, Generic, Avx2, AvxVnni, Avx512Vnni, Avx512Bf16, Neon, NeonI8mm };
+enum class Isa { None, Generic, Avx2, AvxVnni, Avx512Vnni, Avx512Bf16, Neon };
 
 /// The best ISA that the processor and the operating system offer.
 Isa detect();
 /// Whether the machine can run this ISA's kernels.
 bool supports(Isa isa);
 /// detect(), or what the environment's BGE_M3_ISA names (avx512bf16, avx512vnni, avxvnni, avx2,
-/// neoni8mm, neon, generic) if the machine supports that. `ignored`, if not null, tells whether a
+/// neon, generic) if the machine supports that. `ignored`, if not null, tells whether a
 /// name was given that is unknown or not supported.
 Isa chosen_isa(bool* ignored = nullptr);
 /// Whether multiplications compete with dot products for ports while exponent adds do not (AMD).

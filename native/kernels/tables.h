@@ -11,6 +11,5 @@ const KernelTable& avxvnni_table();
 const KernelTable& avx512vnni_table();
 const KernelTable& avx512bf16_table();
 const KernelTable& neon_table();
-const KernelTable& neoni8mm_table();
 
 } // namespace bge::kernels

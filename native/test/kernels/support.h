@@ -22,7 +22,7 @@ inline const KernelTable& reference() {
 inline std::vector<const KernelTable*> tables() {
     std::vector<const KernelTable*> found;
     for (Isa isa :
-         {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Avx512Bf16, Isa::Neon, Isa::NeonI8mm})
+         {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Avx512Bf16, Isa::Neon})
         if (const KernelTable* t = table_of(isa))
             found.push_back(t);
     return found;

@@ -1,0 +1,206 @@
+// 16 virtual lanes as four 128-bit registers (Armv8.2 with dotprod). See vec_scalar.h for what each
+// function means. Maxima and minima are written as compare-and-select: NEON's own treat NaN and
+// signed zero differently from the other ISAs.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "unroll.h"
+
+namespace bge::kernels {
+namespace {
+
+struct F {
+    float32x4_t v[4];
+};
+struct I {
+    int32x4_t v[4];
+};
+
+template <class Fn> inline F map(Fn fn) {
+    F r;
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        r.v[i] = fn(i);
+    return r;
+}
+template <class Fn> inline I imap(Fn fn) {
+    I r;
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        r.v[i] = fn(i);
+    return r;
+}
+
+inline F load(const float* p) {
+    return map([&](int i) { return vld1q_f32(p + 4 * i); });
+}
+inline void store(float* p, F a) {
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        vst1q_f32(p + 4 * i, a.v[i]);
+}
+inline F set1(float x) {
+    return map([&](int) { return vdupq_n_f32(x); });
+}
+inline F add(F a, F b) {
+    return map([&](int i) { return vaddq_f32(a.v[i], b.v[i]); });
+}
+inline F sub(F a, F b) {
+    return map([&](int i) { return vsubq_f32(a.v[i], b.v[i]); });
+}
+inline F mul(F a, F b) {
+    return map([&](int i) { return vmulq_f32(a.v[i], b.v[i]); });
+}
+inline F fma(F a, F b, F c) {
+    return map([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
+}
+inline F max(F a, F b) {
+    return map([&](int i) { return vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i]); });
+}
+inline F min(F a, F b) {
+    return map([&](int i) { return vbslq_f32(vcltq_f32(a.v[i], b.v[i]), a.v[i], b.v[i]); });
+}
+inline F abs(F a) {
+    return map([&](int i) { return vabsq_f32(a.v[i]); });
+}
+inline float32x4_t masked(float32x4_t a, uint32x4_t mask) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask));
+}
+inline F keep_where_ge(F a, F b, F limit) {
+    return map([&](int i) { return masked(a.v[i], vcgeq_f32(b.v[i], limit.v[i])); });
+}
+inline F keep_first(F a, int n, F other) {
+    static constexpr int32_t kLanes[4] = {0, 1, 2, 3};
+    const int32x4_t lanes = vld1q_s32(kLanes);
+    return map([&](int i) {
+        return vbslq_f32(vcltq_s32(lanes, vdupq_n_s32(n - 4 * i)), a.v[i], other.v[i]);
+    });
+}
+inline float lane(float32x4_t a, int i) {
+    float t[4];
+    vst1q_f32(t, a);
+    return t[i];
+}
+inline float reduce_add(F a) {
+    const float32x4_t x =
+        vaddq_f32(vaddq_f32(a.v[0], a.v[2]), vaddq_f32(a.v[1], a.v[3])); // lanes + 8, then + 4
+    const float32x2_t y = vadd_f32(vget_low_f32(x), vget_high_f32(x));
+    return vget_lane_f32(y, 0) + vget_lane_f32(y, 1);
+}
+inline float reduce_max(F a) {
+    const auto greater = [](float32x4_t x, float32x4_t y) {
+        return vbslq_f32(vcgtq_f32(x, y), x, y);
+    };
+    const float32x4_t x = greater(greater(a.v[0], a.v[2]), greater(a.v[1], a.v[3]));
+    const float p = lane(x, 0) > lane(x, 2) ? lane(x, 0) : lane(x, 2);
+    const float q = lane(x, 1) > lane(x, 3) ? lane(x, 1) : lane(x, 3);
+    return p > q ? p : q;
+}
+
+inline I iset1(int32_t x) {
+    return imap([&](int) { return vdupq_n_s32(x); });
+}
+inline I iadd(I a, I b) {
+    return imap([&](int i) { return vaddq_s32(a.v[i], b.v[i]); });
+}
+inline int32_t ireduce_add(I a) {
+    return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[1]), vaddq_s32(a.v[2], a.v[3])));
+}
+inline F to_float(I a) {
+    return map([&](int i) { return vcvtq_f32_s32(a.v[i]); });
+}
+inline I to_int(F a) {
+    return imap([&](int i) { return vcvtnq_s32_f32(a.v[i]); });
+}
+inline F scale2(F a, I n) {
+    return map([&](int i) {
+        return vreinterpretq_f32_s32(
+            vaddq_s32(vreinterpretq_s32_f32(a.v[i]), vshlq_n_s32(n.v[i], 23)));
+    });
+}
+inline void store_i8(int8_t* p, I a) {
+    const int16x8_t low = vcombine_s16(vmovn_s32(a.v[0]), vmovn_s32(a.v[1]));
+    const int16x8_t high = vcombine_s16(vmovn_s32(a.v[2]), vmovn_s32(a.v[3]));
+    vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+}
+
+inline uint32x4_t bf16_bits(float32x4_t x) { // rounded to nearest even, in the upper halves
+    const uint32x4_t u = vreinterpretq_u32_f32(x);
+    const uint32x4_t lsb = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+    return vandq_u32(vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), lsb), vdupq_n_u32(0xffff0000u));
+}
+inline void store_bf16(uint16_t* p, F a) {
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        vst1_u16(p + 4 * i, vshrn_n_u32(bf16_bits(a.v[i]), 16));
+}
+inline F load_bf16(const uint16_t* p) {
+    return map([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
+}
+inline F load_f16(const uint16_t* p) {
+    return map([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
+}
+
+constexpr bool kUnsignedWeights = false;
+struct Weights {
+    int8x16_t v[4]; // 4 channels x 4 k each
+};
+using Act = int8x16_t;
+inline Weights load_weights(const uint8_t* p) {
+    Weights w;
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        w.v[i] = vld1q_s8(reinterpret_cast<const int8_t*>(p) + 16 * i);
+    return w;
+}
+inline Act broadcast4(const int8_t* p) {
+    int32_t x;
+    std::memcpy(&x, p, 4);
+    return vreinterpretq_s8_s32(vdupq_n_s32(x));
+}
+inline I dot4(I acc, const Weights& w, Act a) {
+    return imap([&](int i) { return vdotq_s32(acc.v[i], w.v[i], a); });
+}
+constexpr bool kCanSplit = false;
+inline F split_product(F w, const int32_t*, int) {
+    return w;
+}
+
+using Left = float;
+struct Pair {
+    F even, odd;
+};
+struct LeftPair {
+    float32x4_t even, odd;
+};
+inline Pair load_pair(const uint32_t* p) {
+    Pair r;
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i) {
+        const uint32x4_t u = vld1q_u32(p + 4 * i);
+        r.even.v[i] = vreinterpretq_f32_u32(vshlq_n_u32(u, 16));
+        r.odd.v[i] = vreinterpretq_f32_u32(vandq_u32(u, vdupq_n_u32(0xffff0000u)));
+    }
+    return r;
+}
+inline LeftPair broadcast_pair(const Left* p) {
+    return {vdupq_n_f32(p[0]), vdupq_n_f32(p[1])};
+}
+inline F dot_pair(F acc, const LeftPair& a, const Pair& b) {
+    return map([&](int i) {
+        return vfmaq_f32(vfmaq_f32(acc.v[i], a.odd, b.odd.v[i]), a.even, b.even.v[i]);
+    });
+}
+inline void store_left(Left* p, F a) {
+    store(p, map([&](int i) { return vreinterpretq_f32_u32(bf16_bits(a.v[i])); }));
+}
+
+// 4 x 16: 16 of 32 registers hold integer accumulators, 4 the weights.
+constexpr int kGemmRows = 4, kGemmVectors = 1, kAttentionRows = 4, kAttentionVectors = 1;
+
+} // namespace
+} // namespace bge::kernels
