@@ -288,6 +288,17 @@ TEST("Viterbi: ties, unknown runs and order, worked out by hand") {
     CHECK_EQ(ids("a</s>a"), "0 4 5 2 4 5 2");
 }
 
+TEST("an unknown character costs 10 more than the worst piece") {
+    const auto ids = [](float score_of_z) {
+        const SmallUnigram small(
+            {{"\xE2\x96\x81", -1}, {"xy", -12}, {"yz", -1}, {"z", score_of_z}});
+        return join(Tokenizer::create(small.data)->encode("xyz").ids);
+    };
+    // xy z costs 12 + z; an unknown x and yz cost 12 + 10 + 1.
+    CHECK_EQ(ids(-10.5f), "0 4 5 7 2");
+    CHECK_EQ(ids(-11.5f), "0 4 3 6 2");
+}
+
 TEST("Viterbi agrees with the plain algorithm on random vocabularies and long words") {
     Random random(5);
     for (int round = 0; round < 60; ++round) {
