@@ -8,8 +8,6 @@
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
-#elif defined(__aarch64__) && defined(__APPLE__)
-#include <sys/sysctl.h>
 #endif
 
 namespace bge::kernels {
@@ -81,19 +79,13 @@ bool has(Isa isa) {
 
 bool has(Isa isa) {
 #if defined(__linux__)
-    const unsigned long caps = getauxval(AT_HWCAP), caps2 = getauxval(AT_HWCAP2);
-    const bool dotprod = (caps >> 20) & 1ul; // HWCAP_ASIMDDP
-    const bool i8mm = (caps2 >> 13) & 1ul;   // HWCAP2_I8MM
+    const bool dotprod = (getauxval(AT_HWCAP) >> 20) & 1ul; // HWCAP_ASIMDDP
 #elif defined(__APPLE__)
     const bool dotprod = true; // every Apple processor with this architecture
-    int value = 0;
-    size_t size = sizeof(value);
-    const bool i8mm =
-        sysctlbyname("hw.optional.arm.FEAT_I8MM", &value, &size, nullptr, 0) == 0 && value != 0;
 #else
-    const bool dotprod = false, i8mm = false;
+    const bool dotprod = false;
 #endif
-    return isa == Isa::Neon ? dotprod : isa == ? dotprod && i8mm : false;
+    return isa == Isa::Neon && dotprod;
 }
 
 #else
