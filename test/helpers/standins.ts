@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cacheDir } from '../../lib/model/locations.js'
 import {
@@ -27,7 +27,7 @@ export async function standinPath(choice: StandinChoice): Promise<string> {
   const { size, arch = 'bge-m3', type = 'q8_0', seed = 1, vocabSize } = choice
   const key = JSON.stringify({ STANDIN_VERSION, size, arch, type, seed, vocabSize })
   const hash = createHash('sha256').update(key).digest('hex').slice(0, 16)
-  const path = join(cacheDir(), 'test-models', `${hash}.gguf`)
+  const path = join(cacheDir(), 'test-models', `v${STANDIN_VERSION}-${hash}.gguf`)
   await makeOnce(path, async () => {
     await createStandin({ output: path, size, arch, type, seed, vocabSize })
   })
@@ -44,10 +44,31 @@ export async function makeOnce(path: string, make: () => Promise<void>): Promise
       continue
     }
     try {
-      if (!(await exists(path))) await make()
+      if (!(await exists(path))) {
+        await removeLeftovers(path)
+        await make()
+      }
     } finally {
       await rm(lock, { force: true })
     }
+  }
+}
+
+/** What killed processes left of `path`, and the stand-ins of other versions, if a day old. */
+async function removeLeftovers(path: string): Promise<void> {
+  const directory = dirname(path)
+  const yesterday = Date.now() - 86_400_000
+  for (const name of await readdir(directory)) {
+    const file = join(directory, name)
+    const partial = name.startsWith(`${basename(path)}.tmp-`)
+    const other = name.includes('.gguf') && !name.startsWith(`v${STANDIN_VERSION}-`)
+    const changed = other
+      ? await stat(file).then(
+          (info) => info.mtimeMs,
+          () => yesterday,
+        )
+      : 0
+    if (partial || (other && changed < yesterday)) await rm(file, { force: true })
   }
 }
 

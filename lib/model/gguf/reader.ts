@@ -323,6 +323,9 @@ async function readTensorInfos(cursor: Cursor, count: number): Promise<TensorInf
     if (!isTensorType(type)) {
       throw new ModelLoadError(`Tensor ${quoted(name)} has the unknown type ${type}.`)
     }
+    if (!Number.isSafeInteger(dims.reduce((product, dim) => product * dim, 1))) {
+      throw new ModelLoadError(`Tensor ${quoted(name)} is larger than any file.`)
+    }
     const byteLength = tensorBytes(type, dims)
     if (byteLength === undefined) {
       throw new ModelLoadError(
@@ -344,7 +347,7 @@ function placeTensors(
   const tensors = new Map<string, GgufTensor>()
   for (const info of infos) {
     const offset = dataOffset + info.offset
-    // Written so that NaN and Infinity (products of lying dimensions) fail too.
+    // Written so that an offset of Infinity fails too.
     if (!(offset + info.byteLength <= sizeBytes)) {
       throw new ModelLoadError(`Tensor ${quoted(info.name)} lies outside of the file.`)
     }

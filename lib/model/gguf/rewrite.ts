@@ -1,4 +1,4 @@
-import { InvalidInputError, ModelLoadError } from '../../errors.js'
+import { InvalidInputError } from '../../errors.js'
 import { encodeTensor } from './quantize.js'
 import { GgufFile } from './reader.js'
 import { type NumericType, TensorType, ValueType } from './types.js'
@@ -179,6 +179,7 @@ function editedTensors(file: GgufFile, edits: HeaderEdits): TensorSource[] {
 function alignmentOf(entries: readonly GgufEntry[]): number {
   const found = entries.find(({ key }) => key === 'general.alignment')
   if (found === undefined) return 32
-  if (found.type !== ValueType.UINT32) throw new ModelLoadError('general.alignment is no uint32.')
+  if (found.type !== ValueType.UINT32)
+    throw new InvalidInputError('general.alignment is no uint32.')
   return new DataView(found.payload.buffer, found.payload.byteOffset).getUint32(0, true)
 }

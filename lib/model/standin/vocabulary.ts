@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ModelLoadError, ModelNotFoundError } from '../../errors.js'
+import { InvalidInputError, ModelLoadError, ModelNotFoundError } from '../../errors.js'
 import { GgufFile } from '../gguf/reader.js'
 import { entry, type GgufEntry } from '../gguf/values.js'
-import { cacheDir } from '../locations.js'
+import { buildDir } from '../locations.js'
 import type { StandinArch } from './shapes.js'
 
 /** XLM-R's vocabulary as bge-m3 has it. */
@@ -46,7 +46,7 @@ export async function findVocab(arch: StandinArch, path?: string): Promise<strin
 
 async function sourceDirectories(): Promise<string[]> {
   const fromEnvironment = process.env.LLAMA_CPP_DIR
-  const build = join(cacheDir(), 'build')
+  const build = buildDir()
   const names = await readdir(build).catch(() => [])
   const fetched = names
     .filter((name) => name.startsWith('llama.cpp-'))
@@ -166,7 +166,7 @@ async function readWordPiece(file: GgufFile, limit?: number): Promise<Vocabulary
 
 function checkedLimit(limit: number, available: number): number {
   if (!Number.isInteger(limit) || limit < 128 || limit > available) {
-    throw new RangeError(`A vocabulary size must be an integer from 128 to ${available}.`)
+    throw new InvalidInputError(`vocabSize must be an integer from 128 to ${available}.`)
   }
   return limit
 }
