@@ -1,5 +1,8 @@
 /** Ends of all kinds, each in a process of its own with a deadline. */
-import { beforeAll, describe, expect, it } from 'vitest'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { importPackage, runModule } from './helpers/child.js'
 import { standinPath } from './helpers/standins.js'
 
@@ -68,13 +71,20 @@ describe('a clean end within two seconds', () => {
 })
 
 describe('worker threads', () => {
-  const worker = (body: string) => `
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-worker-'))
+  let files = 0
+  afterAll(() => fs.rmSync(dir, { recursive: true, force: true }))
+
+  /** The start of a program whose workers run `body`. */
+  const worker = (body: string) => {
+    const file = path.join(dir, `worker-${files++}.mjs`)
+    fs.writeFileSync(file, `${importPackage}\n${body}`)
+    return `
     import { Worker } from 'node:worker_threads'
-    const code = ${JSON.stringify(importPackage)} + ${JSON.stringify(body)}
-    const url = new URL('data:text/javascript,' + encodeURIComponent(code))
-    const start = () => new Worker(url)
+    const start = () => new Worker(${JSON.stringify(file)}, { execArgv: [] })
     const message = (w) => new Promise((ok, no) => { w.once('message', ok); w.once('error', no) })
   `
+  }
   const embedLong = () => `
     import { parentPort } from 'node:worker_threads'
     const m3 = await Embedder.load({ model: ${JSON.stringify(model)} })

@@ -47,11 +47,15 @@ void Dispatcher::call_js(napi_env env, napi_value, void*, void* raw) {
     if (!env) // the environment is going away
         return;
     const Napi::Env environment(env);
-    const Napi::HandleScope scope(environment);
     try {
+        const Napi::HandleScope scope(environment);
         (*task)(environment);
     } catch (const Napi::Error& error) {
-        error.ThrowAsJavaScriptException();
+        // A worker that is being terminated runs no JavaScript: then nobody waits for the result,
+        // and the raw call, unlike the wrapper's, does not throw because of it.
+        napi_throw(env, error.Value());
+    } catch (...) {
+        // Error::Value itself may fail there
     }
 }
 

@@ -40,7 +40,7 @@ LogLevel level_of(ggml_log_level level) {
 }
 
 void on_log(ggml_log_level raw, const char* text, void*) {
-    const LogLevel level = level_of(raw);
+    LogLevel level = level_of(raw);
     last_level = level;
     std::string line(text ? text : "");
     while (!line.empty() && (line.back() == '\n' || line.back() == ' '))
@@ -49,6 +49,11 @@ void on_log(ggml_log_level raw, const char* text, void*) {
         return;
     if (capturing > 0 && level == LogLevel::Error && captured.size() < 600)
         captured += (captured.empty() ? "" : "; ") + line;
+    // Under a capture a failure becomes an Error of ours, and a cancelled batch is no failure at
+    // all; what llama.cpp warns of there (our vocabulary override, our pooling) is what we told it
+    // to do.
+    if (capturing > 0 && level != LogLevel::Debug)
+        level = level == LogLevel::Info ? LogLevel::Debug : LogLevel::Info;
     Hub& h = hub();
     const std::lock_guard<std::mutex> lock(h.mutex);
     for (const auto& [id, sink] : h.sinks)
