@@ -3,8 +3,8 @@
 //
 //   exact MODEL [--mixes N] [--max-tokens N] [--dump FILE]
 //
-// FILE gets the token states of eight fixed texts as float32, row after row. Exit code 1 when any
-// bit differs.
+// FILE gets the token states of eight fixed texts as float32, row after row; FILE.ids their tokens.
+// Exit code 1 when any bit differs.
 #include <llama.h>
 
 #include <algorithm>
@@ -125,6 +125,13 @@ int main(int argc, char** argv) {
             for (const Text& t : texts) {
                 const auto states = two.encode({&t});
                 std::fwrite(states[0].data(), 4, states[0].size(), f);
+            }
+            std::fclose(f);
+            f = std::fopen((std::string(dump) + ".ids").c_str(), "w"); // a text per line
+            for (const Text& t : texts) {
+                for (llama_token id : t)
+                    std::fprintf(f, "%d ", id);
+                std::fputc('\n', f);
             }
             std::fclose(f);
         }
