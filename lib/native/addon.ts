@@ -108,6 +108,15 @@ export interface NativeAddon {
   machine(): NativeMachine
   loadModel(path: string): Promise<NativeModel>
   setLogger(log: ((level: NativeLogLevel, line: string) => void) | null): void
+  /** Row-major a (m x k) times the transpose of row-major b (n x k); see lib/scoring/simd.ts. */
+  matmulTransposed(
+    a: Float32Array,
+    b: Float32Array,
+    out: Float32Array,
+    m: number,
+    n: number,
+    k: number,
+  ): void
   /** Stops every engine thread in the process, because the process is about to leave. */
   shutdown(): void
 }

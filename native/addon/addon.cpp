@@ -3,6 +3,7 @@
 
 #include "../engine/cpu.h"
 #include "../engine/log.h"
+#include "../engine/matmul.h"
 #include "../engine/session.h"
 #include "../engine/task_group.h"
 #include "../kernels/install.h"
@@ -75,6 +76,29 @@ Napi::Value set_logger(const Napi::CallbackInfo& info) {
     return env.Undefined();
 }
 
+/// matmulTransposed(a, b, out: Float32Array, m, n, k): see engine/matmul.h
+Napi::Value matmul(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&]() -> Napi::Value {
+        for (size_t i = 0; i < 3; ++i) {
+            if (!info[i].IsTypedArray() ||
+                info[i].As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
+                throw Error(ErrorCode::InvalidInput, "Matrices must be Float32Arrays.");
+        }
+        const auto a = info[0].As<Napi::Float32Array>();
+        const auto b = info[1].As<Napi::Float32Array>();
+        auto out = info[2].As<Napi::Float32Array>();
+        const auto m = static_cast<uint64_t>(info[3].As<Napi::Number>().Uint32Value());
+        const auto n = static_cast<uint64_t>(info[4].As<Napi::Number>().Uint32Value());
+        const auto k = static_cast<uint64_t>(info[5].As<Napi::Number>().Uint32Value());
+        // below 2^32 each, so that no product overflows
+        if (m * k > a.ElementLength() || n * k > b.ElementLength() || m * n > out.ElementLength())
+            throw Error(ErrorCode::InvalidInput, "A matrix is smaller than its shape says.");
+        matmul_transposed(a.Data(), b.Data(), out.Data(), m, n, k);
+        return env.Undefined();
+    });
+}
+
 /// shutdown(): the process is leaving; stops every engine thread in it
 Napi::Value shutdown(const Napi::CallbackInfo& info) {
     Session::stop_all();
@@ -95,6 +119,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set("loadModel", Napi::Function::New(env, NativeModel::load, "loadModel"));
     exports.Set("NativeHeads", NativeHeads::define(env));
     exports.Set("setLogger", Napi::Function::New(env, set_logger, "setLogger"));
+    exports.Set("matmulTransposed", Napi::Function::New(env, matmul, "matmulTransposed"));
     exports.Set("shutdown", Napi::Function::New(env, shutdown, "shutdown"));
     return exports;
 }
