@@ -33,8 +33,9 @@ await m3.dispose()
 
 if (standin) {
   console.log(`
-NOTE: these neighbours mean nothing. The model is a STAND-IN with random weights, because the real one
-could not be downloaded. Get it with:  npx bge-m3 model pull   and run this again.`)
+NOTE: these neighbours mean nothing. The model is a STAND-IN with random weights, used because BGE_M3_MODEL
+names it or because the real one could not be downloaded. Get that with \`node dist/cli/main.js model pull\`
+(\`npx bge-m3 model pull\` where the package is installed), unset BGE_M3_MODEL, and run this again.`)
 }
 
 function excerpt(text) {
