@@ -5,7 +5,7 @@ const layers = [
   ['pure', '^lib/(scoring|quality|chunking)/'],
   ['model', '^lib/model/'],
   ['batching', '^lib/(batching|cache)/'],
-  ['embedder', '^lib/(embedder|embedding|progress)\\.ts$'],
+  ['embedder', '^lib/(embedder|embedding|progress|call|item-errors|named)\\.ts$'],
   ['outer', '^lib/(cli|server|output|input|adapters|report)/'],
 ]
 

@@ -1,29 +1,27 @@
 /** The embedder: the one object most users hold. */
 import { Engine } from './batching/engine.js'
-import type { Outcome, TextResult } from './batching/scheduler.js'
-import { countAll, type TokenizedText, tokenizeAll } from './batching/tokens.js'
-import { checkOptions, resolveOptions } from './config.js'
-import { checkDimensions, finishColbert, finishDense } from './embedding.js'
+import type { Outcome } from './batching/scheduler.js'
 import {
-  BatchError,
-  DisposedError,
-  EmbedderError,
-  InvalidInputError,
-  type ItemFailure,
-  TimeoutError,
-} from './errors.js'
+  countAll,
+  type TokenizedText,
+  type TokenizeOptions,
+  tokenizeAll,
+} from './batching/tokens.js'
+import { type Call, embeddingOf, outputBits, resolveCall, withTimeout } from './call.js'
+import { checkOptions, resolveOptions } from './config.js'
+import { BatchError, DisposedError, EmbedderError, InvalidInputError } from './errors.js'
+import { failuresOf, withIndex, withoutErrors } from './item-errors.js'
 import { findModel } from './model/locations.js'
-import { Output } from './native/addon.js'
 import { loadAddon } from './native/load.js'
 import { followLog, warn } from './native/log.js'
 import { reportProgress } from './progress.js'
+import { useSimd } from './scoring/index.js'
 import type {
   EmbedderInfo,
   EmbedderStats,
   Embedding,
   EmbedOptions,
   LoadOptions,
-  Outputs,
   Precision,
   Settled,
   TokenizeResult,
@@ -38,20 +36,21 @@ interface Settings {
   threads: number
   batchTokens: number
   maxTokens: number | undefined
+  verify: 'auto' | 'always' | 'never'
+  cacheDir: string | undefined
 }
 
-/** Options of one call, checked and completed. */
-interface Call {
-  outputs: Required<Outputs>
-  dim: number
-  maxTokens: number
-  truncate: 'error' | 'end'
-  normalize: boolean
-  dimensions: number | undefined
-  precision: Precision
-  collect: boolean
-  signal: AbortSignal | undefined
-  onProgress: EmbedOptions['onProgress']
+async function readSettings(options: LoadOptions): Promise<Settings> {
+  const config = resolveOptions({ ...options })
+  return {
+    path: await findModel(config.model, { cacheDir: config.cacheDir }),
+    heads: config.heads,
+    threads: config.threads ?? 0,
+    batchTokens: config.batchTokens ?? DEFAULT_BATCH_TOKENS,
+    maxTokens: config.maxTokens,
+    verify: config.verify,
+    cacheDir: config.cacheDir,
+  }
 }
 
 export class Embedder {
@@ -74,15 +73,10 @@ export class Embedder {
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
     options.signal?.throwIfAborted()
-    const config = resolveOptions({ ...options })
-    const settings: Settings = {
-      path: await findModel(config.model, { cacheDir: config.cacheDir }),
-      heads: config.heads,
-      threads: config.threads ?? 0,
-      batchTokens: config.batchTokens ?? DEFAULT_BATCH_TOKENS,
-      maxTokens: config.maxTokens,
-    }
-    loadAddon()
+    const settings = await readSettings(options)
+    const addon = loadAddon()
+    // heavy scores run on the kernels from here on; without an embedder they are TypeScript
+    useSimd({ matmulTransposed: addon.matmulTransposed })
     if (options.logger) followLog(options.logger)
     const embedder = new Embedder(settings, options)
     if (options.lazy) return embedder
@@ -121,11 +115,14 @@ export class Embedder {
     const limit = withTimeout(options)
     try {
       const engine = await this.#load()
-      const call = this.#call(engine, options, limit.signal)
-      if (Array.isArray(input)) return await this.#embedMany(engine, input, call)
-      const [result] = await this.#embedAll(engine, [input], call, true)
-      if (result instanceof EmbedderError) throw result
-      return result as Embedding<Precision>
+      return await engine.use(async () => {
+        const limits = { maxTokens: this.#maxTokens(engine), signal: limit.signal }
+        const call = resolveCall(engine, options, limits)
+        if (Array.isArray(input)) return await this.#embedMany(engine, input, call)
+        const [result] = await this.#embedAll(engine, [input], call, true)
+        if (result instanceof EmbedderError) throw result
+        return result as Embedding<Precision>
+      })
     } finally {
       limit.clear()
     }
@@ -139,11 +136,9 @@ export class Embedder {
     this.#assertUsable()
     const { maxTokens, truncate } = checkOptions({ ...options })
     const engine = await this.#load()
-    const [result] = await tokenizeAll(
-      engine.model,
-      [text],
-      { maxTokens: maxTokens ?? 0, truncate: truncate ?? (maxTokens ? 'error' : 'end') },
-      true,
+    const limit = { maxTokens: maxTokens ?? 0, truncate: truncate ?? (maxTokens ? 'error' : 'end') }
+    const [result] = await engine.use(({ model }) =>
+      tokenizeAll(model, [text], limit as TokenizeOptions, true),
     )
     if (result instanceof EmbedderError) throw result
     const { ids, truncated } = result as TokenizedText
@@ -157,7 +152,7 @@ export class Embedder {
     this.#assertUsable()
     const engine = await this.#load()
     const texts = Array.isArray(input) ? input : [input]
-    const counts = await countAll(engine.model, texts, !Array.isArray(input))
+    const counts = await engine.use(({ model }) => countAll(model, texts, !Array.isArray(input)))
     const failures = failuresOf(counts)
     if (Array.isArray(input)) {
       if (failures.length > 0) throw new BatchError(failures, counts.map(withoutErrors))
@@ -178,8 +173,10 @@ export class Embedder {
     const engine = this.#current
     if (!engine) throw new InvalidInputError('The model is not loaded yet: call warmup() first.')
     const { info } = engine
+    const machine = loadAddon().machine()
     return {
-      model: this.#settings.path,
+      model: engine.path,
+      fingerprint: engine.fingerprint,
       name: info.name,
       architecture: info.architecture,
       dimensions: info.dim,
@@ -192,8 +189,9 @@ export class Embedder {
       standin: info.standin,
       packing: info.packsExactly,
       weightBytes: info.weightBytes,
-      isa: loadAddon().machine().isa,
-      cpuFeatures: loadAddon().machine().cpuFeatures,
+      isa: machine.isa,
+      quantization: machine.quantization,
+      cpuFeatures: machine.cpuFeatures,
       warnings: info.warnings,
     }
   }
@@ -215,16 +213,33 @@ export class Embedder {
     }
   }
 
+  /**
+   * Puts another model behind this embedder. Calls made before it finish on the old model, calls made
+   * after it resolves run on the new one; none is lost. When the new model cannot be loaded the old
+   * one stays, and the error is thrown. Options that are not given keep their values.
+   */
+  async swapModel(options: LoadOptions): Promise<void> {
+    this.#assertUsable()
+    const settings = await readSettings({ ...this.#options, ...options })
+    const fresh = await Engine.load(settings)
+    const old = this.#engine
+    if (this.#disposed) {
+      await fresh.close()
+      throw new DisposedError()
+    }
+    this.#settings = settings
+    this.#options = { ...this.#options, ...options }
+    this.#engine = Promise.resolve(fresh)
+    this.#current = fresh
+    if (old) await old.then((engine) => engine.retire(), ignore)
+  }
+
   /** Gives the weights and the context back; the next call reads them again. Work under way is ended. */
   async unload(): Promise<void> {
     const engine = this.#engine
     this.#engine = undefined
     this.#current = undefined
-    if (engine)
-      await engine.then(
-        (loaded) => loaded.close(),
-        () => {},
-      )
+    if (engine) await engine.then((loaded) => loaded.close(), ignore)
   }
 
   /** Ends everything: work under way rejects with `DisposedError`. Idempotent. */
@@ -264,30 +279,6 @@ export class Embedder {
     return Math.min(this.#settings.maxTokens ?? Number.POSITIVE_INFINITY, engine.info.contextLength)
   }
 
-  #call(engine: Engine, options: EmbedOptions, signal: AbortSignal | undefined): Call {
-    const config = resolveOptions({ ...options, cache: undefined })
-    const outputs = wantedOutputs(config.outputs, engine)
-    checkDimensions(config.dimensions, engine.info.dim)
-    const width = config.dimensions ?? engine.info.dim
-    if (config.precision === 'binary' && width % 8 !== 0) {
-      throw new InvalidInputError(
-        `precision 'binary' packs 8 dimensions a byte; ${width} do not fit.`,
-      )
-    }
-    return {
-      outputs,
-      dim: engine.info.dim,
-      maxTokens: Math.min(options.maxTokens ?? Number.POSITIVE_INFINITY, this.#maxTokens(engine)),
-      truncate: config.truncate,
-      normalize: config.normalize,
-      dimensions: config.dimensions,
-      precision: config.precision,
-      collect: config.onError === 'collect',
-      signal,
-      onProgress: options.onProgress,
-    }
-  }
-
   async #embedMany(
     engine: Engine,
     texts: readonly unknown[],
@@ -313,7 +304,8 @@ export class Embedder {
       if (item instanceof EmbedderError) results[index] = item
       else good.push(index)
     })
-    if (good.length < texts.length && !call.collect) return tokenized.map(pendingAsFailure)
+    // refused as a whole: nothing is computed, and only the bad texts are failures
+    if (good.length < texts.length && !call.collect) return results
     const progress = reportProgress(call.onProgress, good.length, (error) =>
       warn(this.#options.logger, `onProgress threw: ${(error as Error)?.name ?? typeof error}`),
     )
@@ -331,80 +323,7 @@ export class Embedder {
   }
 }
 
+/** A load that failed has been reported to whoever asked for it. */
+const ignore = (): void => {}
+
 const NOTHING_YET = { texts: 0, tokens: 0, batches: 0, failures: 0, cancelled: 0, computeMs: 0 }
-
-/** What was asked for, or an error that says why this model cannot give it. */
-function wantedOutputs(asked: Outputs, engine: Engine): Required<Outputs> {
-  const wanted = {
-    dense: asked.dense ?? false,
-    sparse: asked.sparse ?? false,
-    colbert: asked.colbert ?? false,
-  }
-  for (const output of ['sparse', 'colbert'] as const) {
-    if (!wanted[output] || engine.outputs[output]) continue
-    throw new InvalidInputError(
-      `This model gives no ${output} output: it has no ${output} head. bge-m3's heads are fetched by ` +
-        '`bge-m3 model pull`, or named by the `heads` option; other models give dense only.',
-    )
-  }
-  if (!wanted.dense && !wanted.sparse && !wanted.colbert) {
-    throw new InvalidInputError('The option `outputs` names no output.')
-  }
-  return wanted
-}
-
-function outputBits({ sparse, colbert }: Required<Outputs>): number {
-  return Output.dense | (sparse ? Output.sparse : 0) | (colbert ? Output.colbert : 0)
-}
-
-function embeddingOf(result: TextResult, text: TokenizedText, call: Call): Embedding<Precision> {
-  const embedding: Embedding<Precision> = {
-    tokenCount: text.ids.length,
-    truncated: text.truncated,
-    cached: false,
-  }
-  if (call.outputs.dense) embedding.dense = finishDense(result.pooled, call)
-  if (result.sparse) embedding.sparse = result.sparse
-  if (result.colbert) embedding.colbert = finishColbert(result.colbert, call.dim, call)
-  return embedding
-}
-
-/** For an array that is refused as a whole: good texts are not failures, they were not computed. */
-function pendingAsFailure(item: TokenizedText | EmbedderError): Settled<Embedding<Precision>> {
-  return item instanceof EmbedderError ? item : (undefined as unknown as Embedding<Precision>)
-}
-
-function withoutErrors<T>(result: T | EmbedderError): T | undefined {
-  return result instanceof EmbedderError ? undefined : result
-}
-
-function failuresOf(results: readonly unknown[]): ItemFailure[] {
-  const failures: ItemFailure[] = []
-  results.forEach((result, index) => {
-    if (result instanceof EmbedderError) failures.push({ index, error: result })
-  })
-  return failures
-}
-
-/** The same error, saying which text it belongs to. */
-function withIndex(error: EmbedderError, index: number | undefined): EmbedderError {
-  if (index === undefined || error.index !== undefined) return error
-  const Class = error.constructor as new (message: string, details: object) => EmbedderError
-  return new Class(`The text at index ${index}: ${error.message}`, { index, cause: error.cause })
-}
-
-/** The caller's signal, joined with the call's timeout. */
-function withTimeout(options: EmbedOptions): { signal: AbortSignal | undefined; clear(): void } {
-  const { timeout } = checkOptions({ timeout: options.timeout })
-  if (timeout === undefined) return { signal: options.signal, clear: () => {} }
-  const controller = new AbortController()
-  const timer = setTimeout(
-    () =>
-      controller.abort(new TimeoutError(`The call took longer than its timeout of ${timeout} ms.`)),
-    timeout,
-  )
-  const signal = options.signal
-    ? AbortSignal.any([options.signal, controller.signal])
-    : controller.signal
-  return { signal, clear: () => clearTimeout(timer) }
-}

@@ -60,6 +60,8 @@ export interface LoadOptions {
   maxTokens?: number
   /** Token budget of one batch. */
   batchTokens?: number
+  /** Checksum of the model file: once per change of the file (`auto`), every time, or never. */
+  verify?: 'auto' | 'always' | 'never'
   /** Read the weights on first use instead of now. The file is checked for being there either way. */
   lazy?: boolean
   cacheDir?: string
@@ -110,6 +112,8 @@ export interface TokenizeResult {
 export interface EmbedderInfo {
   /** Absolute path. */
   model: string
+  /** Tells weights, heads, tokenizer and kernels apart: embeddings with the same one compare. */
+  fingerprint: string
   name: string
   architecture: string
   dimensions: number
@@ -123,6 +127,8 @@ export interface EmbedderInfo {
   heads: string[]
   /** The kernels in use, such as `avx512vnni`; `ggml` where ours are off. */
   isa: string
+  /** How activations are quantized, as `docs/performance.md` says; `ggml` where our kernels are off. */
+  quantization: string
   /** Random weights made by `bge-m3 model standin`: embeddings mean nothing. */
   standin: boolean
   /** Whether several texts share a micro-batch (only where their bits do not depend on it). */

@@ -1,6 +1,9 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
+import { DisposedError } from '../errors.js'
 import { fromFloat16 } from '../float16.js'
+import { fingerprintModel } from '../model/fingerprint.js'
 import { type Heads, loadHeads } from '../model/heads.js'
+import { checkIntegrity } from '../model/integrity.js'
 import type { NativeHeads, NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
@@ -14,10 +17,16 @@ export interface EngineOptions {
   /** 0 = one per real core. */
   threads: number
   batchTokens: number
+  verify: 'auto' | 'always' | 'never'
+  cacheDir: string | undefined
+  signal?: AbortSignal | undefined
 }
 
 export class Engine {
+  readonly path: string
   readonly info: NativeModelInfo
+  /** See `fingerprintModel`. */
+  readonly fingerprint: string
   /** What can be asked of this model. */
   readonly outputs: Required<Outputs>
   /** Files the heads came from. */
@@ -25,10 +34,20 @@ export class Engine {
   readonly scheduler: Scheduler
   readonly model: NativeModel
   readonly session: NativeSession
+  #users = 0
+  #retired: (() => void) | undefined
+  #closed = false
 
-  private constructor(model: NativeModel, heads: Heads | undefined, options: EngineOptions) {
+  private constructor(
+    model: NativeModel,
+    heads: Heads | undefined,
+    fingerprint: string,
+    options: EngineOptions,
+  ) {
+    this.path = options.path
     this.model = model
     this.info = model.info()
+    this.fingerprint = fingerprint
     this.outputs = {
       dense: true,
       sparse: heads?.sparse !== undefined,
@@ -44,23 +63,51 @@ export class Engine {
   }
 
   static async load(options: EngineOptions): Promise<Engine> {
-    const model = await loadAddon()
-      .loadModel(options.path)
-      .catch((error) => {
-        throw fromNative(error)
-      })
+    const { path, verify, cacheDir, signal } = options
+    const addon = loadAddon()
+    const { sha256 } = await checkIntegrity(path, { verify, cacheDir, signal })
+    const model = await addon.loadModel(path).catch((error) => {
+      throw fromNative(error)
+    })
     try {
       const { dim } = model.info()
-      const heads = await loadHeads({ model: options.path, dim, heads: options.heads })
-      return new Engine(model, heads, options)
+      const heads = await loadHeads({ model: path, dim, heads: options.heads })
+      const quantization = addon.machine().quantization
+      const parts = { path, sha256, heads: heads?.sha256, quantization }
+      return new Engine(model, heads, await fingerprintModel(parts), options)
     } catch (error) {
       await model.release()
       throw fromNative(error)
     }
   }
 
+  /** Runs `work`; a retired engine is closed only after everyone who uses it is done. */
+  async use<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new DisposedError()
+    this.#users++
+    try {
+      return await work(this)
+    } finally {
+      this.#users--
+      if (this.#users === 0) this.#retired?.()
+    }
+  }
+
+  /** Lets work under way finish, then closes. */
+  async retire(): Promise<void> {
+    if (this.#users > 0) {
+      await new Promise<void>((resolve) => {
+        this.#retired = resolve
+      })
+    }
+    await this.close()
+  }
+
   /** Ends all work; resolves when the thread and the weights are given back (if nobody shares them). */
   async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#retired?.()
     this.scheduler.close()
     await this.session.release()
     await this.model.release()

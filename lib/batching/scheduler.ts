@@ -237,7 +237,12 @@ export class Scheduler {
   #settle(job: Job, index: number, outcome: Outcome): void {
     if (job.cancelled) return
     job.left--
-    job.onOutcome(index, outcome)
+    try {
+      job.onOutcome(index, outcome)
+    } catch (error) {
+      // a result that cannot be converted (not finite, say) is that text's failure alone
+      job.onOutcome(index, { error: fromNative(error) })
+    }
     if (job.left === 0) job.finish()
   }
 }

@@ -5,6 +5,8 @@
 export interface NativeMachine {
   /** The kernels in use, or `ggml` when ours are off. */
   isa: string
+  /** How activations are quantized. */
+  quantization: string
   cpuFeatures: string[]
   /** Real cores this process may use (affinity and cgroup quota respected). */
   defaultThreads: number

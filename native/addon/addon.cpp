@@ -33,11 +33,13 @@ const char* level_name(LogLevel level) {
     return "info";
 }
 
-/// machine(): { isa, cpuFeatures, defaultThreads, availableMemory, residentMemory }
+/// machine(): { isa, quantization, cpuFeatures, defaultThreads, availableMemory, residentMemory }
 Napi::Value machine(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     Napi::Object out = Napi::Object::New(env);
+    kernels::install(); // so that the answer holds before the first model as well
     out.Set("isa", kernels::isa());
+    out.Set("quantization", kernels::quant_name());
     Napi::Array features = Napi::Array::New(env);
     for (const std::string& feature : cpu_features())
         features.Set(features.Length(), feature);

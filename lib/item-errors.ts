@@ -1,0 +1,21 @@
+/** Errors among results: finding them, naming their text. */
+import { EmbedderError, type ItemFailure } from './errors.js'
+
+export function withoutErrors<T>(result: T | EmbedderError): T | undefined {
+  return result instanceof EmbedderError ? undefined : result
+}
+
+export function failuresOf(results: readonly unknown[]): ItemFailure[] {
+  const failures: ItemFailure[] = []
+  results.forEach((result, index) => {
+    if (result instanceof EmbedderError) failures.push({ index, error: result })
+  })
+  return failures
+}
+
+/** The same error, saying which text it belongs to. */
+export function withIndex(error: EmbedderError, index: number | undefined): EmbedderError {
+  if (index === undefined || error.index !== undefined) return error
+  const Class = error.constructor as new (message: string, details: object) => EmbedderError
+  return new Class(`The text at index ${index}: ${error.message}`, { index, cause: error.cause })
+}
