@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { syncDirectory } from '../atomic.js'
 import {
   DEFAULT_ALIGNMENT,
   GGUF_MAGIC,
@@ -60,6 +61,7 @@ export async function writeGguf(
       await handle.close()
     }
     await rename(temporary, path)
+    await syncDirectory(dirname(path))
   } catch (error) {
     await rm(temporary, { force: true })
     throw error

@@ -152,7 +152,7 @@ describe('lying headers', () => {
     }))
 })
 
-describe('damaged files', () => {
+describe('damaged files', { timeout: 300_000 }, () => {
   it('is truncated anywhere: refused', () =>
     inTemporaryDirectory(async (directory) => {
       const bytes = await sample(directory)

@@ -6,7 +6,7 @@ import { mixedTexts, paragraphs } from '../../helpers/texts.js'
 
 const LONG = process.env.BGE_M3_TEST_LONG === '1'
 
-/** 24 layers take minutes: with the long tests only. */
+/** 24 layers take a minute or more: with the long tests only. */
 const SIZES: StandinSize[] = LONG ? ['tiny', 'small', 'full'] : ['tiny', 'small']
 
 function dot(a: Float32Array, b: Float32Array): number {
@@ -27,7 +27,7 @@ function pairs(vectors: readonly Float32Array[]): number[] {
 const dense = (embeddings: readonly Embedding[]) =>
   embeddings.map((embedding) => embedding.dense as Float32Array)
 
-describe.each(SIZES)('the outputs of %s', (size) => {
+describe.each(SIZES)('the outputs of %s', { timeout: 600_000 }, (size) => {
   it('spread: dense, sparse and ColBERT', async () => {
     const m3 = await Embedder.load({ model: await standinPath({ size }) })
     try {
