@@ -13,7 +13,9 @@ let env: NodeJS.ProcessEnv
 let model: string
 beforeAll(async () => {
   model = await standinPath({ size: 'tiny' })
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('BGE_M3_'))
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('BGE_M3_') || name === 'BGE_M3_CACHE_DIR',
+  )
   env = { ...Object.fromEntries(inherited), BGE_M3_MODEL: model }
 })
 
