@@ -61,14 +61,11 @@ function wantedOutputs(asked: Outputs, engine: Engine): Required<Outputs> {
     colbert: asked.colbert ?? false,
   }
   for (const output of ['sparse', 'colbert'] as const) {
-    if (!wanted[output] || engine.outputs[output]) continue
+    if (!wanted[output] || engine.prepared.outputs[output]) continue
     throw new InvalidInputError(
       `This model gives no ${output} output: it has no ${output} head. bge-m3's heads are fetched by ` +
         '`bge-m3 model pull`, or named by the `heads` option; other models give dense only.',
     )
-  }
-  if (!wanted.dense && !wanted.sparse && !wanted.colbert) {
-    throw new InvalidInputError('The option `outputs` names no output.')
   }
   return wanted
 }

@@ -176,7 +176,7 @@ export class Embedder {
     const machine = loadAddon().machine()
     return {
       model: engine.path,
-      fingerprint: engine.fingerprint,
+      fingerprint: engine.prepared.fingerprint,
       name: info.name,
       architecture: info.architecture,
       dimensions: info.dim,
@@ -184,8 +184,8 @@ export class Embedder {
       vocabSize: info.vocabSize,
       maxTokens: this.#maxTokens(engine),
       threads: engine.session.stats().threads,
-      heads: [...engine.headPaths],
-      outputs: { ...engine.outputs },
+      heads: [...engine.prepared.headPaths],
+      outputs: { ...engine.prepared.outputs },
       standin: info.standin,
       packing: info.packsExactly,
       weightBytes: info.weightBytes,

@@ -1,13 +1,10 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
 import { DisposedError } from '../errors.js'
-import { fromFloat16 } from '../float16.js'
-import { fingerprintModel } from '../model/fingerprint.js'
-import { type Heads, loadHeads } from '../model/heads.js'
 import { checkIntegrity } from '../model/integrity.js'
-import type { NativeHeads, NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
+import type { NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
-import type { Outputs } from '../types.js'
+import { type Prepared, prepare } from './prepared.js'
 import { Scheduler } from './scheduler.js'
 
 export interface EngineOptions {
@@ -25,12 +22,7 @@ export interface EngineOptions {
 export class Engine {
   readonly path: string
   readonly info: NativeModelInfo
-  /** See `fingerprintModel`. */
-  readonly fingerprint: string
-  /** What can be asked of this model. */
-  readonly outputs: Required<Outputs>
-  /** Files the heads came from. */
-  readonly headPaths: readonly string[]
+  readonly prepared: Prepared
   readonly scheduler: Scheduler
   readonly model: NativeModel
   readonly session: NativeSession
@@ -38,27 +30,16 @@ export class Engine {
   #retired: (() => void) | undefined
   #closed = false
 
-  private constructor(
-    model: NativeModel,
-    heads: Heads | undefined,
-    fingerprint: string,
-    options: EngineOptions,
-  ) {
+  private constructor(model: NativeModel, prepared: Prepared, options: EngineOptions) {
     this.path = options.path
     this.model = model
     this.info = model.info()
-    this.fingerprint = fingerprint
-    this.outputs = {
-      dense: true,
-      sparse: heads?.sparse !== undefined,
-      colbert: heads?.colbert !== undefined,
-    }
-    this.headPaths = heads?.paths ?? []
+    this.prepared = prepared
     this.session = model.session(options.threads)
     this.scheduler = new Scheduler(this.session, {
       dim: this.info.dim,
       batchTokens: options.batchTokens,
-      heads: heads ? toNative(heads, this.info.dim) : null,
+      heads: prepared.heads,
     })
   }
 
@@ -71,10 +52,7 @@ export class Engine {
     })
     try {
       const { dim } = model.info()
-      const heads = await loadHeads({ model: path, dim, heads: options.heads })
-      const quantization = addon.machine().quantization
-      const parts = { path, sha256, heads: heads?.sha256, quantization }
-      return new Engine(model, heads, await fingerprintModel(parts), options)
+      return new Engine(model, await prepare({ path, heads: options.heads, sha256, dim }), options)
     } catch (error) {
       await model.release()
       throw fromNative(error)
@@ -112,16 +90,4 @@ export class Engine {
     await this.session.release()
     await this.model.release()
   }
-}
-
-function toNative({ sparse, colbert }: Heads, dim: number): NativeHeads {
-  const { NativeHeads } = loadAddon()
-  return new NativeHeads(dim, {
-    ...(sparse && { sparseWeight: sparse.weight, sparseBias: sparse.bias }),
-    ...(colbert && {
-      colbertWeight:
-        colbert.weight instanceof Uint16Array ? fromFloat16(colbert.weight) : colbert.weight,
-      colbertBias: colbert.bias,
-    }),
-  })
 }

@@ -20,7 +20,7 @@ import { type WeightTensor, weightRows, weightTensors } from './weights.js'
 /** Marks a file as a stand-in (BOOL, true). */
 export const STANDIN_KEY = 'bge_m3_node.standin'
 /** Changes whenever the bytes of any stand-in change; test caches are keyed by it. */
-export const STANDIN_VERSION = 2
+export const STANDIN_VERSION = 3
 
 export interface StandinOptions {
   /** The file to write. */
@@ -84,7 +84,8 @@ export async function createStandin(options: StandinOptions): Promise<StandinInf
       ...modelEntries({ arch, size, type }, shape),
       ...vocabulary.entries,
       entry.bool(STANDIN_KEY, true),
-      ...headEntries(shape.dim, seed),
+      // only bge-m3 has the two heads; a stand-in for another model must not pretend to
+      ...(arch === 'bge-m3' ? headEntries(shape.dim, seed) : []),
     ],
     weights.map((tensor) => tensorSource(tensor, type, seed)),
     { signal: options.signal, onProgress: options.onProgress },
