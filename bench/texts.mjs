@@ -1,0 +1,47 @@
+// Real text for the benchmarks: XQuAD paragraphs, never repeated words.
+import fs from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const fixtures = path.resolve(
+  path.dirname(fileURLToPath(import.meta.url)),
+  '../test/fixtures/xquad',
+)
+
+/** All paragraphs of the named languages, languages taken in turn. */
+export function loadParagraphs(languages = ['en', 'de', 'zh', 'ar']) {
+  const lists = languages.map((language) =>
+    JSON.parse(fs.readFileSync(path.join(fixtures, `${language}.json`), 'utf8')).map((p) => p.text),
+  )
+  return lists[0].flatMap((_, i) => lists.map((list) => list[i]))
+}
+
+/**
+ * `count` texts of exactly `tokens` tokens, cut from paragraphs that follow one another: words are added
+ * until the text is longer, then letters are taken off its end.
+ */
+export async function chunkOfTokens(m3, paragraphs, tokens, count) {
+  const chunks = []
+  let at = 0
+  while (chunks.length < count) {
+    let text = ''
+    while ((await m3.countTokens(text)) < tokens) {
+      text += `${text ? ' ' : ''}${paragraphs[at++ % paragraphs.length]}`
+    }
+    chunks.push(await cutToTokens(m3, text, tokens))
+  }
+  return chunks
+}
+
+/** The longest beginning of `text` that has at most `tokens` tokens. */
+async function cutToTokens(m3, text, tokens) {
+  const letters = [...text]
+  let low = 0
+  let high = letters.length
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if ((await m3.countTokens(letters.slice(0, middle).join(''))) <= tokens) low = middle
+    else high = middle - 1
+  }
+  return letters.slice(0, low).join('')
+}
