@@ -14,7 +14,6 @@
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
 #endif
-#include <filesystem>
 #include <windows.h>
 #else
 #include <fcntl.h>
@@ -39,10 +38,25 @@ constexpr size_t kMaxReadBytes = size_t(1) << 30;
 
 #ifdef _WIN32
 
+namespace {
+
+/// UTF-8 to UTF-16; empty when it is not UTF-8.
+std::wstring widened(const std::string& path) {
+    const int bytes = static_cast<int>(path.size());
+    const int units =
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path.data(), bytes, nullptr, 0);
+    std::wstring wide(static_cast<size_t>(std::max(units, 0)), L'\0');
+    if (units > 0)
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path.data(), bytes, wide.data(), units);
+    return wide;
+}
+
+} // namespace
+
 FileReader::FileReader(const std::string& path) : path_(path) {
     if (path.empty() || path.find('\0') != std::string::npos)
         throw_open_error(path, true, "");
-    const std::wstring wide = std::filesystem::u8path(path).wstring();
+    const std::wstring wide = widened(path);
     const DWORD attributes = GetFileAttributesW(wide.c_str());
     if (attributes == INVALID_FILE_ATTRIBUTES)
         throw_open_error(path, true, "");

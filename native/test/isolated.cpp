@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define BGE_ADDRESS_SANITIZER 1
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BGE_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BGE_ADDRESS_SANITIZER 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define BGE_SANITIZED 1
 #endif
 #endif
 
@@ -28,7 +28,7 @@ namespace {
 void limit_child(const IsolatedOptions& options) {
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-#ifndef BGE_ADDRESS_SANITIZER
+#ifndef BGE_SANITIZED
     if (options.memory_limit != 0) {
         const rlimit memory{options.memory_limit, options.memory_limit};
         setrlimit(RLIMIT_AS, &memory);

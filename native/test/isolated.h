@@ -9,8 +9,8 @@ namespace bge::test {
 
 struct IsolatedOptions {
     double timeout_seconds = 20;
-    /// Address space the child may use; 0 for no limit. Left out under AddressSanitizer, which
-    /// reserves terabytes.
+    /// Address space the child may use; 0 for no limit. Left out under sanitizers, which reserve
+    /// terabytes.
     size_t memory_limit = size_t(4) << 30;
 };
 

@@ -203,6 +203,66 @@ TEST("published files' variations load") {
     });
 }
 
+// The key lists of published bge-m3 files, by who converted them and when; sizes are ours.
+TEST("published headers") {
+    const auto strip_general = [](GgufBuilder& b) {
+        for (const char* key : {"general.type", "general.name", "general.quantization_version"})
+            b.erase(key);
+    };
+    const auto charsmap = [](GgufBuilder& b, GgufType element) {
+        const std::vector<uint8_t> table(16, 0);
+        b.put_array("tokenizer.ggml.precompiled_charsmap", element, table.size(), table.data(),
+                    table.size());
+    };
+    // llama.cpp's converter of August 2024, the first that knew XLM-RoBERTa
+    ModelSpec spec = spec_with([&](GgufBuilder& b) {
+        b.put_string("general.basename", "bge-m3");
+        b.put_string("general.size_label", "567M");
+        b.put_string("general.license", "mit");
+        b.put_strings("general.tags", {"sentence-transformers", "feature-extraction"});
+        b.put_u32("tokenizer.ggml.cls_token_id", 0);
+        b.put_u32("tokenizer.ggml.mask_token_id", 999);
+        charsmap(b, GgufType::U8);
+    });
+    CHECK(spec.warnings.empty() && spec.pooling == Pooling::Cls);
+
+    // 2025: base model and languages; the type table was sometimes lost
+    spec = spec_with([&](GgufBuilder& b) {
+        b.put_u32("general.base_model.count", 1);
+        b.put_string("general.base_model.0.name", "Bge M3");
+        b.put_strings("general.languages", {"multilingual", "en"});
+        b.put_bool("tokenizer.ggml.add_sep_token", true);
+        b.put_string("quantize.imatrix.file", "imatrix.dat");
+        b.erase_tensor("token_types.weight");
+        charsmap(b, GgufType::I8);
+    });
+    CHECK_EQ(spec.warnings.size(), 1u);
+
+    // Ollama's own converter: other integers, its own keys, no general.*
+    spec = spec_with([&](GgufBuilder& b) {
+        strip_general(b);
+        const uint64_t parameters = 566700000;
+        b.put_scalar("general.parameter_count", GgufType::U64, &parameters, sizeof parameters);
+        b.put_bool("bert.normalize_embeddings", true);
+        b.erase("tokenizer.ggml.token_type_count");
+        charsmap(b, GgufType::U8);
+    });
+    CHECK_EQ(spec.token_types, 1u);
+    CHECK(spec.name.empty());
+
+    // its table as a list of base64 letters cannot be read; ignoring it would change token ids
+    check_refused(
+        [](GgufBuilder& b) {
+            b.put_strings("tokenizer.ggml.precompiled_charsmap", {"A", "A", "=", "="});
+        },
+        "precompiled_charsmap");
+
+    // XLM-RoBERTa's position table with the two reserved rows left in
+    TinyShape uncut;
+    uncut.context = 514;
+    CHECK(warns(spec_of(tiny_model(uncut)), "reserved rows"));
+}
+
 TEST("other architectures are refused by name") {
     check_refused([](GgufBuilder& b) { b.put_string("general.architecture", "nomic-bert"); },
                   "rotary");
