@@ -76,7 +76,7 @@ export const OPTIONS = {
     'load',
     count(1, 1_048_576),
     undefined,
-    'Token budget of one batch. Default: chosen for the machine and the memory limit.',
+    'Token budget of one batch. Default: 512, beyond which packing gains no speed.',
   ),
   memoryLimit: spec(
     'load',

@@ -127,7 +127,7 @@ export interface EmbedderInfo {
   heads: string[]
   /** The kernels in use, such as `avx512vnni`; `ggml` where ours are off. */
   isa: string
-  /** How activations are quantized, as `docs/performance.md` says; `ggml` where our kernels are off. */
+  /** How activations are quantized; `ggml` where our kernels are off. */
   quantization: string
   /** Random weights made by `bge-m3 model standin`: embeddings mean nothing. */
   standin: boolean

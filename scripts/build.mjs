@@ -38,6 +38,8 @@ function buildNative() {
 
 function buildJs() {
   const started = Date.now()
+  // chunks of earlier builds would be shipped
+  fs.rmSync(path.join(root, 'dist'), { recursive: true, force: true })
   run(
     process.execPath,
     [path.join(root, 'node_modules', 'tsup', 'dist', 'cli-default.js'), '--silent'],

@@ -8,7 +8,8 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 
 export function cacheDir(env = process.env) {
   if (env.BGE_M3_CACHE_DIR) return path.resolve(env.BGE_M3_CACHE_DIR)
-  if (env.XDG_CACHE_HOME) return path.join(env.XDG_CACHE_HOME, 'bge-m3-node')
+  if (env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME))
+    return path.join(env.XDG_CACHE_HOME, 'bge-m3-node')
   if (process.platform === 'darwin')
     return path.join(os.homedir(), 'Library', 'Caches', 'bge-m3-node')
   if (process.platform === 'win32' && env.LOCALAPPDATA)

@@ -8,7 +8,9 @@ export async function getModel() {
   const file = await findOrFetch()
   const standin = (await inspectModel(file)).standin
   if (standin) {
-    console.error('\n*** STAND-IN MODEL: random weights. Everything works, but similarities mean nothing. ***')
+    console.error(
+      '\n*** STAND-IN MODEL: random weights. Everything works, but similarities mean nothing. ***',
+    )
   }
   return { file, standin }
 }

@@ -5,7 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { Embedder, topK } from 'bge-m3-node'
 import { getModel } from './model.mjs'
 
-const fixtures = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../test/fixtures/xquad')
+const fixtures = path.resolve(
+  path.dirname(fileURLToPath(import.meta.url)),
+  '../../test/fixtures/xquad',
+)
 const paragraphs = ['en', 'de', 'zh', 'ar'].flatMap((language) =>
   JSON.parse(fs.readFileSync(path.join(fixtures, `${language}.json`), 'utf8'))
     .slice(0, 40)
@@ -15,18 +18,26 @@ const paragraphs = ['en', 'de', 'zh', 'ar'].flatMap((language) =>
 const { file, standin } = await getModel()
 let started = performance.now()
 const m3 = await Embedder.load({ model: file })
-console.log(`\nLoaded ${path.basename(file)} in ${seconds(started)} s (${m3.info.threads} threads).`)
+console.log(
+  `\nLoaded ${path.basename(file)} in ${seconds(started)} s (${m3.info.threads} threads).`,
+)
 
 started = performance.now()
 const embeddings = await m3.embed(paragraphs.map((p) => p.text))
 const tokens = embeddings.reduce((sum, e) => sum + e.tokenCount, 0)
-console.log(`Embedded ${paragraphs.length} paragraphs (${tokens} tokens) in ${seconds(started)} s.\n`)
+console.log(
+  `Embedded ${paragraphs.length} paragraphs (${tokens} tokens) in ${seconds(started)} s.\n`,
+)
 
 const vectors = embeddings.map((e) => e.dense)
 for (const i of [0, 9, 18, 27]) {
   console.log(`${paragraphs[i].id}: ${excerpt(paragraphs[i].text)}`)
-  for (const { index, score } of topK(vectors[i], vectors, 4).filter((hit) => hit.index !== i).slice(0, 3)) {
-    console.log(`   ${score.toFixed(3)}  ${paragraphs[index].id}: ${excerpt(paragraphs[index].text)}`)
+  for (const { index, score } of topK(vectors[i], vectors, 4)
+    .filter((hit) => hit.index !== i)
+    .slice(0, 3)) {
+    console.log(
+      `   ${score.toFixed(3)}  ${paragraphs[index].id}: ${excerpt(paragraphs[index].text)}`,
+    )
   }
 }
 await m3.dispose()

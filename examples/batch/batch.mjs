@@ -12,7 +12,9 @@ const results = await m3.embed(texts, {
   timeout: '10min',
   onProgress({ done, total, rate, eta }) {
     if (done === total || done % 10 === 0)
-      console.error(`${done}/${total}, ${rate.toFixed(1)} texts/s, ${eta?.toFixed(0) ?? '?'} s left`)
+      console.error(
+        `${done}/${total}, ${rate.toFixed(1)} texts/s, ${eta?.toFixed(0) ?? '?'} s left`,
+      )
   },
 })
 

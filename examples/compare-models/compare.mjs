@@ -11,7 +11,9 @@ if (!a || !b) {
 }
 const texts = file
   ? fs.readFileSync(file, 'utf8').split('\n').filter(Boolean)
-  : JSON.parse(fs.readFileSync(new URL('../../test/fixtures/xquad/en.json', import.meta.url), 'utf8'))
+  : JSON.parse(
+      fs.readFileSync(new URL('../../test/fixtures/xquad/en.json', import.meta.url), 'utf8'),
+    )
       .slice(0, 24)
       .map((paragraph) => paragraph.text)
 const K = Math.min(5, texts.length - 1)

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "../kernels/install.h"
+#include "../kernels/weights.h"
 #include "cpu.h"
 #include "error.h"
 #include "gguf_file.h"
@@ -68,11 +69,21 @@ void require_memory(const ModelSpec& spec) {
                                                 " MiB are free.");
 }
 
-/// Whether all of the encoder's graph runs on our kernels: they need heads of 32 or 64, and every
-/// width a multiple of 32.
-bool kernels_cover(const ModelSpec& spec) {
+/// Whether all of the encoder's graph runs on our kernels: heads of 32 or 64, and every matrix of a
+/// block in a type and shape that they pack. What is left to ggml would tie a text's bits to its
+/// batch.
+bool kernels_cover(const ModelSpec& spec, const GgufFile& file) {
     const uint32_t head = spec.dim / spec.heads;
-    return (head == 32 || head == 64) && spec.dim % 32 == 0 && spec.ffn % 32 == 0;
+    if (head != 32 && head != 64)
+        return false;
+    for (const GgufTensor& tensor : file.tensors()) {
+        const bool matrix = tensor.name.rfind("blk.", 0) == 0 && tensor.shape[1] > 1;
+        kernels::Weight weight;
+        if (matrix && !kernels::packable(static_cast<ggml_type>(tensor.type), tensor.shape[0],
+                                         tensor.shape[1], &weight))
+            return false;
+    }
+    return true;
 }
 
 } // namespace
@@ -97,6 +108,7 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
         const GgufFile file(options.path);
         model->spec_ = check_model(file);
         require_memory(model->spec_);
+        model->packs_exactly_ = own_kernels && kernels_cover(model->spec_, file);
         model->tokenizer_ = Tokenizer::create(read_vocabulary(file, model->spec_));
     }
     const std::vector<llama_model_kv_override> overrides = to_llama(model->spec_.overrides);
@@ -119,7 +131,6 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
         throw Error(ErrorCode::ModelLoad,
                     options.path + ": llama.cpp could not load it: " + log.errors());
     }
-    model->packs_exactly_ = own_kernels && kernels_cover(model->spec_);
     return model;
 }
 
