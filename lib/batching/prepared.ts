@@ -44,10 +44,9 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
 /** A file that was replaced or written to is another file. */
 async function keyOf({ path, heads, sha256 }: PrepareOptions): Promise<string> {
   const { dev, ino, size, mtimeMs } = await stat(path)
-  // heads that were named may change on their own; those inside or beside the model come with it
-  const named =
-    heads === undefined ? '' : `${heads}:${(await stat(heads).catch(() => null))?.mtimeMs}`
-  return JSON.stringify([path, dev, ino, size, mtimeMs, sha256, named])
+  // heads lie where they were named, or beside the model: a folder's time changes with its files
+  const place = await stat(heads ?? dirname(path)).catch(() => undefined)
+  return JSON.stringify([path, dev, ino, size, mtimeMs, sha256, heads, place?.mtimeMs])
 }
 
 async function read({ path, heads: named, sha256, dim }: PrepareOptions): Promise<Prepared> {

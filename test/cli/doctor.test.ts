@@ -118,6 +118,7 @@ describe('the system', () => {
   }
   const machine = {
     isa: 'avx2',
+    quantization: 'block',
     cpuFeatures: ['avx2', 'fma', 'f16c', 'bmi2'],
     defaultThreads: 2,
     availableMemory: 1e9,
