@@ -69,6 +69,18 @@ bool Pages::drop() {
 #endif
 }
 
+void forget_pages(const void* data, size_t bytes) {
+#if defined(__linux__)
+    const auto begin = (reinterpret_cast<uintptr_t>(data) + 4095) & ~uintptr_t{4095};
+    const auto end = (reinterpret_cast<uintptr_t>(data) + bytes) & ~uintptr_t{4095};
+    if (end > begin) // fails, harmlessly, where pages are larger than 4096 bytes
+        madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+#else
+    (void)data;
+    (void)bytes;
+#endif
+}
+
 #ifdef BGE_HAVE_MMAP
 
 namespace {

@@ -26,6 +26,11 @@ class Pages {
     size_t bytes_ = 0;
 };
 
+/// Lets go of whole pages inside a range whose contents nobody needs any more: the file's pages
+/// under a tensor that has been packed (they stay in the page cache, but not in our resident
+/// memory), or llama.cpp's read buffer.
+void forget_pages(const void* data, size_t bytes);
+
 /// llama.cpp reserves and zeroes tokens x vocabulary floats of logits for every context, 1 MB per
 /// token with this vocabulary, which an encoder never writes. This makes large buffers of ggml's
 /// CPU buffer type come from untouched pages and stay untouched when they are cleared with 0.
