@@ -39,7 +39,7 @@ void Dispatcher::enqueue(JsTask task) {
         return;
     auto data = std::make_unique<JsTask>(std::move(task));
     if (napi_call_threadsafe_function(function_, data.get(), napi_tsfn_nonblocking) == napi_ok)
-        data.release(); // call_js frees it
+        (void)data.release(); // call_js frees it
 }
 
 void Dispatcher::call_js(napi_env env, napi_value, void*, void* raw) {

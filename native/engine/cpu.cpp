@@ -9,6 +9,9 @@
 
 #include "error.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
 #define NOMINMAX
@@ -39,7 +42,9 @@ std::vector<std::string> cpu_features() {
     BGE_FEATURE("avx");
     BGE_FEATURE("avx2");
     BGE_FEATURE("fma");
-    BGE_FEATURE("f16c");
+    unsigned a = 0, b = 0, c = 0, d = 0; // clang before 15 does not know the name "f16c"
+    if (__get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1U) && __builtin_cpu_supports("avx"))
+        found.emplace_back("f16c");
     BGE_FEATURE("bmi2");
     BGE_FEATURE("avx512f");
     BGE_FEATURE("avx512bw");

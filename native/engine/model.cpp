@@ -103,7 +103,7 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
     install_log();
     const bool own_kernels = kernels::install();
     // make_shared cannot reach the private constructor
-    const std::shared_ptr<Model> model(new Model);
+    std::shared_ptr<Model> model(new Model);
     {
         const GgufFile file(options.path);
         model->spec_ = check_model(file);
