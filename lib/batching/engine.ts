@@ -4,6 +4,7 @@ import { checkIntegrity } from '../model/integrity.js'
 import type { NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
+import { loadError } from './load-error.js'
 import { type Prepared, prepare } from './prepared.js'
 import { Scheduler } from './scheduler.js'
 
@@ -48,7 +49,7 @@ export class Engine {
     const addon = loadAddon()
     const { sha256 } = await checkIntegrity(path, { verify, cacheDir, signal })
     const model = await addon.loadModel(path).catch((error) => {
-      throw fromNative(error)
+      throw loadError(path, error)
     })
     try {
       const { dim } = model.info()

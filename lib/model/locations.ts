@@ -133,7 +133,9 @@ async function existing(named: string, source: string): Promise<string> {
           'file and its directories.',
       )
     case 'other':
-      throw new ModelNotFoundError(`${path}, which ${source} names, is not a regular file.`)
+      throw new ModelNotFoundError(
+        `${path}, which ${source} names, is not a regular file. Name a GGUF file, or its directory.`,
+      )
   }
 }
 
