@@ -24,7 +24,7 @@ export class ReferenceTokenizer {
       if (types[id] === UNUSED) return
       const special = types[id] !== NORMAL
       if (special) this.#specials.set(text, id)
-      this.#pieces.set(text, { id, score: special ? 0 : (scores[id] as number) })
+      this.#pieces.set(text, { id, score: special ? 0 : scoreFromJson(scores[id] as number) })
     })
     this.#split = new RegExp(`(${[...this.#specials.keys()].join('|')})`)
     const used = [...this.#pieces.values()]
@@ -102,6 +102,15 @@ export class ReferenceTokenizer {
   #special(text: string): number {
     return this.#specials.get(text) as number
   }
+}
+
+/**
+ * A score as it comes out of tokenizer.json: its decimal digits as a double, divided by a power of ten.
+ * Not always the nearest double, which ties of repeated text bring to light.
+ */
+function scoreFromJson(score: number): number {
+  const [whole = '', fraction = ''] = String(Math.abs(score)).split('.')
+  return (Math.sign(score) * Number(whole + fraction)) / 10 ** fraction.length
 }
 
 /** All keys of a Darts double array (as Latin-1 strings of their bytes) with their replacements. */

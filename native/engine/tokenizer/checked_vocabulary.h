@@ -14,8 +14,9 @@ namespace bge {
 class CheckedVocabulary {
   public:
     /// Throws Error(ModelLoad) when sizes do not agree, a type or a special id is out of range, a
-    /// score is not finite, a piece is not UTF-8 or far too long, or when the special tokens that the
-    /// kind needs (begin, end, unknown) cannot be told. The models check that no piece occurs twice.
+    /// score is not finite, a piece is not UTF-8 or far too long, or when the special tokens that
+    /// the kind needs (begin, end, unknown) cannot be told. The models check that no piece occurs
+    /// twice.
     explicit CheckedVocabulary(const VocabularyData& data);
 
     TokenizerKind kind() const { return kind_; }

@@ -60,8 +60,7 @@ class PieceTrieBuilder {
             Node node = pending_.back();
             pending_.pop_back();
             if (entries_[node.begin].key.size() == node.depth) {
-                trie_.units_[node.unit].score = entries_[node.begin].score;
-                trie_.ids_[node.unit] = entries_[node.begin].id;
+                trie_.units_[node.unit].id = entries_[node.begin].id;
                 ++node.begin;
             }
             if (node.begin == node.end)
@@ -76,7 +75,6 @@ class PieceTrieBuilder {
                 unit.base_and_label = (dead_base_ << 8) | kFreeLabel;
         }
         trie_.units_.shrink_to_fit();
-        trie_.ids_.shrink_to_fit();
     }
 
   private:
@@ -104,7 +102,6 @@ class PieceTrieBuilder {
         if (start + kBlock > kMaxUnits)
             fail("it is too large");
         trie_.units_.resize(start + kBlock);
-        trie_.ids_.resize(start + kBlock, 0);
         next_.resize(start + kBlock, kNone);
         previous_.resize(start + kBlock, kNone);
         base_used_.resize(start + kBlock, false);

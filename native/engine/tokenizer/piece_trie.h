@@ -1,8 +1,7 @@
-// A read-only map from byte strings to ids and scores, made for "which keys begin here?".
+// A read-only map from byte strings to ids, made for "which keys begin here?".
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -16,57 +15,44 @@ class PieceTrie {
   public:
     struct Entry {
         std::string_view key; ///< not empty, UTF-8
-        std::uint32_t id;
-        float score; ///< not NaN
+        std::uint32_t id;     ///< not kNoKey
     };
+    static constexpr std::uint32_t kNoKey = 0xFFFFFFFFu;
 
     /// Sorts `entries` by key. Throws Error(ModelLoad) on an empty key, a byte 0xFF, two equal keys
     /// or more than 2^24 units.
     explicit PieceTrie(std::vector<Entry>& entries);
 
-    /// A position in the trie. `unit` is the place of the byte that led here.
+    /// A place in the trie: the bytes followed so far.
     struct State {
         std::uint32_t base;
-        std::uint32_t unit;
+        std::uint32_t id; ///< of the key that ends here, or kNoKey
     };
 
-    State root() const { return {root_base_, 0}; }
+    State root() const { return {root_base_, kNoKey}; }
 
     /// Follows `byte`; false, and `state` unchanged, when no key goes on this way.
     bool step(State& state, char byte) const {
         const std::uint32_t b = static_cast<unsigned char>(byte);
-        const std::uint32_t child = state.base ^ b;
-        const Unit& unit = units_[child];
+        const Unit& unit = units_[state.base ^ b];
         if ((unit.base_and_label & 0xFFu) != b)
             return false;
-        state = {unit.base_and_label >> 8, child};
+        state = {unit.base_and_label >> 8, unit.id};
         return true;
     }
 
-    /// The score of the key that ends at `state`; NaN when none does.
-    float score(const State& state) const { return units_[state.unit].score; }
-    bool is_key(const State& state) const {
-        const float s = score(state);
-        return s == s;
-    }
-    /// The id of the key that ends at `state`, which must be one.
-    std::uint32_t id(const State& state) const { return ids_[state.unit]; }
-
     /// The length of the longest key in bytes.
     std::size_t longest_key() const { return longest_key_; }
-    std::size_t memory_bytes() const {
-        return units_.capacity() * sizeof(Unit) + ids_.capacity() * sizeof(std::uint32_t);
-    }
+    std::size_t memory_bytes() const { return units_.capacity() * sizeof(Unit); }
 
   private:
     struct Unit {
         std::uint32_t base_and_label = 0xFFu;
-        float score = std::numeric_limits<float>::quiet_NaN();
+        std::uint32_t id = kNoKey;
     };
     friend class PieceTrieBuilder;
 
     std::vector<Unit> units_;
-    std::vector<std::uint32_t> ids_;
     std::uint32_t root_base_ = 0;
     std::size_t longest_key_ = 0;
 };

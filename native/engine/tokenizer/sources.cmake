@@ -5,6 +5,7 @@ set(BGE_TOKENIZER_SOURCES
     tokenizer/checked_vocabulary.cpp
     tokenizer/grapheme.cpp
     tokenizer/piece_trie.cpp
+    tokenizer/score.cpp
     tokenizer/tokenizer.cpp
     tokenizer/unicode_tables.cpp
     tokenizer/unigram.cpp

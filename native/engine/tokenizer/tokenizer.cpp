@@ -17,7 +17,7 @@ namespace {
 std::unique_ptr<const PieceTrie> literal_trie(const CheckedVocabulary& vocabulary) {
     std::vector<PieceTrie::Entry> entries;
     for (const CheckedVocabulary::Literal& literal : vocabulary.literals())
-        entries.push_back({literal.text, literal.id, 0.0f});
+        entries.push_back({literal.text, literal.id});
     return std::make_unique<const PieceTrie>(entries);
 }
 
@@ -53,9 +53,9 @@ void Tokenizer::run(std::string_view text, TokenSink& sink) const {
         std::uint32_t literal_id = 0;
         PieceTrie::State state = literals_->root();
         for (std::size_t i = at; i < text.size() && literals_->step(state, text[i]); ++i) {
-            if (literals_->is_key(state)) {
+            if (state.id != PieceTrie::kNoKey) {
                 literal_end = i + 1;
-                literal_id = literals_->id(state);
+                literal_id = state.id;
             }
         }
         if (literal_end == 0) {

@@ -1,7 +1,9 @@
 #include "unigram.h"
 
+#include <algorithm>
 #include <string>
 
+#include "score.h"
 #include "viterbi.h"
 
 namespace bge {
@@ -11,30 +13,33 @@ namespace {
 /// Hugging Face's (and SentencePiece's) penalty of an unknown character below the worst piece.
 constexpr double kUnknownPenalty = 10.0;
 
-/// All that a text may be cut into: normal pieces by their scores, and, as in Hugging Face's
-/// vocabularies, special tokens at score 0. Those are seen only where normalisation has made them,
-/// say from full-width `＜s＞`: written plainly they have been taken out of the text before.
-std::vector<PieceTrie::Entry> usable_pieces(const CheckedVocabulary& vocabulary,
-                                            const std::vector<float>& scores) {
+/// By id: normal pieces' scores, and 0 for special tokens, as in Hugging Face's vocabularies.
+std::vector<double> json_scores(const CheckedVocabulary& vocabulary,
+                                const std::vector<float>& scores) {
+    std::vector<double> out(scores.size());
+    for (std::size_t id = 0; id < scores.size(); ++id)
+        out[id] = score_as_read_from_json(scores[id]);
+    for (const CheckedVocabulary::Literal& special : vocabulary.literals())
+        out[special.id] = 0.0;
+    return out;
+}
+
+/// All that a word may be cut into: normal pieces and special tokens. Those are met only where
+/// normalisation has made them, say from full-width `＜s＞`: written plainly they have been taken
+/// out of the text before.
+std::vector<PieceTrie::Entry> usable_pieces(const CheckedVocabulary& vocabulary) {
     std::vector<PieceTrie::Entry> entries;
     entries.reserve(vocabulary.size());
     std::vector<bool> literal(vocabulary.size(), false);
     for (const CheckedVocabulary::Literal& special : vocabulary.literals()) {
         literal[special.id] = true;
-        entries.push_back({special.text, special.id, 0.0f});
+        entries.push_back({special.text, special.id});
     }
     for (std::uint32_t id = 0; id < vocabulary.size(); ++id) {
         if (!literal[id] && vocabulary.type(id) == TokenType::Normal)
-            entries.push_back({vocabulary.piece(id), id, scores[id]});
+            entries.push_back({vocabulary.piece(id), id});
     }
     return entries;
-}
-
-double lowest_score(const std::vector<PieceTrie::Entry>& entries) {
-    float lowest = 0.0f;
-    for (const PieceTrie::Entry& entry : entries)
-        lowest = std::min(lowest, entry.score);
-    return static_cast<double>(lowest);
 }
 
 } // namespace
@@ -44,7 +49,7 @@ template <bool kSpans> class UnigramModel::WordCollector {
   public:
     WordCollector(const UnigramModel& model, std::uint32_t origin, TokenSink& sink)
         : origin_(origin), sink_(sink),
-          viterbi_(model.vocabulary_, model.trie_, model.unknown_score_) {}
+          viterbi_(model.vocabulary_, model.trie_, model.scores_, model.unknown_score_) {}
 
     void ascii(const char* bytes, std::size_t size, std::size_t at) {
         begin_word(at);
@@ -104,12 +109,17 @@ template <bool kSpans> class UnigramModel::WordCollector {
 
 UnigramModel::UnigramModel(const CheckedVocabulary& vocabulary, const std::vector<float>& scores,
                            std::string_view charsmap)
-    : UnigramModel(vocabulary, usable_pieces(vocabulary, scores), charsmap) {}
+    : UnigramModel(vocabulary, json_scores(vocabulary, scores), usable_pieces(vocabulary),
+                   charsmap) {}
 
-UnigramModel::UnigramModel(const CheckedVocabulary& vocabulary,
+UnigramModel::UnigramModel(const CheckedVocabulary& vocabulary, std::vector<double> scores,
                            std::vector<PieceTrie::Entry> entries, std::string_view charsmap)
-    : vocabulary_(vocabulary), normalizer_(charsmap), trie_(entries),
-      unknown_score_(lowest_score(entries) - kUnknownPenalty) {}
+    : vocabulary_(vocabulary), normalizer_(charsmap), scores_(std::move(scores)), trie_(entries) {
+    double lowest = 0.0;
+    for (const PieceTrie::Entry& entry : entries)
+        lowest = std::min(lowest, scores_[entry.id]);
+    unknown_score_ = lowest - kUnknownPenalty;
+}
 
 void UnigramModel::encode(std::string_view text, std::uint32_t origin, TokenSink& sink) const {
     const auto run = [&](auto collector) {
@@ -124,7 +134,8 @@ void UnigramModel::encode(std::string_view text, std::uint32_t origin, TokenSink
 }
 
 std::size_t UnigramModel::memory_bytes() const {
-    return sizeof(*this) + trie_.memory_bytes() + normalizer_.memory_bytes();
+    return sizeof(*this) + trie_.memory_bytes() + normalizer_.memory_bytes() +
+           scores_.capacity() * sizeof(scores_[0]);
 }
 
 } // namespace bge

@@ -21,13 +21,14 @@ class UnigramModel final : public TokenModel {
   private:
     template <bool kSpans> class WordCollector;
 
-    UnigramModel(const CheckedVocabulary& vocabulary, std::vector<PieceTrie::Entry> entries,
-                 std::string_view charsmap);
+    UnigramModel(const CheckedVocabulary& vocabulary, std::vector<double> scores,
+                 std::vector<PieceTrie::Entry> entries, std::string_view charsmap);
 
     const CheckedVocabulary& vocabulary_;
     CharsmapNormalizer normalizer_;
+    std::vector<double> scores_; // by id
     PieceTrie trie_;
-    double unknown_score_;
+    double unknown_score_ = 0.0; // of one character that is no piece
 };
 
 } // namespace bge

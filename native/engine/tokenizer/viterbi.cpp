@@ -2,8 +2,9 @@
 
 namespace bge {
 
-Viterbi::Viterbi(const CheckedVocabulary& vocabulary, const PieceTrie& trie, double unknown_score)
-    : vocabulary_(vocabulary), trie_(trie), unknown_score_(unknown_score) {
+Viterbi::Viterbi(const CheckedVocabulary& vocabulary, const PieceTrie& trie,
+                 const std::vector<double>& scores, double unknown_score)
+    : vocabulary_(vocabulary), trie_(trie), scores_(scores), unknown_score_(unknown_score) {
     // From one position a piece, or an unknown character of 4 bytes, reaches so far.
     std::size_t reach = std::max<std::size_t>(trie.longest_key(), 4);
     std::size_t ring = 1;

@@ -20,7 +20,9 @@ namespace bge {
 /// Holds the working memory; make one per thread and use it for many words.
 class Viterbi {
   public:
-    Viterbi(const CheckedVocabulary& vocabulary, const PieceTrie& trie, double unknown_score);
+    /// `scores` has one natural logarithm per id.
+    Viterbi(const CheckedVocabulary& vocabulary, const PieceTrie& trie,
+            const std::vector<double>& scores, double unknown_score);
 
     /// Calls emit(id, begin, end) for each token of `word`, in order; neighbouring unknown
     /// characters make one token. `word` must be well-formed UTF-8. Work is committed wherever all
@@ -43,6 +45,7 @@ class Viterbi {
 
     const CheckedVocabulary& vocabulary_;
     const PieceTrie& trie_;
+    const std::vector<double>& scores_;
     double unknown_score_;
     std::size_t mask_;         // of ring indices
     std::vector<double> best_; // ring: the best sum that ends at a position; -inf when none does
@@ -101,9 +104,9 @@ void Viterbi::segment(std::string_view word, Emit&& emit, Stopped&& stopped) {
         for (PieceTrie::State state = trie_.root();
              end < word.size() && trie_.step(state, word[end]);) {
             ++end;
-            if (!trie_.is_key(state))
+            if (state.id == PieceTrie::kNoKey)
                 continue;
-            relax(end, static_cast<double>(trie_.score(state)), trie_.id(state));
+            relax(end, scores_[state.id], state.id);
             has_character = has_character || end == character_end;
             furthest = std::max(furthest, end);
         }

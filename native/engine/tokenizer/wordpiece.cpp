@@ -41,7 +41,7 @@ PieceTrie make_trie(const CheckedVocabulary& vocabulary) {
         if (piece.empty())
             continue; // the bare mark cannot match
         keys[id] = (marked == marks_beginnings ? kBegins : kContinues) + std::string(piece);
-        entries.push_back({keys[id], id, 0.0f});
+        entries.push_back({keys[id], id});
     }
     return PieceTrie(entries);
 }
@@ -147,8 +147,8 @@ class WordPieceModel::WordCollector {
             if (model_.trie_.step(state, begin == 0 ? kBegins : kContinues)) {
                 for (std::size_t i = begin; i < word_.size() && model_.trie_.step(state, word_[i]);
                      ++i) {
-                    if (model_.trie_.is_key(state))
-                        longest = {model_.trie_.id(state), begin, i + 1};
+                    if (state.id != PieceTrie::kNoKey)
+                        longest = {state.id, begin, i + 1};
                 }
             }
             if (longest.end == begin)

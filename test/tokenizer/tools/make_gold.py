@@ -128,7 +128,7 @@ ADVERSARIAL = [
     "\U00013000", "\U00013000\U00013001", "a\U00013000b", "\U00013000a\U00013001", "\U00013000 \U00013001", "\U00013000\x00\U00013001",
     # ties and repeats: sums in different orders
     "aaaaaaaa", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "abababababababab", "........", ". . . .", "-----------", "=====", "____", "!!!!!!",
-    "1111111111", "000000000000000000000", "hahahahahaha", "лалалалала", "ああああああああ", "的的的的的", "กกกกกกกก", "🎉🎉🎉🎉🎉",
+    "1111111111", "000000000000000000000", "つ" * 27, "\ufdaf" * 12, "\ufdaf" * 27, "hahahahahaha", "лалалалала", "ああああああああ", "的的的的的", "กกกกกกกก", "🎉🎉🎉🎉🎉",
     "a" * 99, "a" * 100, "a" * 101, "ä" * 100, "한" * 34, "x" * 1000, "無" * 500, ("supercalifragilistic" * 8),
     # everyday text that is easily wrong
     "don't", "l’été", "O’Neil—said “hi”…", "C++/C#", "node.js@20", "a_b-c.d", "1,234.56€", "50%", "10⁻³", "x≤y", "Ω≈ç√∫", "™®©",
