@@ -1,6 +1,6 @@
 /** Model files that are damaged, foreign or change under the hand: a typed error that helps, never a crash. */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, statSync, symlinkSync } from 'node:fs'
+import { copyFileSync, statSync, symlinkSync, utimesSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -290,6 +290,8 @@ describe('a file that changes while it is loaded', () => {
     const other = join(directory, 'other.gguf')
     copyFileSync(base, path)
     copyFileSync(await standinPath({ size: 'tiny', vocabSize: 1000, seed: 2 }), other)
+    // the same size and time: copies and archives keep them
+    for (const copy of [path, other]) utimesSync(copy, 1e9, 1e9)
     const end = await runModule(program(path, change(other)))
     expect(end, end.stderr).toMatchObject({ code: 0, signal: null, timedOut: false })
     expect(JSON.parse(end.stdout)).toEqual({ after: true, again })

@@ -7,6 +7,11 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <tuple>
+
+#ifndef _WIN32
+#include <sys/stat.h>
+#endif
 
 #include "../kernels/install.h"
 #include "../kernels/weights.h"
@@ -22,8 +27,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// What makes two loads the same: a file that was replaced or written to is another model.
-using FileKey = std::tuple<std::string, uint64_t, int64_t>;
+/// What makes two loads the same: a file that was replaced or written to is another model. Device
+/// and inode are there because times are coarse, and copies and archives keep them. 0 on Windows.
+using FileKey = std::tuple<std::string, uint64_t, int64_t, uint64_t, uint64_t>;
 
 std::optional<FileKey> file_key(const std::string& path) {
     std::error_code error;
@@ -34,7 +40,15 @@ std::optional<FileKey> file_key(const std::string& path) {
     const auto time = fs::last_write_time(canonical, error);
     if (error)
         return std::nullopt;
-    return FileKey{canonical.u8string(), size, time.time_since_epoch().count()};
+    uint64_t device = 0, inode = 0;
+#ifndef _WIN32
+    struct stat status {};
+    if (stat(canonical.c_str(), &status) != 0)
+        return std::nullopt;
+    device = static_cast<uint64_t>(status.st_dev);
+    inode = static_cast<uint64_t>(status.st_ino);
+#endif
+    return FileKey{canonical.u8string(), size, time.time_since_epoch().count(), device, inode};
 }
 
 /// llama.cpp's form of the overrides: fixed-size records, ended by an empty key.
