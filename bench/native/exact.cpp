@@ -1,7 +1,7 @@
 // Bit-equality on a model: texts alone, packed in random mixes, with 1 and 2 threads; and the
 // states written out, to compare ISAs, quantizations and references.
 //
-//   exact MODEL [--mixes N] [--max-tokens N] [--dump FILE]
+//   exact MODEL [--mixes N] [--max-tokens N] [--dump FILE] [--no-flash]
 //
 // FILE gets the token states of eight fixed texts as float32, row after row; FILE.ids their tokens.
 // Exit code 1 when any bit differs.
@@ -22,6 +22,8 @@ namespace {
 
 using Text = std::vector<llama_token>;
 
+bool g_flash = true;
+
 class Encoder {
   public:
     Encoder(llama_model* model, int threads, int max_tokens) {
@@ -32,7 +34,8 @@ class Encoder {
         cp.embeddings = true;
         cp.pooling_type = LLAMA_POOLING_TYPE_NONE;
         cp.kv_unified = true;
-        cp.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+        cp.flash_attn_type =
+            g_flash ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
         context_ = llama_init_from_model(model, cp);
         ggml_threadpool_params tp = ggml_threadpool_params_default(threads);
         tp.poll = 0;
@@ -88,6 +91,8 @@ int main(int argc, char** argv) {
             mixes = std::atoi(argv[++i]);
         else if (a == "--max-tokens")
             max_tokens = std::atoi(argv[++i]);
+        else if (a == "--no-flash")
+            g_flash = false;
         else if (a == "--dump")
             dump = argv[++i];
         else
