@@ -76,13 +76,14 @@ describe.skipIf(process.platform !== 'linux')('address space', () => {
     const long = "'word '.repeat(8000)"
     const steps: string[] = []
     // llama.cpp reserves logits of the whole vocabulary for every token: 7.6 GiB, never touched
-    for (const mebibytes of [80, 200, 500, 2000, 12_000]) {
+    for (const mebibytes of [10, 30, 45, 60, 80, 120, 200, 500, 2000, 12_000]) {
       const { step, code } = await under(mebibytes, tiny, long)
       if (step !== 'done') expect(code).toBe('MEMORY_LIMIT')
       steps.push(step)
     }
     console.info(`tiny with 8,000 tokens under limits: ${steps.join(' ')}`)
-    expect([steps[0], steps.at(-1)]).toEqual(['embed', 'done'])
+    expect(steps).toContain('embed')
+    expect(steps.at(-1)).toBe('done')
   }, 300_000)
 
   it('a text that does not fit costs the next one nothing', async () => {

@@ -83,6 +83,14 @@ void require_memory(const ModelSpec& spec) {
                                                 " MiB are free.");
 }
 
+/// Whether llama.cpp's own words mean that memory ran out: it has no code for that.
+bool lack_of_memory(const std::string& errors) {
+    for (const char* words : {"bad_alloc", "unable to allocate", "failed to allocate"})
+        if (errors.find(words) != std::string::npos)
+            return true;
+    return false;
+}
+
 /// Whether all of the encoder's graph runs on our kernels: heads of 32 or 64, and every matrix of a
 /// block in a type and shape that they pack. What is left to ggml would tie a text's bits to its
 /// batch.
@@ -142,8 +150,9 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
     if (!model->llama_) {
         if (options.cancelled && options.cancelled())
             throw Error(ErrorCode::Cancelled, "Cancelled while the model was loaded.");
-        throw Error(ErrorCode::ModelLoad,
-                    options.path + ": llama.cpp could not load it: " + log.errors());
+        const std::string why = log.errors();
+        throw Error(lack_of_memory(why) ? ErrorCode::MemoryLimit : ErrorCode::ModelLoad,
+                    options.path + ": llama.cpp could not load it: " + why);
     }
     return model;
 }
