@@ -5,6 +5,10 @@ if(NOT BGE_LLAMA_BUILD)
     if(CMAKE_TOOLCHAIN_FILE)
         list(APPEND _llama_args --toolchain ${CMAKE_TOOLCHAIN_FILE})
     endif()
+    if(BGE_SANITIZE STREQUAL "thread")
+        # TSan must see ggml's barriers, or everything they order looks like a race
+        list(APPEND _llama_args "--flags=-fsanitize=thread -g1")
+    endif()
     execute_process(
         COMMAND ${BGE_NODE} ${CMAKE_SOURCE_DIR}/scripts/llama-build.mjs ${_llama_args}
         OUTPUT_VARIABLE _llama_out
