@@ -29,12 +29,17 @@ interface Outcome {
 }
 
 /** Loads and embeds under a limit of `mebibytes` above what Node itself takes. */
-async function under(mebibytes: number, model: string, text = 'hello'): Promise<Outcome> {
+async function under(
+  mebibytes: number,
+  model: string,
+  text: string,
+  threads = 2,
+): Promise<Outcome> {
   const end = await runModule(
     `${importPackage}
     let step = 'load'
     try {
-      const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, threads: 2 })
+      const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, threads: ${threads} })
       step = 'embed'
       await m3.embed(${text})
       console.log(JSON.stringify({ step: 'done' }))
@@ -85,6 +90,14 @@ describe.skipIf(process.platform !== 'linux')('address space', () => {
     expect(steps).toContain('embed')
     expect(steps.at(-1)).toBe('done')
   }, 300_000)
+
+  it('room for some of the compute threads', async () => {
+    // ggml would abort the process; eight stacks make the window wide enough to be met
+    for (let mebibytes = 80; mebibytes <= 220; mebibytes += 14) {
+      const { step, code } = await under(mebibytes, tiny, "'a'", 8)
+      if (step !== 'done') expect(code).toBe('MEMORY_LIMIT')
+    }
+  }, 150_000)
 
   it('a text that does not fit costs the next one nothing', async () => {
     const end = await runModule(

@@ -21,6 +21,28 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
+/// Starts `count` threads at once and ends them: ggml aborts the process when it cannot start one.
+/// Their stacks stay in the C library's cache, so ggml's own start succeeds after this.
+void require_threads(int count) {
+    std::mutex gate;
+    std::unique_lock<std::mutex> closed(gate);
+    std::vector<std::thread> trial;
+    bool enough = true;
+    try {
+        trial.reserve(static_cast<size_t>(std::max(count, 0)));
+        for (int i = 0; i < count; ++i)
+            trial.emplace_back([&gate] { const std::lock_guard<std::mutex> pass(gate); });
+    } catch (const std::exception&) { // system_error for the thread, bad_alloc for its record
+        enough = false;
+    }
+    closed.unlock();
+    for (std::thread& thread : trial)
+        thread.join();
+    if (!enough)
+        throw Error(ErrorCode::MemoryLimit,
+                    "Not enough memory to start " + std::to_string(count) + " compute threads.");
+}
+
 /// Context sizes, in tokens. A context is made for the smallest that fits: its buffers grow with
 /// it.
 constexpr std::array<uint32_t, 5> kContextSizes = {512, 1024, 2048, 4096, 8192};
@@ -267,6 +289,7 @@ void Session::ensure_context(uint32_t tokens) {
 
     const LogCapture log;
     auto fresh = std::make_unique<Context>();
+    require_threads(threads_ - 1);
     ggml_threadpool_params pool = ggml_threadpool_params_default(threads_);
     pool.poll = 0; // an idle embedder must not burn a core
     fresh->pool.reset(ggml_threadpool_new(&pool));
