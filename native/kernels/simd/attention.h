@@ -2,9 +2,11 @@
 // the sequence's first token, so memory is linear and nothing depends on what lies beside it.
 //
 // Per query row, whatever the tile it is in: scores are fma chains over pairs of dimensions (odd
-// one first); p = 2^(score - max) as bfloat16, its sum (before rounding) over 16 lanes; the output
-// is an fma chain over pairs of keys. Values below 2^-50 count as zero, so no sum is ever denormal
-// and processors that flush denormals in bfloat16 products agree with those that do not.
+// one first); p = 2^(score - max), at least 2^-50, as bfloat16, its sum (before rounding) over 16
+// lanes; the output is an fma chain over pairs of keys. |q|, |k|, |v| below 2^-50 count as zero, so
+// no sum is ever denormal and processors that flush denormals in bfloat16 products agree with
+// others. Keys beyond the sequence's end, up to a multiple of 32, have v = 0 and p = 2^-50: a fixed
+// 1e-15.
 #pragma once
 
 #include <cfloat>
@@ -29,18 +31,17 @@ inline F zero_tiny(F x) {
     return keep_where_ge(x, abs(x), set1(kTiny));
 }
 
-/// 2^x for x <= 0; below 2^-50: 0. Relative error under 2e-7.
+/// 2^x for x <= 0, 2^-50 below -50. Relative error under 3e-6: the result is rounded to bfloat16.
 inline F exp2_vector(F x) {
-    constexpr float kP[5] = {0.6931470036506653f, 0.24022242426872253f, 0.05550733581185341f,
-                             0.009671512991189957f, 0.001326472614891827f};
-    const F c = max(x, set1(-60.0f));
-    const I n = to_int(c);
-    const F f = sub(c, to_float(n));
-    F p = set1(kP[4]);
-    for (int i = 3; i >= 0; --i)
-        p = fma(p, f, set1(kP[i]));
-    p = fma(p, f, set1(1.0f));
-    return zero_tiny(scale2(p, n));
+    constexpr float kP[4] = {0.6931241750717163f, 0.24024099111557007f, 0.05590643361210823f,
+                             0.009582852944731712f};
+    const F c = max(x, set1(-50.0f));
+    const F n = round_even(c);
+    const F f = sub(c, n);
+    F p = fma(set1(kP[3]), f, set1(kP[2]));
+    p = fma(p, f, set1(kP[1]));
+    p = fma(p, f, set1(kP[0]));
+    return scale2(fma(p, f, set1(1.0f)), n);
 }
 
 inline uint16_t without_tiny(uint16_t h) { // bfloat16 with |x| < 2^-50 -> 0
@@ -88,10 +89,11 @@ void attention_pack(const Attention& g, int begin, int end, int head, void* scra
     }
 }
 
-/// out[m][16 * NV] (+)= sum over pairs of left[m] x right; rows of `right` are `step` words apart.
+/// out[m][16 * NV] (+)= sum over pairs of left[m] x right; rows of `right` are `step` words apart,
+/// and every second vector of a row starts `gap` words after the one two before.
 template <int MR, int NV, bool Add>
 inline void pair_tile(const Left* left, size_t ld_left, int pairs, const uint32_t* right,
-                      size_t step, float* out, size_t ld_out) {
+                      size_t step, size_t gap, float* out, size_t ld_out) {
     F acc[MR][NV];
     BGE_UNROLL
     for (int m = 0; m < MR; ++m) {
@@ -103,7 +105,7 @@ inline void pair_tile(const Left* left, size_t ld_left, int pairs, const uint32_
         Pair b[NV];
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
-            b[v] = load_pair(right + v * 16);
+            b[v] = load_pair(right + static_cast<size_t>(v / 2) * gap + v % 2 * 16);
         BGE_UNROLL
         for (int m = 0; m < MR; ++m) {
             const LeftPair a = broadcast_pair(left + static_cast<size_t>(m) * ld_left + 2 * i);
@@ -154,7 +156,7 @@ inline void softmax_row(QueryTile& t, int m, int keys, int padded, int d) {
     }
     const F shift = set1(new_max);
     F sum = set1(0.0f), sum2 = sum;
-    for (int j = 0; j < padded; j += 32) { // -FLT_MAX becomes 0
+    for (int j = 0; j < padded; j += 32) {
         const F p = exp2_vector(sub(load(s + j), shift));
         const F p2 = exp2_vector(sub(load(s + j + 16), shift));
         store_left(t.p[m] + j, p);
@@ -180,22 +182,31 @@ void attend(const Attention& g, const PackedHead& packed, int tokens, int head, 
         t.row_sum[m] = 0;
     }
     constexpr int kKeyVectors = NV < 2 ? NV : 2;
+    constexpr bool kWide = kAttentionVectors == 4;
     for (int first = 0; first < tokens; first += kKeyTile) {
         const int keys = tokens - first < kKeyTile ? tokens - first : kKeyTile;
         const int padded = padded_keys(keys);
-        for (int j = 0; j < padded; j += kKeyPanel) {
-            const uint32_t* k =
-                packed.k + static_cast<size_t>((first + j) / kKeyPanel) * pairs * kKeyPanel;
+        const size_t panel = static_cast<size_t>(pairs) * kKeyPanel;
+        for (int j = 0; j < padded;) {
+            const uint32_t* k = packed.k + static_cast<size_t>((first + j) / kKeyPanel) * panel;
+            float* scores = t.scores[0] + j;
+            if (kWide && j + 2 * kKeyPanel <= padded) { // two panels of keys at a time
+                pair_tile<MR, kWide ? 4 : kKeyVectors, false>(t.q[0], kMaxHeadDim, pairs, k,
+                                                              kKeyPanel, panel, scores, kKeyTile);
+                j += 2 * kKeyPanel;
+                continue;
+            }
             for (int v = 0; v < 2; v += kKeyVectors)
                 pair_tile<MR, kKeyVectors, false>(t.q[0], kMaxHeadDim, pairs, k + v * 16, kKeyPanel,
-                                                  t.scores[0] + j + v * 16, kKeyTile);
+                                                  kKeyPanel, scores + v * 16, kKeyTile);
+            j += kKeyPanel;
         }
         for (int m = 0; m < MR; ++m)
             softmax_row(t, m, keys, padded, d);
         const uint32_t* v = packed.v + static_cast<size_t>(first / 2) * d;
         for (int i = 0; i < d / 16; i += NV)
             pair_tile<MR, NV, true>(t.p[0], kKeyTile, padded / 2, v + i * 16,
-                                    static_cast<size_t>(d), t.out[0] + i * 16, kMaxHeadDim);
+                                    static_cast<size_t>(d), 32, t.out[0] + i * 16, kMaxHeadDim);
     }
     for (int m = 0; m < MR; ++m) {
         const F factor = set1(1.0f / t.row_sum[m]);

@@ -92,11 +92,15 @@ inline F to_float(I x) {
 inline I to_int(F x) {
     return {_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)};
 }
-inline F scale2(F x, I n) {
-    return {
-        _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x.a), _mm256_slli_epi32(n.a, 23))),
-        _mm256_castsi256_ps(
-            _mm256_add_epi32(_mm256_castps_si256(x.b), _mm256_slli_epi32(n.b, 23)))};
+inline F round_even(F x) {
+    return {_mm256_round_ps(x.a, 8), _mm256_round_ps(x.b, 8)};
+}
+inline __m256 scale2(__m256 x, __m256 n) {
+    const __m256i steps = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), steps));
+}
+inline F scale2(F x, F n) {
+    return {scale2(x.a, n.a), scale2(x.b, n.b)};
 }
 /// The low halves of 16 32-bit lanes, in order; lanes fit in 16 bits.
 inline __m256i narrow16(__m256i a, __m256i b) {

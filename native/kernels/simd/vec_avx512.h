@@ -83,8 +83,11 @@ inline F to_float(I a) {
 inline I to_int(F a) {
     return _mm512_cvtps_epi32(a);
 }
-inline F scale2(F a, I n) {
-    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(n, 23)));
+inline F round_even(F a) {
+    return _mm512_roundscale_ps(a, 8);
+} // nearest even, no exception
+inline F scale2(F a, F n) {
+    return _mm512_scalef_ps(a, n);
 }
 inline void store_i8(int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));

@@ -116,10 +116,13 @@ inline F to_float(I a) {
 inline I to_int(F a) {
     return imap([&](int i) { return vcvtnq_s32_f32(a.v[i]); });
 }
-inline F scale2(F a, I n) {
+inline F round_even(F a) {
+    return map([&](int i) { return vrndnq_f32(a.v[i]); });
+}
+inline F scale2(F a, F n) {
     return map([&](int i) {
-        return vreinterpretq_f32_s32(
-            vaddq_s32(vreinterpretq_s32_f32(a.v[i]), vshlq_n_s32(n.v[i], 23)));
+        const int32x4_t steps = vshlq_n_s32(vcvtnq_s32_f32(n.v[i]), 23);
+        return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(a.v[i]), steps));
     });
 }
 inline void store_i8(int8_t* p, I a) {

@@ -110,10 +110,14 @@ inline I to_int(F a) {
         return r >= -2147483648.0f && r < 2147483648.0f ? static_cast<int32_t>(r) : INT32_MIN;
     });
 }
-/// a * 2^n for results that stay normal.
-inline F scale2(F a, I n) {
+inline F round_even(F a) {
+    return map([&](int i) { return std::nearbyintf(a.v[i]); });
+}
+/// a * 2^n for integral n and results that stay normal.
+inline F scale2(F a, F n) {
     return map([&](int i) {
-        return bits<float>(bits<uint32_t>(a.v[i]) + (static_cast<uint32_t>(n.v[i]) << 23));
+        const auto steps = static_cast<uint32_t>(static_cast<int32_t>(n.v[i]));
+        return bits<float>(bits<uint32_t>(a.v[i]) + (steps << 23));
     });
 }
 /// 16 values in [-127, 127] as int8.
