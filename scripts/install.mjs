@@ -4,7 +4,13 @@ import path from 'node:path'
 import { root } from './paths.mjs'
 import { run, say } from './run.mjs'
 
-/** Packages' own install scripts are never run: what we need ships inside the packages. */
+/**
+ * `npm install --no-save` rather than `npm ci`: both take the locked versions, but `ci` refuses a lock
+ * file that was written where the registry lacks another platform's optional packages.
+ *
+ * Packages' own install scripts are never run: what we need ships inside
+ * the packages.
+ */
 export function ensureInstalled(dir = root) {
   const lock = fs.statSync(path.join(dir, 'package-lock.json'))
   const marker = fs.statSync(path.join(dir, 'node_modules', '.package-lock.json'), {
@@ -13,7 +19,7 @@ export function ensureInstalled(dir = root) {
   if (marker && marker.mtimeMs >= lock.mtimeMs) return
   const started = Date.now()
   say('installing npm packages')
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], {
+  run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], {
     quiet: true,
     cwd: dir,
   })
