@@ -142,7 +142,7 @@ int main(int argc, char** argv) {
         }
         for (int m = 0; m < mixes; ++m) {
             std::vector<Text> mix;
-            const int longest = m % 3 == 0 ? 20 : m % 3 == 1 ? 80 : 300;
+            const int longest = std::min(max_tokens, m % 3 == 0 ? 20 : m % 3 == 1 ? 80 : 300);
             for (int room = max_tokens; mix.size() < 32;) {
                 const int tokens = 1 + static_cast<int>(random() % static_cast<unsigned>(longest));
                 if (tokens > room)
