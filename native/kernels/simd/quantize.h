@@ -74,7 +74,9 @@ template <Quant Q> inline void quantize_block(F a, F b, const Q8Row& row, int bl
     store_i8(row.q + block * kBlock, qa);
     store_i8(row.q + block * kBlock + 16, qb);
     row.scale[block] = s.scale;
-    row.correction[block] = -128 * ireduce_add(iadd(qa, qb));
+    // NaN rounds to INT32_MIN: nonsense, but not undefined (the engine refuses what comes of it)
+    row.correction[block] =
+        static_cast<int32_t>(static_cast<uint32_t>(ireduce_add(iadd(qa, qb))) * (0u - 128u));
     row.terms[0][block] = s.terms[0];
     row.terms[1][block] = s.terms[1];
 }

@@ -91,14 +91,17 @@ inline float reduce_max(F a) {
 inline I iset1(int32_t x) {
     return imap([&](int) { return x; });
 }
+/// Integer sums wrap, as the processors' do.
 inline I iadd(I a, I b) {
-    return imap([&](int i) { return a.v[i] + b.v[i]; });
+    return imap([&](int i) {
+        return static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) + static_cast<uint32_t>(b.v[i]));
+    });
 }
 inline int32_t ireduce_add(I a) {
-    int32_t sum = 0;
+    uint32_t sum = 0;
     for (int i = 0; i < 16; ++i)
-        sum += a.v[i];
-    return sum;
+        sum += static_cast<uint32_t>(a.v[i]);
+    return static_cast<int32_t>(sum);
 }
 inline F to_float(I a) {
     return map([&](int i) { return static_cast<float>(a.v[i]); });
