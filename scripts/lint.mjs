@@ -1,4 +1,5 @@
-// Formats, lint, types and the layer rule. `--fix` mends what tools can mend.
+// Formats, lint, types and the layer rule. `--fix` mends what tools can mend; `--tidy` looks for bugs in
+// the C++ as well (a minute; needs the compile commands of a build).
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -36,4 +37,8 @@ check('biome', bin('biome'), ['check', ...(fix ? ['--write'] : []), '.'])
 check('tsc', bin('tsc'), ['-p', '.'])
 check('layers', bin('depcruise'), ['lib', '--config', '.dependency-cruiser.cjs'])
 check('clang-format', 'clang-format', [fix ? '-i' : '--dry-run', '-Werror', ...written])
+if (process.argv.includes('--tidy')) {
+  const ours = cxx.filter((name) => /^native.(engine|addon).*\.cpp$/.test(name))
+  check('clang-tidy', 'clang-tidy', ['--quiet', '-p', path.join('.build', 'release'), ...ours])
+}
 process.exit(failed ? 1 : 0)
