@@ -280,4 +280,13 @@ describe('loading', () => {
     expect(truncated).toBe(false)
     expect(await m3.countTokens(['Hello world', ''])).toEqual([4, 2])
   })
+
+  it('lets timers run while short texts are tokenized one after the other', async () => {
+    let ticks = 0
+    const timer = setInterval(() => ticks++, 5)
+    const end = performance.now() + 300
+    while (performance.now() < end) await m3.tokenize('a few words')
+    clearInterval(timer)
+    expect(ticks).toBeGreaterThan(10)
+  })
 })

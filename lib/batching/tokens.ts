@@ -49,6 +49,20 @@ function tooLong(tokens: number, maxTokens: number, index?: number): InputTooLon
   )
 }
 
+/** Milliseconds of tokenizing after which timers and input get their turn. */
+const BREATH_MS = 5
+let lastBreath = 0
+
+/**
+ * Short texts are tokenized at once, so their promises resolve without a turn of the event loop: a
+ * caller that awaits one after the other would keep it from ever turning.
+ */
+async function breathe(): Promise<void> {
+  if (performance.now() - lastBreath < BREATH_MS) return
+  await new Promise((resolve) => setImmediate(resolve))
+  lastBreath = performance.now()
+}
+
 interface Slice {
   /** Positions in the caller's array. */
   indices: number[]
@@ -88,7 +102,7 @@ async function* tokenizeSlices(
       throw fromNative(error)
     }
     yield { indices, tokens }
-    if (from < texts.length) await new Promise((resolve) => setImmediate(resolve))
+    await breathe()
   }
 }
 
