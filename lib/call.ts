@@ -90,6 +90,7 @@ export function embeddingOf(
     tokenCount: text.ids.length,
     truncated: text.truncated,
     cached: false,
+    timings: { tokenizeMs: 0, queueMs: 0, computeMs: result.computeMs, totalMs: result.computeMs },
   }
   if (call.outputs.dense) embedding.dense = finishDense(result.pooled, call)
   if (result.sparse) embedding.sparse = result.sparse

@@ -38,6 +38,85 @@ export interface Embedding<P extends Precision = 'float32'> {
   truncated: boolean
   /** Whether it came from the cache. */
   cached: boolean
+  /** Set when the fallback gave it, because the model could not. */
+  fallback?: true
+  timings: Timings
+}
+
+/** Where one text's time went, in milliseconds. */
+export interface Timings {
+  tokenizeMs: number
+  /** From being submitted to the batch's start. */
+  queueMs: number
+  /** Of the batch that it was computed in; 0 for a text from the cache. */
+  computeMs: number
+  totalMs: number
+}
+
+/** A piece of a document, or anything else that has an id. */
+export interface Chunk {
+  id: string
+  text: string
+  metadata?: Record<string, unknown>
+}
+
+/** What a chunk gave. */
+export interface EmbeddedChunk<P extends Precision = 'float32'> {
+  id: string
+  metadata: Record<string, unknown> | undefined
+  embedding: Embedding<P>
+  /** Euclidean length of the dense vector as it is stored; NaN when dense was not asked. */
+  norm: number
+  /** 0 to 1, see `bge-m3-node/quality`; only where dense was asked. */
+  qualityScore?: number
+  /** Fingerprint of the model that made it. */
+  model: string
+  createdAt: Date
+  timings: Timings
+}
+
+/** A chunk that failed. */
+export interface ChunkFailure {
+  id: string
+  /** Position among the chunks that were passed in. */
+  index: number
+  error: EmbedderError
+}
+
+/** One micro-batch that ran for a call; texts of other callers may have shared it. */
+export interface BatchInfo {
+  /** Texts and tokens of this call in it. */
+  texts: number
+  tokens: number
+  /** Texts and tokens of everybody in it. */
+  allTexts: number
+  allTokens: number
+  computeMs: number
+}
+
+/** Statistics of one call. */
+export interface RunStats {
+  texts: number
+  tokens: number
+  failures: number
+  cached: number
+  /** 0 to 1. */
+  cacheHitRate: number
+  seconds: number
+  textsPerSecond: number
+  tokensPerSecond: number
+  peakRssBytes: number
+  /** Sums over the texts (tokenize, queue) and over the batches (compute), in milliseconds. */
+  stages: { tokenizeMs: number; queueMs: number; computeMs: number }
+}
+
+/** What work will take here. */
+export interface Estimate {
+  tokens: number
+  batches: number
+  seconds: number
+  /** The most resident memory the process will have while it runs. */
+  peakBytes: number
 }
 
 /** Where llama.cpp's log and our own warnings go. No line ever holds a text. */
