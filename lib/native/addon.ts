@@ -92,6 +92,10 @@ export interface NativeSession {
     heads: NativeHeads | null,
   ): Promise<NativeBatchResult>
   cancel(id: number): void
+  /** Takes back a batch that has not begun (its promise rejects as cancelled); false for any other. */
+  withdraw(id: number): boolean
+  /** Bytes that the context for a batch of so many tokens takes. */
+  contextBytes(tokens: number): number
   stats(): { threads: number; contextTokens: number; contextBytes: number }
   release(): Promise<void>
 }

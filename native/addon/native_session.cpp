@@ -13,6 +13,12 @@ struct NativeSession::Pending {
     std::mutex mutex;
     std::map<uint32_t, std::shared_ptr<Batch>> batches;
 
+    /// Null for a batch that is done.
+    std::shared_ptr<Batch> find(uint32_t id) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        const auto found = batches.find(id);
+        return found == batches.end() ? nullptr : found->second;
+    }
     void cancel_all() {
         const std::lock_guard<std::mutex> lock(mutex);
         for (const auto& [id, batch] : batches)
@@ -55,6 +61,8 @@ Napi::Function NativeSession::define(Napi::Env env) {
                        {
                            InstanceMethod("run", &NativeSession::run),
                            InstanceMethod("cancel", &NativeSession::cancel),
+                           InstanceMethod("withdraw", &NativeSession::withdraw),
+                           InstanceMethod("contextBytes", &NativeSession::context_bytes),
                            InstanceMethod("stats", &NativeSession::stats),
                            InstanceMethod("release", &NativeSession::release),
                        });
@@ -131,17 +139,31 @@ Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
 
 /// cancel(id): void
 Napi::Value NativeSession::cancel(const Napi::CallbackInfo& info) {
-    const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
-    std::shared_ptr<Batch> batch;
-    {
-        const std::lock_guard<std::mutex> lock(pending_->mutex);
-        const auto found = pending_->batches.find(id);
-        if (found != pending_->batches.end())
-            batch = found->second;
-    }
+    const std::shared_ptr<Batch> batch = pending_->find(info[0].As<Napi::Number>().Uint32Value());
     if (batch)
         batch->cancelled = true;
     return info.Env().Undefined();
+}
+
+/// withdraw(id): boolean, whether the batch had not begun; its promise rejects as cancelled then
+Napi::Value NativeSession::withdraw(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&]() -> Napi::Value {
+        const std::shared_ptr<Batch> batch =
+            pending_->find(info[0].As<Napi::Number>().Uint32Value());
+        return Napi::Boolean::New(env, batch && session_ && session_->withdraw(batch));
+    });
+}
+
+/// contextBytes(tokens): bytes that the context for a batch of so many tokens takes
+Napi::Value NativeSession::context_bytes(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded(env, [&]() -> Napi::Value {
+        if (!session_)
+            throw Error(ErrorCode::Disposed, "The session was released.");
+        const uint32_t tokens = info[0].As<Napi::Number>().Uint32Value();
+        return Napi::Number::New(env, static_cast<double>(session_->context_bytes(tokens)));
+    });
 }
 
 /// stats(): { threads, contextTokens, contextBytes }
@@ -153,7 +175,8 @@ Napi::Value NativeSession::stats(const Napi::CallbackInfo& info) {
         Napi::Object out = Napi::Object::New(env);
         out.Set("threads", session_->threads());
         out.Set("contextTokens", session_->context_tokens());
-        out.Set("contextBytes", static_cast<double>(session_->context_bytes()));
+        out.Set("contextBytes",
+                static_cast<double>(session_->context_bytes(session_->context_tokens())));
         return out;
     });
 }

@@ -24,6 +24,8 @@ class NativeSession : public Napi::ObjectWrap<NativeSession> {
 
     Napi::Value run(const Napi::CallbackInfo& info);
     Napi::Value cancel(const Napi::CallbackInfo& info);
+    Napi::Value withdraw(const Napi::CallbackInfo& info);
+    Napi::Value context_bytes(const Napi::CallbackInfo& info);
     Napi::Value stats(const Napi::CallbackInfo& info);
     Napi::Value release(const Napi::CallbackInfo& info);
 

@@ -115,6 +115,20 @@ void Session::submit(const std::shared_ptr<Batch>& batch) {
     throw Error(ErrorCode::Disposed, "The engine was stopped.");
 }
 
+bool Session::withdraw(const std::shared_ptr<Batch>& batch) {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = std::find(queue_.begin(), queue_.end(), batch);
+        if (found == queue_.end())
+            return false;
+        queue_.erase(found);
+    }
+    BatchResult result;
+    result.error = Error(ErrorCode::Cancelled, "Withdrawn before it ran.");
+    batch->done(std::move(result));
+    return true;
+}
+
 void Session::stop() {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -273,18 +287,18 @@ void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, co
     }
 }
 
+uint32_t Session::context_size(uint32_t tokens) const {
+    const uint32_t limit = std::max(kContextSizes.front(), model_->spec().context_length);
+    const auto* const fits = std::find_if(kContextSizes.begin(), kContextSizes.end(),
+                                          [tokens](uint32_t size) { return size >= tokens; });
+    const uint32_t size = fits == kContextSizes.end() ? tokens : *fits;
+    return std::max(tokens, std::min(size, limit));
+}
+
 void Session::ensure_context(uint32_t tokens) {
     if (context_ && context_tokens_ >= tokens)
         return;
-    const uint32_t limit = std::max(kContextSizes.front(), model_->spec().context_length);
-    uint32_t size = tokens;
-    for (const uint32_t candidate : kContextSizes) {
-        if (candidate >= tokens) {
-            size = candidate;
-            break;
-        }
-    }
-    size = std::max(tokens, std::min(size, limit));
+    const uint32_t size = context_size(tokens);
     drop_context();
 
     const LogCapture log;
@@ -329,11 +343,16 @@ void Session::drop_context() {
     release_free_memory();
 }
 
-uint64_t Session::context_bytes() const {
+uint64_t Session::context_bytes(uint32_t tokens) const {
+    if (tokens == 0)
+        return 0;
     const ModelSpec& spec = model_->spec();
-    const uint64_t tokens = context_tokens_;
-    // states, Q, K, V, the FFN's inner activations, two masks
-    return tokens * (sizeof(float) * (8ULL * spec.dim + spec.ffn) + 6 * tokens);
+    const uint64_t n = context_size(tokens);
+    // Ours keep six rows of states a token and a mask in half precision; ggml's own ops the inner
+    // activations of the FFN and a mask in both precisions as well.
+    if (model_->packs_exactly())
+        return n * (sizeof(float) * 6ULL * spec.dim) + n * n * 5 / 2;
+    return n * (sizeof(float) * (8ULL * spec.dim + spec.ffn) + 6 * n);
 }
 
 bool Session::should_abort() const {

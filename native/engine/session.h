@@ -44,7 +44,7 @@ struct Batch {
     /// Bits of `Output`; dense is always computed. The others need a head.
     uint32_t outputs = kDense;
     std::shared_ptr<const Heads> heads;
-    /// Called exactly once, on the engine's thread.
+    /// Called exactly once, on the engine's thread or on the one that withdraws the batch.
     std::function<void(BatchResult&&)> done;
     /// Set it from any thread: a waiting batch is dropped when its turn comes, a running one ends
     /// within milliseconds; `done` comes with Cancelled.
@@ -74,6 +74,9 @@ class Session {
     /// Queues a batch. Throws InvalidInput if a text is empty, too long, holds an id outside the
     /// vocabulary (llama.cpp would abort on these), or an output has no head.
     void submit(const std::shared_ptr<Batch>& batch);
+    /// Takes back a batch that still waits: its `done` comes with Cancelled, on this thread. False
+    /// if it runs already, or is done.
+    bool withdraw(const std::shared_ptr<Batch>& batch);
     /// Ends the thread; batches that did not finish end as Disposed. Idempotent.
     void stop();
 
@@ -81,9 +84,9 @@ class Session {
     int threads() const { return threads_; }
     /// Tokens the context can take now; 0 before the first batch and after idling.
     uint32_t context_tokens() const { return context_tokens_.load(); }
-    /// Bytes of the context's buffers by llama.cpp's own account are not public: an estimate of
-    /// ours.
-    uint64_t context_bytes() const;
+    /// Bytes that the context for a batch of so many tokens takes: llama.cpp's own account is not
+    /// public, so these are fitted to resident memory as measured (docs/performance.md).
+    uint64_t context_bytes(uint32_t tokens) const;
 
   private:
     struct Context;
@@ -94,6 +97,7 @@ class Session {
                 size_t n_tokens, BatchResult& result);
     void collect(const Batch& batch, size_t text, const int32_t* tokens, const float* states,
                  BatchResult& result) const;
+    uint32_t context_size(uint32_t tokens) const;
     void ensure_context(uint32_t tokens);
     void drop_context();
     bool should_abort() const;

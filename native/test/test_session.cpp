@@ -143,6 +143,29 @@ TEST("a cancelled batch ends as Cancelled, and the next one runs") {
     CHECK_EQ(embed(session, {{0, 7, 2}}).size(), size_t{64});
 }
 
+TEST("a batch that waits is withdrawn at once, one that runs or is done is not") {
+    Session session(file().load(), {2});
+    std::mt19937 random(4);
+    std::vector<Pending> many;
+    for (int i = 0; i < 20; ++i)
+        many.push_back(submit(session, {text(random, 500, 1000)}));
+    Pending& last = many.back();
+    CHECK(session.withdraw(last.batch));
+    const BatchResult withdrawn = last.result.get();
+    CHECK(withdrawn.error && withdrawn.error->code() == ErrorCode::Cancelled);
+    CHECK(!session.withdraw(last.batch));
+    for (size_t i = 0; i + 1 < many.size(); ++i)
+        CHECK(!many[i].result.get().error);
+    CHECK(!session.withdraw(many.front().batch));
+}
+
+TEST("the account of a context's memory grows with its tokens, and steps as contexts do") {
+    Session session(file().load(), {1});
+    CHECK_EQ(session.context_bytes(0), uint64_t{0});
+    CHECK_EQ(session.context_bytes(1), session.context_bytes(512));
+    CHECK(session.context_bytes(512) > 0);
+}
+
 TEST("stopping ends every batch, and later ones are refused") {
     auto session = std::make_unique<Session>(file().load(), SessionOptions{2});
     std::mt19937 random(5);
