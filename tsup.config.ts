@@ -15,6 +15,7 @@ export default defineConfig([
       index: 'lib/index.ts',
       'model/index': 'lib/model/index.ts',
       'scoring/index': 'lib/scoring/index.ts',
+      'quality/index': 'lib/quality/index.ts',
     },
     format: ['esm', 'cjs'],
     outExtension: ({ format }) => ({ js: format === 'cjs' ? '.cjs' : '.js' }),
