@@ -24,4 +24,16 @@ export default defineConfig([
   },
   // the command is run, never imported: one format, no types
   { ...common, entry: { 'cli/main': 'lib/cli/main.ts' }, format: ['esm'] },
+  // the server's page: scripts for the browser, and the files beside them as they are
+  {
+    entry: { app: 'lib/server/page/client/app.ts', theme: 'lib/server/page/client/theme.ts' },
+    outDir: 'dist/page',
+    publicDir: 'lib/server/page/public',
+    platform: 'browser',
+    target: 'es2022',
+    format: ['iife'],
+    outExtension: () => ({ js: '.js' }),
+    splitting: false,
+    clean: false,
+  },
 ])
