@@ -1,0 +1,314 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chunkDocument, chunkText, type TextChunk } from '../../lib/chunking/index.js'
+import { Embedder, InvalidInputError } from '../../lib/index.js'
+import { standinPath } from '../helpers/standins.js'
+import { mixedTexts, paragraphs } from '../helpers/texts.js'
+
+let m3: Embedder
+
+beforeAll(async () => {
+  m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })
+})
+
+afterAll(() => m3.dispose())
+
+/** A tokenizer of one token a code point, without begin and end. */
+const codePoints = { countTokens: (texts: readonly string[]) => texts.map((t) => [...t].length) }
+
+/** What each chunk adds to the one before, joined. */
+function rejoined(chunks: readonly TextChunk[]): string {
+  let at = 0
+  return chunks
+    .map((chunk) => {
+      const own = chunk.text.slice(at - chunk.start)
+      at = chunk.end
+      return own
+    })
+    .join('')
+}
+
+const wellFormed = (text: string) => (text as string & { toWellFormed(): string }).toWellFormed()
+
+interface Limits {
+  maxTokens: number
+  overlap: number
+}
+
+async function expectSound(text: string, chunks: TextChunk[], limits: Limits): Promise<void> {
+  expect(rejoined(chunks)).toBe(text)
+  const graphemes = new Set([0, text.length])
+  for (const { index } of new Intl.Segmenter('en').segment(text)) graphemes.add(index)
+  const counts = await m3.countTokens(chunks.map((chunk) => chunk.text))
+  let before: TextChunk | undefined
+  for (const [i, chunk] of chunks.entries()) {
+    expect(chunk.text).toBe(text.slice(chunk.start, chunk.end))
+    expect(chunk.text.length).toBeGreaterThan(0)
+    expect(chunk.tokenCount).toBe(counts[i])
+    expect(chunk.tokenCount).toBeLessThanOrEqual(limits.maxTokens)
+    expect(graphemes.has(chunk.start)).toBe(true)
+    expect(graphemes.has(chunk.end)).toBe(true)
+    if (before) {
+      expect(chunk.start).toBeGreaterThan(before.start)
+      expect(chunk.start).toBeLessThanOrEqual(before.end)
+      expect(chunk.end).toBeGreaterThan(before.end)
+      const repeated = await m3.countTokens(text.slice(chunk.start, before.end))
+      expect(repeated - 2).toBeLessThanOrEqual(limits.overlap)
+    }
+    before = chunk
+  }
+}
+
+describe('chunkText on real text', () => {
+  it.each(['en', 'de', 'zh', 'ar'] as const)(
+    'cuts %s within its limits, at sentences',
+    async (l) => {
+      const list = paragraphs(l).map((p) => p.text)
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 0, max: list.length - 6 }),
+          fc.integer({ min: 1, max: 6 }),
+          fc.integer({ min: 16, max: 600 }),
+          fc.integer({ min: 0, max: 50 }),
+          fc.constantFrom('\n\n', '\n', ' ', '\r\n\r\n'),
+          async (from, count, maxTokens, asked, glue) => {
+            const text = list.slice(from, from + count).join(glue)
+            const overlap = asked % Math.floor(maxTokens / 2)
+            const chunks = await chunkText(text, { maxTokens, overlap, tokenizer: m3 })
+            await expectSound(text, chunks, { maxTokens, overlap })
+          },
+        ),
+        { numRuns: process.env.BGE_M3_TEST_LONG === '1' ? 300 : 12 },
+      )
+      const text = list.slice(0, 40).join('\n\n')
+      const chunks = await chunkText(text, { tokenizer: m3 })
+      await expectSound(text, chunks, { maxTokens: 500, overlap: 50 })
+      // 500 and 50 by default: well filled, and nearly all cut behind a sentence or a paragraph
+      const inner = chunks.slice(0, -1)
+      const mean = inner.reduce((sum, { tokenCount }) => sum + tokenCount, 0) / inner.length
+      expect(mean).toBeGreaterThan(350)
+      const clean = inner.filter(({ text: t }) => /[.!?。！？؟…”"»)）:]\s*$/u.test(t)).length
+      expect(clean / inner.length).toBeGreaterThan(0.9)
+      const repeats = chunks.slice(1).filter(({ start }, i) => start < (chunks[i]?.end as number))
+      expect(repeats.length / inner.length).toBeGreaterThan(0.9)
+    },
+  )
+
+  it('gives a text that fits as it is', async () => {
+    const chunks = await chunkText('Short.', { tokenizer: m3 })
+    expect(chunks).toEqual([{ text: 'Short.', start: 0, end: 6, tokenCount: 4 }])
+    expect(await chunkText('', { tokenizer: m3 })).toEqual([])
+    const blank = '\n\n   \u3000\n'
+    expect(rejoined(await chunkText(blank, { tokenizer: m3 }))).toBe(blank)
+  })
+
+  it('embeds what it cut: no chunk is too long for its limit', async () => {
+    const text = mixedTexts(12).join('\n\n')
+    const chunks = await chunkText(text, { maxTokens: 64, overlap: 8, tokenizer: m3 })
+    const counts = await m3.countTokens(chunks.map((chunk) => chunk.text))
+    expect(Math.max(...counts)).toBeLessThanOrEqual(64)
+    expect(Math.max(...counts)).toBeGreaterThan(56)
+  })
+})
+
+describe('borders', () => {
+  it('prefers paragraphs, then sentences, then lines, then words', async () => {
+    const cut = async (text: string, maxTokens: number) =>
+      (await chunkText(text, { maxTokens, overlap: 0, tokenizer: codePoints })).map((c) => c.text)
+    expect(await cut('One two. Three.\n\nFour five six. Seven.', 24)).toEqual([
+      'One two. Three.\n\n',
+      'Four five six. Seven.',
+    ])
+    expect(await cut('One two three. Four five six seven. Eight.', 25)).toEqual([
+      'One two three. ',
+      'Four five six seven. ',
+      'Eight.',
+    ])
+    expect(await cut('alpha beta\ngamma delta\nepsilon', 14)).toEqual([
+      'alpha beta\n',
+      'gamma delta\n',
+      'epsilon',
+    ])
+    expect(await cut('alpha, beta (gamma) delta', 13)).toEqual(['alpha, beta ', '(gamma) delta'])
+    expect(await cut('abcdefghij', 4)).toEqual(['abcd', 'efgh', 'ij'])
+  })
+
+  it('takes a hard-wrapped sentence as one', async () => {
+    const text = 'A first sentence that is\nwrapped here. And the\nsecond one follows now.'
+    const chunks = await chunkText(text, { maxTokens: 60, overlap: 0, tokenizer: codePoints })
+    expect(chunks.map((c) => c.text)).toEqual([
+      'A first sentence that is\nwrapped here. ',
+      'And the\nsecond one follows now.',
+    ])
+  })
+
+  it('repeats a whole sentence where it fits, else words', async () => {
+    const text = 'First sentence here. Second one. Third sentence comes. Fourth.'
+    const chunks = await chunkText(text, { maxTokens: 36, overlap: 14, tokenizer: codePoints })
+    expect(chunks[1]?.text.startsWith('Second one. ')).toBe(true)
+    const long = 'aaaa bbbb cccc dddd eeee ffff gggg hhhh iiii'
+    const parts = await chunkText(long, { maxTokens: 20, overlap: 6, tokenizer: codePoints })
+    expect(parts[1]?.text.startsWith('dddd ')).toBe(true)
+  })
+
+  it('cuts no grapheme', async () => {
+    const family = '👨‍👩‍👧‍👦'
+    const text = `${family.repeat(20)}${'e\u0301'.repeat(30)}${'🇩🇪'.repeat(20)}`
+    const chunks = await chunkText(text, { maxTokens: 16, overlap: 0, tokenizer: codePoints })
+    expect(rejoined(chunks)).toBe(text)
+    for (const { text: part } of chunks) {
+      expect([...new Intl.Segmenter().segment(part)].map((s) => s.segment).join('')).toBe(part)
+      expect(part).not.toMatch(/^[\u200d\u0301]/)
+      expect([...part.matchAll(/[\u{1f1e6}-\u{1f1ff}]/gu)].length % 2).toBe(0)
+    }
+  })
+
+  it('cuts a grapheme that alone is too long, but no surrogate pair', async () => {
+    const text = `a${'\u{1d165}'.repeat(100)}`
+    const chunks = await chunkText(text, { maxTokens: 7, overlap: 0, tokenizer: codePoints })
+    expect(rejoined(chunks)).toBe(text)
+    for (const chunk of chunks) {
+      expect((chunk.text as string & { isWellFormed(): boolean }).isWellFormed()).toBe(true)
+      expect(chunk.tokenCount).toBeLessThanOrEqual(7)
+    }
+  })
+})
+
+describe('hostile text', () => {
+  it('covers random Unicode, never over the limit, never inside a grapheme', async () => {
+    const hard = fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 80 }),
+      fc.string({ unit: 'binary', maxLength: 80 }),
+      fc.constantFrom(
+        '\r\n',
+        '\n\n',
+        ' \u0301',
+        '\u0600',
+        '\u200d',
+        '🇩',
+        '👩‍🚀',
+        '한국어',
+        'क्षि',
+        'ﷺ',
+        '\0',
+      ),
+      fc.constantFrom('word ', '。', '. ', '「', 'ไทยแลนด์'),
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(hard, { minLength: 1, maxLength: 30 }),
+        fc.integer({ min: 40, max: 90 }),
+        fc.integer({ min: 0, max: 20 }),
+        async (parts, maxTokens, overlap) => {
+          const text = wellFormed(parts.join(''))
+          if (text === '') return
+          const chunks = await chunkText(text, { maxTokens, overlap, tokenizer: m3 })
+          await expectSound(text, chunks, { maxTokens, overlap })
+        },
+      ),
+      { numRuns: process.env.BGE_M3_TEST_LONG === '1' ? 3000 : 400 },
+    )
+  })
+
+  it('cuts one word of a megabyte, and blanks, and marks, in linear time', async () => {
+    const monsters = {
+      word: 'qx7'.repeat(350_000),
+      marks: `a${'\u0301'.repeat(500_000)}`,
+      blanks: ' '.repeat(1_000_000),
+      flags: '🇩🇪'.repeat(100_000),
+      zh: '天地玄黃宇宙洪荒'.repeat(60_000),
+      newlines: 'a\n'.repeat(300_000),
+    }
+    for (const [name, text] of Object.entries(monsters)) {
+      const started = performance.now()
+      const chunks = await chunkText(text, { tokenizer: m3 })
+      const ms = performance.now() - started
+      expect(rejoined(chunks) === text, name).toBe(true)
+      expect(Math.max(...chunks.map((c) => c.tokenCount)), name).toBeLessThanOrEqual(500)
+      expect(ms, name).toBeLessThan(20_000)
+    }
+  })
+
+  it('takes 10 MB without holding up the event loop', async () => {
+    let text = paragraphs('en')
+      .map((p) => p.text)
+      .join('\n\n')
+    while (text.length < 10_000_000) text += text
+    text = text.slice(0, 10_000_000)
+    let late = 0
+    let last = performance.now()
+    const timer = setInterval(() => {
+      late = Math.max(late, performance.now() - last - 10)
+      last = performance.now()
+    }, 10)
+    const started = performance.now()
+    const chunks = await chunkText(text, { tokenizer: m3 })
+    const seconds = (performance.now() - started) / 1000
+    clearInterval(timer)
+    expect(rejoined(chunks) === text).toBe(true)
+    expect(chunks.length).toBeGreaterThan(4000)
+    expect(seconds).toBeLessThan(30)
+    expect(late).toBeLessThan(400)
+  })
+})
+
+describe('options', () => {
+  it('refuses what it cannot do', async () => {
+    const bad = [
+      [7, { tokenizer: m3 }],
+      ['a\ud800', { tokenizer: m3 }],
+      ['a', {}],
+      ['a', undefined],
+      ['a', { tokenizer: {} }],
+      ['a', { tokenizer: m3, maxTokens: 2 }],
+      ['a', { tokenizer: m3, maxTokens: 10.5 }],
+      ['a', { tokenizer: m3, overlap: -1 }],
+      ['a', { tokenizer: m3, maxTokens: 20, overlap: 11 }],
+      ['a', { tokenizer: m3, language: 'not a language' }],
+      ['a', { tokenizer: { countTokens: () => [] } }],
+      ['a', { tokenizer: { countTokens: () => ['1'] } }],
+      ['a', { tokenizer: { countTokens: () => [600] } }],
+    ] as [string, never][]
+    for (const [text, options] of bad) {
+      await expect(chunkText(text, options)).rejects.toThrow(InvalidInputError)
+    }
+  })
+
+  it('says where a character does not fit, without showing it', async () => {
+    const error = await chunkText('a ﷺ', { maxTokens: 4, overlap: 0, tokenizer: m3 }).catch(
+      (e) => e,
+    )
+    expect(error).toBeInstanceOf(InvalidInputError)
+    expect(error.message).not.toContain('ﷺ')
+  })
+
+  it('stops with the signal’s reason', async () => {
+    const reason = new Error('enough')
+    const text = mixedTexts(200).join('\n\n')
+    const early = AbortSignal.abort(reason)
+    await expect(chunkText(text, { tokenizer: m3, signal: early })).rejects.toBe(reason)
+    const controller = new AbortController()
+    let calls = 0
+    const tokenizer = {
+      countTokens: (texts: readonly string[]) => {
+        if (++calls === 5) controller.abort(reason)
+        return m3.countTokens(texts)
+      },
+    }
+    const work = chunkText(text, { tokenizer, signal: controller.signal })
+    await expect(work).rejects.toBe(reason)
+    expect(calls).toBeLessThan(8)
+  })
+})
+
+describe('chunkDocument', () => {
+  it('gives ids and says where each chunk comes from', async () => {
+    const text = mixedTexts(8).join('\n\n')
+    const chunks = await chunkDocument('guide', text, { maxTokens: 100, overlap: 0, tokenizer: m3 })
+    expect(chunks.length).toBeGreaterThan(5)
+    expect(chunks.map(({ text: t }) => t).join('')).toBe(text)
+    expect(chunks[1]).toMatchObject({ id: 'guide#1', metadata: { document: 'guide', part: 1 } })
+    expect(text.slice(chunks[1]?.metadata.start, chunks[1]?.metadata.end)).toBe(chunks[1]?.text)
+    await expect(chunkDocument('', text, { tokenizer: m3 })).rejects.toThrow(InvalidInputError)
+  })
+})
