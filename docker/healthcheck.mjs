@@ -1,0 +1,25 @@
+// The container's health check: 0 when the server is ready for work, 1 otherwise. Node itself asks, so
+// that the image needs no curl. BGE_M3_PORT, and BGE_M3_TLS_CERT for HTTPS, are the server's own.
+import http from 'node:http'
+import https from 'node:https'
+
+const { BGE_M3_PORT: port = '8080', BGE_M3_TLS_CERT: certificate } = process.env
+const options = {
+  host: '127.0.0.1',
+  port,
+  path: '/ready',
+  timeout: 4000,
+  rejectUnauthorized: false, // it is this container's own, and made out to another name
+}
+
+const request = (certificate ? https : http).get(options, (response) => {
+  response.resume()
+  finish(response.statusCode === 200, `status ${response.statusCode}`)
+})
+request.on('timeout', () => request.destroy(new Error('no answer in 4 s')))
+request.on('error', (error) => finish(false, error.message))
+
+function finish(ready, why) {
+  if (!ready) console.error(`not ready: ${why}`)
+  process.exit(ready ? 0 : 1)
+}
