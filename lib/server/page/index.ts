@@ -2,6 +2,7 @@
  * The page at `/`: a few files of this package, no other host, and a policy that lets the browser run
  * nothing else.
  */
+import type {} from '@fastify/swagger' // `hide` of a schema
 import type { FastifyInstance } from 'fastify'
 import { readAssets } from './assets.js'
 

@@ -2,9 +2,9 @@
  * The ColBERT alignment: point at a query token, or walk over them with the arrow keys, and every
  * passage shows which of its tokens answers.
  */
-import { h, setVariable } from './dom.js'
+import { h } from './dom.js'
 import { score } from './format.js'
-import { quoted } from './tokens.js'
+import { type DrawnToken, quoted, runningText } from './tokens.js'
 import type { PassageResult, Token } from './types.js'
 
 /** Where one passage shows its answer. */
@@ -21,10 +21,11 @@ export interface AnswerPlace {
 /** Makes the query's token elements a list to walk over. Returns its element. */
 export function alignmentList(
   tokens: readonly Token[],
-  elements: readonly HTMLElement[],
+  drawn: readonly DrawnToken[],
   places: readonly AnswerPlace[],
   announce: (text: string) => void,
 ): HTMLElement {
+  const elements = drawn.map(({ element }) => element)
   const answered = (i: number) => places.some(({ passage }) => passage.answers?.[i] !== undefined)
   const options = elements.map((_, i) => i).filter(answered)
   const list = h('div', {
@@ -34,6 +35,7 @@ export function alignmentList(
     'aria-orientation': 'horizontal',
     'aria-labelledby': 'alignment-title',
   })
+  list.append(...runningText(drawn))
   let focused: number | undefined
   const show = (i: number | undefined) => {
     for (const [j, element] of elements.entries()) {
@@ -43,7 +45,6 @@ export function alignmentList(
     for (const place of places) showAnswer(place, i, tokens)
   }
   for (const [i, element] of elements.entries()) {
-    list.append(element)
     const position = options.indexOf(i)
     if (position < 0) {
       element.ariaHidden = 'true'
@@ -83,14 +84,15 @@ function showAnswer(place: AnswerPlace, i: number | undefined, tokens: readonly 
     element.classList.toggle('answer', j === answer?.token)
   }
   if (i === undefined || !answer) {
-    line.textContent = ''
+    line.replaceChildren()
     return
   }
   const element = elements[answer.token]
   if (element) scrollWithin(box, element)
-  const to = quoted(passage.tokens[answer.token] as Token)
-  line.textContent = `${quoted(tokens[i] as Token)} → ${to} ${score(answer.similarity)}`
-  setVariable(line, '--similarity', Math.max(0, answer.similarity))
+  // isolated: a token that is written from right to left must not turn the line around
+  const from = h('bdi', {}, quoted(tokens[i] as Token))
+  const to = h('bdi', {}, quoted(passage.tokens[answer.token] as Token))
+  line.replaceChildren(from, ' → ', to, ` ${score(answer.similarity)}`)
 }
 
 /** For a screen reader: what the highlights say, in passage order. */

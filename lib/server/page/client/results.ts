@@ -3,7 +3,7 @@ import { type AnswerPlace, alignmentList } from './alignment.js'
 import { bars, MODE_NAMES } from './bars.js'
 import { byId, h } from './dom.js'
 import { score } from './format.js'
-import { heaviestWeight, sharedIds, tokenElements } from './tokens.js'
+import { type DrawnToken, drawTokens, heaviestWeight, runningText, sharedIds } from './tokens.js'
 import { type Comparison, MODES, type Mode, type PassageResult, type Token } from './types.js'
 
 /** Modes that at least one passage has, the most telling first. */
@@ -55,9 +55,14 @@ function ranking(
     return card
   })
   const everywhere = new Set(passages.flatMap(({ tokens }) => [...sharedIds(query, tokens)]))
-  const queryTokens = tokenElements(query, heaviest, everywhere)
+  const queryTokens = drawTokens(query, heaviest, everywhere)
   for (const { box } of places) reachableWhenItScrolls.observe(box)
-  return [queryCard(query, queryTokens, places, announce), h('ol', { class: 'cards' }, ...cards)]
+  const parts = [
+    hint(query, places),
+    queryCard(query, queryTokens, places, announce),
+    h('ol', { class: 'cards' }, ...cards),
+  ]
+  return parts.filter((part) => part !== undefined)
 }
 
 /** A text that is too long for its box is scrolled with the keyboard; one that fits is no stop. */
@@ -69,29 +74,40 @@ const reachableWhenItScrolls = new ResizeObserver((entries) => {
   }
 })
 
+/** Stays in view while one scrolls through the passages, so it holds little. */
 function queryCard(
   query: readonly Token[],
-  elements: readonly HTMLElement[],
+  drawn: readonly DrawnToken[],
   places: readonly AnswerPlace[],
   announce: (text: string) => void,
 ): HTMLElement {
-  const aligned = places.some(({ passage }) => passage.answers !== undefined)
-  const weighted = query.some(({ weight }) => weight !== undefined)
-  const hint = [
-    weighted && 'The darker a token, the heavier its sparse weight; underlined ones match.',
-    aligned &&
-      'Point at a token, or use the arrow keys, to see which token of each passage answers it.',
-  ].filter(Boolean)
   return h(
     'div',
     { class: 'card query' },
     h('h3', { id: 'alignment-title' }, 'Query tokens'),
-    aligned
-      ? alignmentList(query, elements, places, announce)
-      : h('p', { class: 'tokens', dir: 'auto' }, ...elements),
-    h('p', { class: 'hint muted' }, hint.join(' ')),
+    isAligned(places)
+      ? alignmentList(query, drawn, places, announce)
+      : h('p', { class: 'tokens', dir: 'auto' }, ...runningText(drawn)),
   )
 }
+
+function hint(query: readonly Token[], places: readonly AnswerPlace[]): HTMLElement | undefined {
+  const lines = []
+  if (query.some(({ weight }) => weight !== undefined)) {
+    lines.push(
+      'The stronger a token’s colour, the heavier its sparse weight; underlined tokens match.',
+    )
+  }
+  if (isAligned(places)) {
+    lines.push(
+      'Point at a query token, or use the arrow keys, to see which token of each passage answers it.',
+    )
+  }
+  return lines.length > 0 ? h('p', { class: 'hint muted' }, lines.join(' ')) : undefined
+}
+
+const isAligned = (places: readonly AnswerPlace[]) =>
+  places.some(({ passage }) => passage.answers !== undefined)
 
 function passageCard(
   passage: PassageResult,
@@ -100,14 +116,14 @@ function passageCard(
   full: number,
 ): { card: HTMLElement; place: AnswerPlace } {
   const shared = sharedIds(query, passage.tokens)
-  const elements = tokenElements(passage.tokens, heaviest, shared)
+  const drawn = drawTokens(passage.tokens, heaviest, shared)
   const name = `Passage ${passage.number}`
   const box = h(
     'div',
     { class: 'tokens long', dir: 'auto', role: 'group', 'aria-label': `${name}, tokens` },
-    ...elements,
+    ...runningText(drawn),
   )
-  const line = h('p', { class: 'answer-line', dir: 'auto' })
+  const line = h('p', { class: 'answer-line' })
   const card = h(
     'li',
     { class: 'card' },
@@ -117,7 +133,7 @@ function passageCard(
     passage.answers && line,
     matches(query, passage.tokens, shared),
   )
-  return { card, place: { passage, elements, box, line } }
+  return { card, place: { passage, elements: drawn.map(({ element }) => element), box, line } }
 }
 
 /** What the sparse score adds up, as a table. */

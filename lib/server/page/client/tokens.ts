@@ -3,26 +3,40 @@ import { h, setVariable } from './dom.js'
 import { score } from './format.js'
 import type { Token } from './types.js'
 
+/** A token's element, and the space that stands before it. */
+export interface DrawnToken {
+  element: HTMLElement
+  /** Not shaded: a shade that begins with a space looks as if it belonged to the word before. */
+  space: string
+}
+
 /**
  * One inline element per token. They have no margins or padding: letters of a cursive script join
  * across them as in the plain text.
  *
  * @param shared ids that query and passage have in common, which are underlined
  */
-export function tokenElements(
+export function drawTokens(
   tokens: readonly Token[],
   heaviest: number,
   shared: ReadonlySet<number>,
-): HTMLElement[] {
+): DrawnToken[] {
   return tokens.map((token, i) => {
-    const element = h('span', { class: 'token', title: titleOf(token) }, textOf(tokens, i))
+    const text = textOf(tokens, i)
+    const word = text.trimStart()
+    const element = h('span', { class: 'token', title: titleOf(token) }, word)
     if (token.special) element.classList.add('special')
     if (token.weight !== undefined && heaviest > 0) {
       setVariable(element, '--weight', Math.min(1, Math.max(0, token.weight / heaviest)))
     }
     if (!token.special && shared.has(token.id)) element.classList.add('shared')
-    return element
+    return { element, space: text.slice(0, text.length - word.length) }
   })
+}
+
+/** The tokens as running text, for `append`. */
+export function runningText(drawn: readonly DrawnToken[]): (HTMLElement | string)[] {
+  return drawn.flatMap(({ space, element }) => (space ? [space, element] : [element]))
 }
 
 /** A token in quotation marks, for sentences about it. */
