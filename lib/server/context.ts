@@ -1,0 +1,47 @@
+/** What the routes share. */
+
+import type { Embedder } from '../embedder.js'
+import type { TokenPieces } from '../model/pieces.js'
+import type { Drift } from './drift.js'
+import { HttpError } from './errors.js'
+import type { Gate } from './limits.js'
+import type { ServerMetrics } from './metrics.js'
+import type { ServerConfig } from './options.js'
+import type { WireStats } from './wire.js'
+
+/** What the server uses of an embedder. */
+export type ServedEmbedder = Pick<
+  Embedder,
+  'embed' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
+>
+
+export type ServerState = 'loading' | 'ready' | 'draining' | 'failed'
+
+export interface ServerContext {
+  readonly config: ServerConfig
+  readonly gate: Gate
+  readonly metrics: ServerMetrics
+  readonly drift: Drift
+  readonly startedAt: number
+  readonly state: ServerState
+  /**
+   * The embedder once its model is loaded, also while draining.
+   *
+   * @throws HttpError 503 before that, or when it could not be loaded
+   */
+  readonly embedder: ServedEmbedder
+  /** The loaded model's vocabulary; read from its file on first use. */
+  pieces(): Promise<TokenPieces>
+  /** The readings of `GET /stats`. */
+  stats(): WireStats
+}
+
+export function notReady(state: ServerState): HttpError {
+  return state === 'failed'
+    ? new HttpError(
+        503,
+        'model_failed',
+        'The model could not be loaded; the server’s log says why.',
+      )
+    : new HttpError(503, 'loading', 'The model is still loading.', { retryAfter: 2 })
+}

@@ -1,0 +1,10 @@
+/** `bge-m3-node/server`: embeddings over HTTP. */
+export type { ServedEmbedder, ServerContext, ServerState } from './context.js'
+export {
+  SERVER_OPTIONS,
+  type ServerConfig,
+  type ServerOptionName,
+  type ServerOptionValues,
+} from './options.js'
+export { createServer, type Server, type ServerOptions } from './server.js'
+export type * from './wire.js'

@@ -1,0 +1,184 @@
+/**
+ * Who may come in, and whose turn it is: a bounded house with a bounded number of seats at the table.
+ *
+ * A request takes a place before its body is read; when all places are taken it is refused. With its
+ * place it waits for a turn at the embedder, first come, first served. A turn needs a free slot and
+ * room for the answer's bytes; the slot is free again when the embedder is done, the bytes when the
+ * answer has left.
+ */
+
+import { HttpError } from './errors.js'
+
+export interface GateOptions {
+  /** Requests with the embedder at a time. */
+  concurrency: number
+  /** Requests that may wait beside those. */
+  queue: number
+  /** Bytes of bodies, and again of answers, in memory at a time. */
+  bytes: number
+}
+
+export interface Turn {
+  /** Milliseconds it was waited for. */
+  readonly waitedMs: number
+  /** The embedder is done with it. Idempotent. */
+  leave(): void
+  /** The answer has left. Idempotent; implies `leave`. */
+  end(): void
+}
+
+interface Waiter {
+  bytes: number
+  since: number
+  enter(): void
+}
+
+export class Gate {
+  readonly #options: GateOptions
+  #places = 0
+  #running = 0
+  #bodyBytes = 0
+  #bytes = 0
+  #waiters: Waiter[] = []
+  /** Mean milliseconds from a turn's begin to its end, of late. */
+  #meanMs = 0
+
+  constructor(options: GateOptions) {
+    this.#options = options
+  }
+
+  get readings(): {
+    places: number
+    running: number
+    waiting: number
+    concurrency: number
+    capacity: number
+    answerBytes: number
+  } {
+    const { concurrency, queue } = this.#options
+    return {
+      places: this.#places,
+      running: this.#running,
+      // places whose body is still on its way wait, too
+      waiting: Math.max(0, this.#places - this.#running),
+      concurrency,
+      capacity: queue,
+      answerBytes: this.#bytes,
+    }
+  }
+
+  /** Seconds after which trying again makes sense: 1 to 60. */
+  get retryAfter(): number {
+    const { concurrency } = this.#options
+    const seconds = (this.#meanMs / 1000) * (1 + this.#waiters.length / concurrency)
+    return Math.min(60, Math.max(1, Math.ceil(seconds)))
+  }
+
+  /**
+   * Takes a place; the result gives it back. Idempotent.
+   *
+   * @param bodyBytes what the request's body will take in memory
+   * @throws HttpError 429 when all are taken, or memory is
+   */
+  admit(bodyBytes: number): () => void {
+    const { concurrency, queue, bytes } = this.#options
+    // a body alone may always come in, however small the memory
+    const isTooMuch = this.#places > 0 && this.#bodyBytes + bodyBytes > bytes
+    if (this.#places >= concurrency + queue || isTooMuch) {
+      throw new HttpError(
+        429,
+        'overloaded',
+        'The server has as many requests as it may. Try again later.',
+        {
+          retryAfter: this.retryAfter,
+        },
+      )
+    }
+    this.#places++
+    this.#bodyBytes += bodyBytes
+    return once(() => {
+      this.#places--
+      this.#bodyBytes -= bodyBytes
+    })
+  }
+
+  /**
+   * Waits for a turn.
+   *
+   * @param bytes what the answer will take in memory
+   * @throws HttpError 413 when no answer may be so large; the signal's reason when it aborts first
+   */
+  async turn(bytes: number, signal: AbortSignal): Promise<Turn> {
+    if (bytes > this.#options.bytes) {
+      throw new HttpError(
+        413,
+        'answer_too_large',
+        `The answer would take about ${bytes} bytes, and ${this.#options.bytes} is the limit. ` +
+          'Send fewer or shorter texts a request, ask for fewer outputs, or accept application/x-ndjson.',
+      )
+    }
+    signal.throwIfAborted()
+    const since = performance.now()
+    if (this.#waiters.length > 0 || !this.#fits(bytes)) await this.#wait(bytes, since, signal)
+    else this.#take(bytes)
+    const began = performance.now()
+    const leave = once(() => {
+      this.#running--
+      this.#meanMs += (performance.now() - began - this.#meanMs) / 8
+      this.#next()
+    })
+    const end = once(() => {
+      leave()
+      this.#bytes -= bytes
+      this.#next()
+    })
+    return { waitedMs: began - since, leave, end }
+  }
+
+  #fits(bytes: number): boolean {
+    const { concurrency } = this.#options
+    return this.#running < concurrency && this.#bytes + bytes <= this.#options.bytes
+  }
+
+  #take(bytes: number): void {
+    this.#running++
+    this.#bytes += bytes
+  }
+
+  #wait(bytes: number, since: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiters = this.#waiters.filter((other) => other !== waiter)
+        reject(signal.reason)
+        this.#next() // a large one in front may have kept smaller ones from entering
+      }
+      const waiter: Waiter = {
+        bytes,
+        since,
+        enter: () => {
+          signal.removeEventListener('abort', onAbort)
+          this.#take(bytes)
+          resolve()
+        },
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#waiters.push(waiter)
+    })
+  }
+
+  #next(): void {
+    for (let first = this.#waiters[0]; first && this.#fits(first.bytes); first = this.#waiters[0]) {
+      this.#waiters.shift()
+      first.enter()
+    }
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    action()
+  }
+}

@@ -1,0 +1,79 @@
+/** NDJSON for large requests: a line a text, computed window by window as the client takes them. */
+
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { EmbedderError } from '../errors.js'
+import type { Embedding } from '../types.js'
+import { openaiBody, toHttpError } from './errors.js'
+import type { Work, WorkOptions } from './work.js'
+
+/** Texts, and UTF-16 units of them, that are embedded before their lines are written. */
+const WINDOW_TEXTS = 32
+const WINDOW_UNITS = 32_768
+
+export const NDJSON = 'application/x-ndjson'
+
+/** Whether the client asks for NDJSON by name. */
+export function acceptsNdjson({ headers }: FastifyRequest): boolean {
+  return /(^|,)\s*application\/(x-)?ndjson\b/i.test(headers.accept ?? '')
+}
+
+export interface NdjsonJob {
+  work: Work
+  texts: readonly string[]
+  options: WorkOptions
+  /** The line of an embedding, without its end. */
+  write(
+    text: string,
+    embedding: Embedding,
+    index: number,
+  ): Promise<Iterable<string>> | Iterable<string>
+}
+
+/**
+ * Answers a line per text, in input order; that of a failed text is `{"index", "error"}`. An error that
+ * ends the answer early is a last line `{"error"}` without an index.
+ */
+export function sendNdjson(reply: FastifyReply, job: NdjsonJob): FastifyReply {
+  reply.type(`${NDJSON}; charset=utf-8`)
+  return reply.send(Readable.from(lines(job), { objectMode: false }))
+}
+
+async function* lines({ work, texts, options, write }: NdjsonJob): AsyncGenerator<string> {
+  let from = 0
+  try {
+    for (const size of windowSizes(texts)) {
+      const window = texts.slice(from, from + size)
+      const results = await work.settle({ texts: window }, options)
+      for (const [i, result] of results.entries()) {
+        const index = from + i
+        if (result instanceof EmbedderError) {
+          yield `${JSON.stringify({ index, ...openaiBody(toHttpError(result)) })}\n`
+          continue
+        }
+        for (const part of await write(window[i] as string, result, index)) yield part
+        yield '\n'
+      }
+      from += size
+      work.release()
+      work.renewDeadline()
+    }
+  } catch (error) {
+    yield `${JSON.stringify(openaiBody(toHttpError(error)))}\n`
+  }
+}
+
+function* windowSizes(texts: readonly string[]): Generator<number> {
+  let count = 0
+  let units = 0
+  for (const text of texts) {
+    if (count > 0 && (count === WINDOW_TEXTS || units + text.length > WINDOW_UNITS)) {
+      yield count
+      count = 0
+      units = 0
+    }
+    count++
+    units += text.length
+  }
+  if (count > 0) yield count
+}

@@ -1,0 +1,148 @@
+/** OpenAI's `POST /v1/embeddings` and `GET /v1/models`. */
+
+import type { FastifyInstance } from 'fastify'
+import type { Embedding } from '../../types.js'
+import type { ServerContext } from '../context.js'
+import { HttpError } from '../errors.js'
+import { checkInputs, type Inputs } from '../inputs.js'
+import { floatsToBase64, floatsToJson, sendJson } from '../json.js'
+import { modelName } from '../model-name.js'
+import * as schemas from '../schemas.js'
+import { workOf } from '../work.js'
+
+interface EmbeddingsBody {
+  input: string | string[] | number[] | number[][]
+  model?: string | null
+  encoding_format?: 'float' | 'base64' | null
+  dimensions?: number | null
+  user?: string | null
+}
+
+const ids = {
+  type: 'array',
+  minItems: 1,
+  items: { type: 'integer', minimum: 0, maximum: 2 ** 31 - 1 },
+}
+
+const embeddings = {
+  summary: 'Dense embeddings, as OpenAI’s',
+  description:
+    'Any model name is accepted; the answer names the loaded one. Arrays of token ids are ids of this model, as /tokenize gives them, not of OpenAI’s tokenizers. Fields that this server does not know are ignored.',
+  tags: ['OpenAI'],
+  body: schemas.body(['input'], {
+    input: {
+      description:
+        'a text, an array of texts, an array of token ids, or an array of such arrays; none of them empty',
+      anyOf: [
+        { type: 'string', minLength: 1 },
+        { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
+        ids,
+        { type: 'array', minItems: 1, items: ids },
+      ],
+    },
+    model: { type: 'string', nullable: true, description: 'a model name' },
+    encoding_format: { type: 'string', enum: ['float', 'base64', null], nullable: true },
+    dimensions: { type: 'integer', minimum: 1, nullable: true },
+    user: { type: 'string', nullable: true, description: 'a text' },
+  }),
+  response: schemas.responses({
+    type: 'object',
+    properties: {
+      object: { type: 'string' },
+      data: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            object: { type: 'string' },
+            index: { type: 'integer' },
+            embedding: {
+              ...schemas.numbers,
+              description: 'base64 of float32 with encoding_format base64',
+            },
+          },
+        },
+      },
+      model: { type: 'string' },
+      usage: {
+        type: 'object',
+        properties: { prompt_tokens: { type: 'integer' }, total_tokens: { type: 'integer' } },
+      },
+    },
+  }),
+}
+
+const models = {
+  summary: 'The loaded model',
+  tags: ['OpenAI'],
+  response: schemas.responses({ type: 'object', additionalProperties: true }),
+}
+
+export function openaiRoutes(app: FastifyInstance, context: ServerContext): void {
+  app.post<{ Body: EmbeddingsBody }>(
+    '/v1/embeddings',
+    { schema: embeddings, config: { work: true } },
+    async (request, reply) => {
+      const { input, dimensions, encoding_format } = request.body
+      const inputs = inputsOf(input)
+      const { info } = context.embedder
+      if (dimensions && dimensions > info.dimensions) {
+        throw new HttpError(
+          400,
+          'invalid_value',
+          `'dimensions' must be at most ${info.dimensions} for this model.`,
+          { param: 'dimensions' },
+        )
+      }
+      await checkInputs(context, inputs, 'input')
+      const results = await workOf(request).embed(inputs, {
+        outputs: { dense: true, sparse: false, colbert: false },
+        dimensions: dimensions ?? undefined,
+      })
+      context.metrics.items(results.length)
+      return sendJson(reply, answer(results, modelName(info), encoding_format === 'base64'))
+    },
+  )
+
+  app.get('/v1/models', { schema: models }, () => ({
+    object: 'list',
+    data: [modelObject(context)],
+  }))
+  // any name is the loaded model's, as in `POST /v1/embeddings`
+  app.get('/v1/models/*', { schema: models }, () => modelObject(context))
+}
+
+function inputsOf(input: EmbeddingsBody['input']): Inputs {
+  if (typeof input === 'string') return { texts: [input] }
+  if (typeof input[0] === 'string') return { texts: input as string[] }
+  if (typeof input[0] === 'number') return { ids: [input as number[]] }
+  return { ids: input as number[][] }
+}
+
+function* answer(
+  results: readonly Embedding[],
+  model: string,
+  isBase64: boolean,
+): Generator<string> {
+  yield '{"object":"list","data":['
+  for (const [index, { dense = new Float32Array() }] of results.entries()) {
+    const embedding = isBase64 ? JSON.stringify(floatsToBase64(dense)) : floatsToJson(dense)
+    yield `${index === 0 ? '' : ','}{"object":"embedding","index":${index},"embedding":${embedding}}`
+  }
+  const tokens = results.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
+  const usage = { prompt_tokens: tokens, total_tokens: tokens }
+  yield `],"model":${JSON.stringify(model)},"usage":${JSON.stringify(usage)}}`
+}
+
+function modelObject({ embedder, startedAt }: ServerContext): object {
+  const { info } = embedder
+  return {
+    id: modelName(info),
+    object: 'model',
+    created: Math.floor(startedAt / 1000),
+    owned_by: 'bge-m3-node',
+    dimensions: info.dimensions,
+    max_tokens: info.maxTokens,
+    standin: info.standin,
+  }
+}

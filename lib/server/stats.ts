@@ -1,0 +1,95 @@
+/** The readings of `GET /stats`. */
+
+import type { ServedEmbedder } from './context.js'
+import type { Gate } from './limits.js'
+import type { ServerMetrics } from './metrics.js'
+import type { WireStats } from './wire.js'
+
+export interface StatsSources {
+  state: WireStats['state']
+  startedAt: number
+  gate: Gate
+  metrics: ServerMetrics
+  /** `undefined` until the model is loaded. */
+  embedder: ServedEmbedder | undefined
+}
+
+export function readStats({ state, startedAt, gate, metrics, embedder }: StatsSources): WireStats {
+  const { running, waiting, concurrency, capacity } = gate.readings
+  const { recent, totals } = metrics
+  const sums = recent.sums
+  const uptimeSeconds = (Date.now() - startedAt) / 1000
+  // a server that has just begun divides by what there was
+  const seconds = Math.max(1, Math.min(recent.seconds, uptimeSeconds))
+  const engine = embedder?.stats()
+  const cache = engine && cacheOf(engine)
+  const each = (sum: number) => (sums.texts > 0 ? sum / sums.texts : 0)
+  const [p50Ms = 0, p90Ms = 0, p99Ms = 0] = recent.percentiles(0.5, 0.9, 0.99)
+  return {
+    state,
+    uptimeSeconds,
+    ...(embedder && { model: modelOf(embedder) }),
+    throughput: {
+      seconds: recent.seconds,
+      requestsPerSecond: sums.requests / seconds,
+      textsPerSecond: sums.texts / seconds,
+      tokensPerSecond: sums.tokens / seconds,
+      errorsPerSecond: sums.errors / seconds,
+    },
+    totals: { ...totals },
+    queue: {
+      running,
+      concurrency,
+      waiting,
+      capacity,
+      pendingTexts: engine?.pending ?? 0,
+      waitMs: { mean: sums.waits > 0 ? sums.waitMs / sums.waits : 0, max: sums.maxWaitMs },
+    },
+    memory: {
+      rss: engine?.memory.rss ?? process.memoryUsage.rss(),
+      weights: engine?.memory.weights ?? 0,
+      context: engine?.memory.context ?? 0,
+      heapUsed: process.memoryUsage().heapUsed,
+    },
+    ...(cache && { cache }),
+    stages: {
+      tokenizeMs: each(sums.stages.tokenizeMs),
+      queueMs: each(sums.stages.queueMs),
+      computeMs: each(sums.stages.computeMs),
+      totalMs: each(sums.stages.totalMs),
+    },
+    latency: { p50Ms, p90Ms, p99Ms },
+  }
+}
+
+/** The embedder's cache, as far as it tells. */
+function cacheOf(engine: object): WireStats['cache'] {
+  const { cache } = engine as { cache?: Partial<NonNullable<WireStats['cache']>> }
+  if (!cache) return undefined
+  const { hits = 0, misses = 0, entries = 0, bytes = 0, limit = 0 } = cache
+  return {
+    hits,
+    misses,
+    hitRate: hits + misses > 0 ? hits / (hits + misses) : 0,
+    entries,
+    bytes,
+    limit,
+  }
+}
+
+function modelOf({ info }: ServedEmbedder): NonNullable<WireStats['model']> {
+  const { name, fingerprint, architecture, dimensions, layers, maxTokens } = info
+  const { threads, isa, outputs, standin } = info
+  return {
+    name,
+    fingerprint,
+    architecture,
+    dimensions,
+    layers,
+    maxTokens,
+    threads,
+    isa,
+    outputs,
+    standin,
+  }
+}
