@@ -18,6 +18,9 @@ export default defineConfig({
         'lib/native/addon.ts',
         // runs in Chromium; test/server/page measures its coverage there
         'lib/server/page/client/**',
+        // runs in Chromium too: test/report/page reads what it draws
+        'lib/report/page/client/**',
+        'lib/report/data.ts', // types alone
         'lib/server/wire.ts', // types alone
       ],
       reporter: ['text-summary', 'json-summary', 'html'],

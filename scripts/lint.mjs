@@ -36,6 +36,7 @@ const written = cxx.filter((name) => !/unicode_tables/.test(name))
 check('biome', bin('biome'), ['check', ...(fix ? ['--write'] : []), '.'])
 check('tsc', bin('tsc'), ['-p', '.'])
 check('tsc, the page', bin('tsc'), ['-p', path.join('lib', 'server', 'page', 'client')])
+check('tsc, the report', bin('tsc'), ['-p', path.join('lib', 'report', 'page', 'client')])
 check('layers', bin('depcruise'), ['lib', '--config', '.dependency-cruiser.cjs'])
 check('clang-format', 'clang-format', [fix ? '-i' : '--dry-run', '-Werror', ...written])
 if (process.argv.includes('--tidy')) {
