@@ -8,4 +8,7 @@
  *     compareEmbeddings(a: Vectors, b: Vectors, options?: CompareOptions): ComparisonReport
  *     compareOutputs(a: readonly ComparedOutputs[], b: readonly ComparedOutputs[], options?: CompareOptions): ComparisonReport
  */
+export { createReference } from './reference.js'
+export { qualityReport } from './report.js'
 export * from './types.js'
+export { vectorQuality } from './vector.js'
