@@ -20,16 +20,27 @@ const FILES = [
   { url: '/page/icon.svg', file: 'icon.svg', type: 'image/svg+xml' },
 ] as const
 
-/** @throws Error that says what to run when a file is not there */
-export function readAssets(
-  directory: string = path.join(packageRoot(), 'dist', 'page'),
-): Promise<Asset[]> {
+export interface PageOptions {
+  /** Whether there is documentation at /docs to link to. */
+  docs: boolean
+  /** Where the files are, if not in this package. */
+  directory?: string
+}
+
+const DOCS_LINK = '<a href="docs">API</a>'
+
+/** @throws Error that says what to do when a file is not there */
+export function readAssets({
+  docs,
+  directory = path.join(packageRoot(), 'dist', 'page'),
+}: PageOptions): Promise<Asset[]> {
   return Promise.all(
     FILES.map(async ({ url, file, type }) => {
-      const body = await readFile(path.join(directory, file)).catch((cause: unknown) => {
-        const message = `The page's ${file} is not in ${directory}: run \`npm run build\`.`
+      let body = await readFile(path.join(directory, file)).catch((cause: unknown) => {
+        const message = `The page's ${file} is not in ${directory}: run \`npm run build\`, or switch the page off (page: false).`
         throw new Error(message, { cause })
       })
+      if (url === '/' && !docs) body = Buffer.from(body.toString().replace(DOCS_LINK, ''))
       const hash = createHash('sha256').update(body).digest('base64url').slice(0, 22)
       return { url, type, body, etag: `"${hash}"` }
     }),

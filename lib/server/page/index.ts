@@ -4,6 +4,7 @@
  */
 import type {} from '@fastify/swagger' // `hide` of a schema
 import type { FastifyInstance } from 'fastify'
+import type { ServerContext } from '../context.js'
 import { readAssets } from './assets.js'
 
 /**
@@ -30,18 +31,17 @@ const HEADERS = {
   'cache-control': 'no-cache',
 }
 
-/** Paths that need no API key: they hold no data, and the page asks for the key itself. */
-export function isPagePath(path: string): boolean {
-  return path === '/' || path.startsWith('/page/')
-}
-
 /**
- * Registers `GET /` and `GET /page/*`.
+ * Registers `GET /` and `GET /page/*`. They hold no data: no API key is needed for them, and the page
+ * asks for the key itself.
  *
- * @throws Error when the page's files were not built
+ * @throws Error when the page's files are not where the package has them
  */
-export async function pageRoutes(app: FastifyInstance): Promise<void> {
-  for (const asset of await readAssets()) {
+export async function pageRoutes(
+  app: FastifyInstance,
+  { config }: Pick<ServerContext, 'config'>,
+): Promise<void> {
+  for (const asset of await readAssets({ docs: config.docs })) {
     app.route({
       method: 'GET',
       url: asset.url,

@@ -1,6 +1,7 @@
 /** `POST /similarity`: a query against passages in FlagEmbedding's five scores. */
 
 import type { FastifyInstance } from 'fastify'
+import { EmbedderError } from '../../errors.js'
 import {
   combineScores,
   computeScore,
@@ -12,6 +13,7 @@ import {
 import type { Embedding } from '../../types.js'
 import { alignTokens } from '../alignment.js'
 import type { ServerContext } from '../context.js'
+import { HttpError, toHttpError } from '../errors.js'
 import { checkInputs } from '../inputs.js'
 import { sendJson, weightsOf } from '../json.js'
 import { modelName } from '../model-name.js'
@@ -114,13 +116,17 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       await checkInputs(context, { texts }, 'passages')
       context.metrics.items(texts.length)
       const { info } = context.embedder
-      const embeddings = await workOf(request).embed(
-        { texts },
-        {
-          outputs: info.outputs,
-          truncate: truncate === undefined ? undefined : truncation(truncate),
-        },
-      )
+      const embeddings = await workOf(request)
+        .embed(
+          { texts },
+          {
+            outputs: info.outputs,
+            truncate: truncate === undefined ? undefined : truncation(truncate),
+          },
+        )
+        .catch((error: unknown) => {
+          throw naming(error)
+        })
       const described = await describe(context, texts, embeddings, request.body)
       const [first, ...rest] = described as [Described, ...Described[]]
       const [asked] = embeddings as [Embedding, ...Embedding[]]
@@ -144,6 +150,17 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       return sendJson(reply, [JSON.stringify(answer)])
     },
   )
+}
+
+/** An error of one text says whether it is the query or which passage: its index counts both. */
+function naming(error: unknown): unknown {
+  if (!(error instanceof EmbedderError) || error.index === undefined) return error
+  const { status, code, retryAfter } = toHttpError(error)
+  const passage = error.index - 1
+  const name = passage < 0 ? 'The query' : `The passage at index ${passage}`
+  const message = error.message.replace(/^The text( at index \d+)?/, name)
+  const param = passage < 0 ? 'query' : `passages[${passage}]`
+  return new HttpError(status, code, message, { param, retryAfter, cause: error })
 }
 
 type Described = Omit<WireSimilarity, 'scores' | 'alignment'>

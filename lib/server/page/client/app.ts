@@ -42,10 +42,10 @@ async function run(): Promise<void> {
   const mine = new AbortController()
   running = mine
   const { query, passages } = composer
-  showError(undefined)
+  showError('')
   if (query.trim() === '' || passages.length === 0) {
     const missing = query.trim() === '' ? 'a query' : 'at least one passage'
-    showError(new Error(`There is nothing to compare yet: type ${missing}.`))
+    showError(`There is nothing to compare yet: type ${missing}.`)
     composer.markInvalid(query.trim() === '' ? 0 : 1)
     return
   }
@@ -58,10 +58,12 @@ async function run(): Promise<void> {
   } catch (reason) {
     if (mine.signal.aborted) return // another comparison took over
     status.textContent = ''
-    showError(reason)
     const text = reason instanceof ApiError ? reason.text : undefined
-    if (text === 'query') composer.markInvalid(0)
-    else if (text !== undefined) composer.markInvalid(passages[text]?.number)
+    // the server counts what was sent, the form what it shows
+    const number = text === 'query' ? 0 : passages[text ?? -1]?.number
+    const { message } = reason as Error
+    showError(message.replace(/^The passage at index \d+/, `Passage ${number}`))
+    composer.markInvalid(number)
   } finally {
     if (running === mine) form.ariaBusy = 'false'
   }
@@ -91,7 +93,7 @@ function winner(comparison: Comparison): string {
   return ` ${MODE_NAMES[mode]} ranks passage ${first.number} first: ${value}.`
 }
 
-function showError(reason: unknown): void {
+function showError(message: string): void {
   composer.markInvalid(undefined)
-  error.textContent = reason === undefined ? '' : (reason as Error).message
+  error.textContent = message
 }
