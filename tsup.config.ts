@@ -17,6 +17,7 @@ export default defineConfig([
       'scoring/index': 'lib/scoring/index.ts',
       'quality/index': 'lib/quality/index.ts',
       'report/index': 'lib/report/index.ts',
+      'server/index': 'lib/server/index.ts',
     },
     format: ['esm', 'cjs'],
     outExtension: ({ format }) => ({ js: format === 'cjs' ? '.cjs' : '.js' }),

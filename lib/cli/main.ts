@@ -9,10 +9,11 @@ const PATIENCE_MS = 1500
 
 async function main(): Promise<void> {
   const controller = new AbortController()
+  let patience = PATIENCE_MS
   const interrupt = () => {
     if (controller.signal.aborted) process.exit(EXIT.interrupted)
     controller.abort(new Interrupted())
-    setTimeout(() => process.exit(EXIT.interrupted), PATIENCE_MS).unref()
+    setTimeout(() => process.exit(EXIT.interrupted), patience).unref()
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
 
@@ -25,6 +26,9 @@ async function main(): Promise<void> {
     stderr,
     env,
     signal: controller.signal,
+    onInterrupt: (milliseconds) => {
+      patience = milliseconds
+    },
   })
   await Promise.all([flushed(stdout), flushed(stderr)])
   process.exit(code)

@@ -5,12 +5,20 @@ import { doctorCommand } from './doctor.js'
 import { embedCommand } from './embed.js'
 import { modelCommand } from './model.js'
 import { scoreCommand } from './score.js'
+import { serveCommand } from './serve.js'
 import type { Cli } from './shared/cli.js'
 import type { CliIo } from './shared/io.js'
 import { packageVersion } from './shared/version.js'
 import { tokenizeCommand } from './tokenize.js'
 
-const COMMANDS = [embedCommand, tokenizeCommand, scoreCommand, modelCommand, doctorCommand]
+const COMMANDS = [
+  embedCommand,
+  tokenizeCommand,
+  scoreCommand,
+  modelCommand,
+  serveCommand,
+  doctorCommand,
+]
 
 const ABOUT = `
 Exit codes:

@@ -42,8 +42,8 @@ export async function buildApp(
   const { fastify } = await optional('fastify', USER, () => import('fastify'))
   const app = fastify({
     bodyLimit: config.bodyLimit,
-    loggerInstance: log,
-    disableRequestLogging: true,
+    // Fastify's own lines quote requests; ours are in log.ts
+    logger: false,
     genReqId: (request: IncomingMessage) => requestId(request.headers['x-request-id']),
     // ours answers with the route's own error body, and lets accepted connections have their turn
     return503OnClosing: false,
@@ -66,7 +66,7 @@ export async function buildApp(
   hooks(app, context, log, authenticator(keys))
   errors(app, log)
   await cors(app, config.cors)
-  if (config.page) await documentation(app)
+  if (config.docs) await documentation(app)
   await app.register(async (scope) => {
     openaiRoutes(scope, context)
     teiRoutes(scope, context)

@@ -61,7 +61,9 @@ export function toHttpError(error: unknown): HttpError {
   if (error instanceof BatchError && error.failures[0]) return toHttpError(error.failures[0].error)
   if (error instanceof EmbedderError) return fromEmbedder(error)
   const { validation, statusCode, code } = error as Partial<FastifyError>
-  if (validation?.[0]) return fromValidation(validation[0])
+  // of alternatives that all failed the last one tells of them together
+  const violation = validation?.find(({ keyword }) => keyword === 'anyOf') ?? validation?.[0]
+  if (violation) return fromValidation(violation)
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
     return new HttpError(statusCode, ...fromFastify(code ?? ''))
   }

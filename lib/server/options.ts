@@ -117,11 +117,12 @@ export const SERVER_OPTIONS = {
     'TIME',
     'How often the reference texts are embedded again, if there was work since; 0 for never. Default: 5min.',
   ),
-  page: spec(
+  page: spec(toggle, true, undefined, 'The page at /. Default: on.'),
+  docs: spec(
     toggle,
     true,
     undefined,
-    'The page at / and the API’s documentation at /docs. Default: on.',
+    'The OpenAPI document at /openapi.json, and /docs, which shows it. Default: on.',
   ),
   logLevel: spec(
     oneOf('silent', 'error', 'warn', 'info', 'debug'),

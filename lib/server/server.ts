@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import type { Environment } from '../config.js'
 import { Embedder } from '../embedder.js'
 import { InvalidInputError } from '../errors.js'
 import { TokenPieces } from '../model/pieces.js'
@@ -58,11 +59,15 @@ export interface Server {
  * A server that does not listen yet. Options that are not given are looked for in the environment
  * (`BGE_M3_PORT` ...), then have their defaults.
  *
+ * @param env the environment, for tests
  * @throws InvalidInputError for a wrong option, or a package that is missing
  */
-export async function createServer(options: ServerOptions = {}): Promise<Server> {
+export async function createServer(
+  options: ServerOptions = {},
+  env: Environment = process.env,
+): Promise<Server> {
   const given = checkServerOptions({ ...options })
-  const config = mergeServerOptions(given, readServerEnvironment())
+  const config = mergeServerOptions(given, readServerEnvironment(env))
   const log = await createLog(config, options.logStream)
   const prom = await optional('prom-client', 'bge-m3-node/server', () => import('prom-client'))
   const drift = new Drift(config.reference)

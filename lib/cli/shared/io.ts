@@ -17,6 +17,8 @@ export interface CliIo {
   readonly env: Environment
   /** Aborts on Ctrl-C; its reason is an `Interrupted`. */
   readonly signal: AbortSignal
+  /** Tells how long, in milliseconds, the command may take to end once `signal` has aborted. */
+  onInterrupt?(patience: number): void
 }
 
 /** A line for people, on stderr. */
