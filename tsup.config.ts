@@ -1,11 +1,15 @@
 import { defineConfig, type Options } from 'tsup'
 
+/** scripts/build.mjs builds beside dist/ and swaps it in whole. */
+const outDir = process.env.BGE_M3_OUT_DIR ?? 'dist'
+
 const common: Options = {
+  outDir,
   platform: 'node',
   target: 'node20',
   splitting: true,
   sourcemap: true,
-  clean: false, // scripts/build.mjs empties dist: the two builds run at once
+  clean: false, // several builds share the folder
 }
 
 export default defineConfig([
@@ -29,7 +33,7 @@ export default defineConfig([
   // the server's page: scripts for the browser, and the files beside them as they are
   {
     entry: { app: 'lib/server/page/client/app.ts', theme: 'lib/server/page/client/theme.ts' },
-    outDir: 'dist/page',
+    outDir: `${outDir}/page`,
     publicDir: 'lib/server/page/public',
     platform: 'browser',
     target: 'es2022',
@@ -40,6 +44,7 @@ export default defineConfig([
   },
   // the script of a report, ECharts included: it becomes part of every report
   {
+    outDir,
     entry: { 'report/page': 'lib/report/page/client/main.ts' },
     platform: 'browser',
     target: 'es2022',

@@ -1,12 +1,10 @@
 /** One call's options: checked, completed, and applied to what the engine gave. */
 import type { Engine } from './batching/engine.js'
-import type { TextResult } from './batching/scheduler.js'
-import type { TokenizedText } from './batching/tokens.js'
-import { resolveOptions } from './config.js'
+import { type Config, checkOptions } from './config.js'
 import { checkDimensions, finishColbert, finishDense } from './embedding.js'
 import { InferenceError, InvalidInputError, TimeoutError } from './errors.js'
 import { Output } from './native/addon.js'
-import type { Embedding, EmbedOptions, Outputs, Precision } from './types.js'
+import type { Embedding, EmbedOptions, Outputs, Precision, Timings } from './types.js'
 
 /** Options of one call, checked and completed. */
 export interface Call {
@@ -19,6 +17,9 @@ export interface Call {
   dimensions: number | undefined
   precision: Precision
   collect: boolean
+  priority: 'interactive' | 'bulk'
+  /** Whether the caches are read and written. */
+  cached: boolean
   signal: AbortSignal | undefined
   onProgress: EmbedOptions['onProgress']
 }
@@ -27,9 +28,10 @@ export interface Call {
 export function resolveCall(
   engine: Engine,
   options: EmbedOptions,
-  limits: { maxTokens: number; signal: AbortSignal | undefined },
+  limits: { maxTokens: number; signal: AbortSignal | undefined; defaults: Config },
 ): Call {
-  const config = resolveOptions({ ...options, cache: undefined })
+  const checked = checkOptions({ ...options })
+  const config: Config = { ...limits.defaults, ...checked } as Config
   const outputs = wantedOutputs(config.outputs, engine)
   const { dim } = engine.info
   checkDimensions(config.dimensions, dim)
@@ -42,12 +44,14 @@ export function resolveCall(
   return {
     outputs,
     dim,
-    maxTokens: Math.min(options.maxTokens ?? Number.POSITIVE_INFINITY, limits.maxTokens),
+    maxTokens: Math.min(checked.maxTokens ?? Number.POSITIVE_INFINITY, limits.maxTokens),
     truncate: config.truncate,
     normalize: config.normalize,
     dimensions: config.dimensions,
     precision: config.precision,
     collect: config.onError === 'collect',
+    priority: config.priority ?? 'interactive',
+    cached: checked.cache !== 0,
     signal: limits.signal,
     onProgress: options.onProgress,
   }
@@ -75,35 +79,52 @@ export function outputBits({ sparse, colbert }: Required<Outputs>): number {
   return Output.dense | (sparse ? Output.sparse : 0) | (colbert ? Output.colbert : 0)
 }
 
+/** What the engine or the cache gave for one text: raw, in arrays that may be changed. */
+export interface RawOutputs {
+  tokenCount: number
+  truncated: boolean
+  /** The pooled state, dim floats, not normalised. */
+  pooled?: Float32Array
+  sparse?: { indices: Uint32Array; values: Float32Array }
+  /** (tokenCount - 1) x dim, rows of length 1. */
+  colbert?: Float32Array
+}
+
 /** Throws `InferenceError` when the vector is not finite: damaged weights, never a result. */
+export function checkFinite(pooled: Float32Array): void {
+  if (pooled.every(Number.isFinite)) return
+  throw new InferenceError(
+    'The model gave numbers that are not finite; its file may be damaged (bge-m3 model verify).',
+  )
+}
+
 export function embeddingOf(
-  result: TextResult,
-  text: TokenizedText,
+  raw: RawOutputs,
   call: Call,
+  about: { cached: boolean; timings: Timings },
 ): Embedding<Precision> {
-  if (!result.pooled.every(Number.isFinite)) {
-    throw new InferenceError(
-      'The model gave numbers that are not finite; its file may be damaged (bge-m3 model verify).',
-    )
-  }
   const embedding: Embedding<Precision> = {
-    tokenCount: text.ids.length,
-    truncated: text.truncated,
-    cached: false,
-    timings: { tokenizeMs: 0, queueMs: 0, computeMs: result.computeMs, totalMs: result.computeMs },
+    tokenCount: raw.tokenCount,
+    truncated: raw.truncated,
+    ...about,
   }
-  if (call.outputs.dense) embedding.dense = finishDense(result.pooled, call)
-  if (result.sparse) embedding.sparse = result.sparse
-  if (result.colbert) embedding.colbert = finishColbert(result.colbert, call.dim, call)
+  if (call.outputs.dense && raw.pooled) embedding.dense = finishDense(raw.pooled, call)
+  if (call.outputs.sparse && raw.sparse) embedding.sparse = raw.sparse
+  if (call.outputs.colbert && raw.colbert) {
+    embedding.colbert = finishColbert(raw.colbert, call.dim, call)
+  }
   return embedding
 }
 
 /** The caller's signal, joined with the call's timeout. */
-export function withTimeout(options: EmbedOptions): {
+export function withTimeout(
+  options: EmbedOptions,
+  defaults: Config,
+): {
   signal: AbortSignal | undefined
   clear(): void
 } {
-  const { timeout } = resolveOptions({ timeout: options.timeout })
+  const timeout = checkOptions({ timeout: options.timeout }).timeout ?? defaults.timeout
   if (timeout === undefined) return { signal: options.signal, clear: () => {} }
   const controller = new AbortController()
   const timer = setTimeout(

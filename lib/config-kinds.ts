@@ -96,6 +96,13 @@ export const path: Kind<string> = {
     typeof value === 'string' && value !== '' && !value.includes('\0') ? value : undefined,
 }
 
+/** A directory; `true` for the usual one, `false` for none. */
+export const pathOrOff: Kind<string | boolean> = {
+  allowed: 'off, on, or a directory',
+  parse: (text) => TOGGLES.get(text.trim().toLowerCase()) ?? path.check(text),
+  check: (value) => toggle.check(value) ?? path.check(value),
+}
+
 /** A short lower-case name whose list is known elsewhere. */
 export const name: Kind<string> = {
   allowed: 'a name of lower-case letters, digits and -',

@@ -15,6 +15,7 @@ import {
   name,
   oneOf,
   path,
+  pathOrOff,
   setOf,
   size,
   sizeOrOff,
@@ -46,6 +47,7 @@ function spec<T, Default extends T | undefined>(
 
 const MB = 1_000_000
 const GB = 1_000_000_000
+const DAY = 86_400_000
 
 export const OPTIONS = {
   model: spec(
@@ -76,19 +78,49 @@ export const OPTIONS = {
     'load',
     count(1, 1_048_576),
     undefined,
-    'Token budget of one batch. Default: 512, beyond which packing gains no speed.',
+    'Token budget of one batch. Default: the preset decides (512: beyond it packing gains no speed).',
   ),
   memoryLimit: spec(
     'load',
     size(16 * MB),
     2 * GB,
-    'Resident memory for weights, context, queue and results. Default: 2GB.',
+    'Memory for weights, context, cache, queue and results in flight. Default: 2GB.',
+  ),
+  maxPending: spec(
+    'load',
+    count(1, 1_000_000_000),
+    1_000_000,
+    'Texts that may wait; a call beyond that fails with QUEUE_FULL. Default: 1000000.',
+  ),
+  unloadAfter: spec(
+    'load',
+    duration(1),
+    undefined,
+    'Give the weights back after so long without work; the next call reads them again. Default: never, 60s with preset low-memory.',
   ),
   cache: spec(
     'both',
     sizeOrOff(64 * MB),
-    64 * MB,
-    'Size of the memory cache, or off. Default: 64MB.',
+    undefined,
+    'Size of the memory cache, or off; off in a call keeps it from both caches. Default: the preset decides (64MB).',
+  ),
+  diskCache: spec(
+    'load',
+    pathOrOff,
+    false,
+    'Directory of a cache on disk that outlives the process; `on` stands for one in the cache directory. Default: off.',
+  ),
+  diskCacheSize: spec(
+    'load',
+    size(1 * MB),
+    1 * GB,
+    'The most the disk cache may take. Default: 1GB.',
+  ),
+  cacheTtl: spec(
+    'load',
+    duration(1),
+    30 * DAY,
+    'How long a cached embedding is kept. Default: 30d.',
   ),
   cacheDir: spec(
     'load',

@@ -1,21 +1,23 @@
 /** The embedder: the one object most users hold. */
 import { Engine } from './batching/engine.js'
-import type { Outcome } from './batching/scheduler.js'
 import {
   countAll,
+  framed,
   type TokenizedText,
   type TokenizeOptions,
   tokenizeAll,
 } from './batching/tokens.js'
-import { type Call, embeddingOf, outputBits, resolveCall, withTimeout } from './call.js'
-import { checkOptions, resolveOptions } from './config.js'
+import type { CacheStats } from './cache/types.js'
+import { resolveCall, withTimeout } from './call.js'
+import { type Config, checkOptions } from './config.js'
+import { type Diagnosis, diagnose } from './diagnose.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from './errors.js'
-import { failuresOf, withIndex, withoutErrors } from './item-errors.js'
-import { findModel } from './model/locations.js'
-import { loadAddon } from './native/load.js'
+import { Fallback, isModelFailure } from './fallback.js'
+import { failuresOf, withoutErrors } from './item-errors.js'
 import { followLog, warn } from './native/log.js'
-import { reportProgress } from './progress.js'
+import { infoOf, statsOf } from './readings.js'
 import { useSimd } from './scoring/index.js'
+import { addonFor, readSettings, type Settings, splitFallback } from './settings.js'
 import type {
   EmbedderInfo,
   EmbedderStats,
@@ -26,43 +28,28 @@ import type {
   Settled,
   TokenizeResult,
 } from './types.js'
-
-/** Tokens in one micro-batch: beyond 512 packing gains no speed and costs memory. */
-const DEFAULT_BATCH_TOKENS = 512
-
-interface Settings {
-  path: string
-  heads: string | undefined
-  threads: number
-  batchTokens: number
-  maxTokens: number | undefined
-  verify: 'auto' | 'always' | 'never'
-  cacheDir: string | undefined
-}
-
-async function readSettings(options: LoadOptions): Promise<Settings> {
-  const config = resolveOptions({ ...options })
-  return {
-    path: await findModel(config.model, { cacheDir: config.cacheDir }),
-    heads: config.heads,
-    threads: config.threads ?? 0,
-    batchTokens: config.batchTokens ?? DEFAULT_BATCH_TOKENS,
-    maxTokens: config.maxTokens,
-    verify: config.verify,
-    cacheDir: config.cacheDir,
-  }
-}
+import { type TextCache, Work, type WorkOptions } from './work.js'
 
 export class Embedder {
-  #settings: Settings
+  #settings: Settings | undefined
   #options: LoadOptions
+  /** Defaults of every call: the environment's, then the table's. */
+  readonly #defaults: Config
   #engine: Promise<Engine> | undefined
   #current: Engine | undefined
+  #cache: (TextCache & { stats(): CacheStats; close(): Promise<void> }) | undefined
+  #fallback: Fallback | undefined
+  /** The fallback's model, where ours could not be loaded. */
+  #takenOver: Embedder | undefined
   #disposed = false
+  #tokenizeMs = 0
+  /** Calls under way. */
+  #busy = 0
+  #idle: NodeJS.Timeout | undefined
 
-  private constructor(settings: Settings, options: LoadOptions) {
-    this.#settings = settings
+  private constructor(options: LoadOptions, defaults: Config) {
     this.#options = options
+    this.#defaults = defaults
   }
 
   /**
@@ -73,19 +60,41 @@ export class Embedder {
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
     options.signal?.throwIfAborted()
-    const settings = await readSettings(options)
-    const addon = loadAddon()
+    const { config, fallback } = splitFallback(options)
+    const addon = addonFor(options.isa ?? 'auto')
     // heavy scores run on the kernels from here on; without an embedder they are TypeScript
     useSimd({ matmulTransposed: addon.matmulTransposed })
     if (options.logger) followLog(options.logger)
-    const embedder = new Embedder(settings, options)
-    if (options.lazy) return embedder
-    await embedder.#load()
-    if (options.signal?.aborted) {
-      await embedder.dispose()
-      throw options.signal.reason
+    const embedder = new Embedder(options, config)
+    if (fallback !== undefined) {
+      const { fallback: _, model: __, ...rest } = options
+      embedder.#fallback = new Fallback(fallback, {
+        open: (model) => Embedder.load({ ...rest, model, lazy: false }),
+        warn: (message) => embedder.#warn(message),
+      })
     }
-    return embedder
+    try {
+      await embedder.#open(options)
+      options.signal?.throwIfAborted()
+      return embedder
+    } catch (error) {
+      await embedder.dispose()
+      throw error
+    }
+  }
+
+  async #open(options: LoadOptions): Promise<void> {
+    try {
+      const settings = await readSettings(options)
+      this.#settings = settings
+      if (!options.lazy) await this.#load()
+    } catch (error) {
+      if (!this.#fallback || !isModelFailure(error)) throw error
+      this.#warn(
+        `The model cannot be used (${error.code}): the fallback takes over. ${error.message}`,
+      )
+      this.#takenOver = await this.#fallback.open()
+    }
   }
 
   /** Embeds one text. Rejects with that text's own error. */
@@ -111,21 +120,15 @@ export class Embedder {
     input: string | readonly string[],
     options: EmbedOptions = {},
   ): Promise<Embedding<Precision> | Settled<Embedding<Precision>>[]> {
-    this.#assertUsable()
-    const limit = withTimeout(options)
-    try {
-      const engine = await this.#load()
-      return await engine.use(async () => {
-        const limits = { maxTokens: this.#maxTokens(engine), signal: limit.signal }
-        const call = resolveCall(engine, options, limits)
-        if (Array.isArray(input)) return await this.#embedMany(engine, input, call)
-        const [result] = await this.#embedAll(engine, [input], call, true)
-        if (result instanceof EmbedderError) throw result
-        return result as Embedding<Precision>
-      })
-    } finally {
-      limit.clear()
+    if (!Array.isArray(input)) {
+      const [result] = await this.#settle([input], options, { single: true })
+      if (result instanceof EmbedderError) throw result
+      return result as Embedding<Precision>
     }
+    const results = await this.#settle(input, options, {})
+    const failures = failuresOf(results)
+    if (failures.length === 0 || this.#collects(options)) return results
+    throw new BatchError(failures, results.map(withoutErrors))
   }
 
   /** Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. */
@@ -134,10 +137,10 @@ export class Embedder {
     options: { maxTokens?: number; truncate?: 'error' | 'end' } = {},
   ): Promise<TokenizeResult> {
     this.#assertUsable()
+    if (this.#takenOver) return this.#takenOver.tokenize(text, options)
     const { maxTokens, truncate } = checkOptions({ ...options })
-    const engine = await this.#load()
     const limit = { maxTokens: maxTokens ?? 0, truncate: truncate ?? (maxTokens ? 'error' : 'end') }
-    const [result] = await engine.use(({ model }) =>
+    const [result] = await this.#use(({ model }) =>
       tokenizeAll(model, [text], limit as TokenizeOptions, true),
     )
     if (result instanceof EmbedderError) throw result
@@ -150,9 +153,9 @@ export class Embedder {
   countTokens(texts: readonly string[]): Promise<number[]>
   async countTokens(input: string | readonly string[]): Promise<number | number[]> {
     this.#assertUsable()
-    const engine = await this.#load()
+    if (this.#takenOver) return this.#takenOver.countTokens(input as string)
     const texts = Array.isArray(input) ? input : [input]
-    const counts = await engine.use(({ model }) => countAll(model, texts, !Array.isArray(input)))
+    const counts = await this.#use(({ model }) => countAll(model, texts, !Array.isArray(input)))
     const failures = failuresOf(counts)
     if (Array.isArray(input)) {
       if (failures.length > 0) throw new BatchError(failures, counts.map(withoutErrors))
@@ -162,55 +165,55 @@ export class Embedder {
     return counts[0] as number
   }
 
+  /**
+   * Embeds texts that are tokens already: ids of this model's vocabulary. `<s>` and `</s>` are added
+   * where they are missing. Never cached.
+   *
+   * @throws InvalidInputError for an id outside the vocabulary; otherwise as `embed` of an array
+   */
+  async embedTokens<P extends Precision = 'float32'>(
+    texts: readonly ArrayLike<number>[],
+    options: EmbedOptions & { precision?: P } = {},
+  ): Promise<Embedding<P>[]> {
+    const { ids: frame } = await this.tokenize('')
+    const { vocabSize } = this.info
+    const ids = texts.map((text, index) => framed(text, frame, { vocabSize, index }))
+    const results = await this.#settle(texts, options, { ids })
+    const failures = failuresOf(results)
+    if (failures.length === 0 || this.#collects(options)) return results as Embedding<P>[]
+    throw new BatchError(failures, results.map(withoutErrors))
+  }
+
   /** Loads the weights if need be and runs one short text, so that the first real one is not slower. */
   async warmup(): Promise<void> {
-    await this.embed('warm-up')
+    await this.embed('warm-up', { cache: false })
   }
 
   /** What is loaded, and how it runs. Only after the weights were read (`lazy: true` defers that). */
   get info(): EmbedderInfo {
     this.#assertUsable()
+    if (this.#takenOver) return this.#takenOver.info
     const engine = this.#current
     if (!engine) throw new InvalidInputError('The model is not loaded yet: call warmup() first.')
-    const { info } = engine
-    const machine = loadAddon().machine()
-    return {
-      model: engine.path,
-      fingerprint: engine.prepared.fingerprint,
-      name: info.name,
-      architecture: info.architecture,
-      dimensions: info.dim,
-      layers: info.layers,
-      vocabSize: info.vocabSize,
-      maxTokens: this.#maxTokens(engine),
-      threads: engine.session.stats().threads,
-      heads: [...engine.prepared.headPaths],
-      outputs: { ...engine.prepared.outputs },
-      standin: info.standin,
-      packing: info.packsExactly,
-      weightBytes: info.weightBytes,
-      isa: machine.isa,
-      quantization: machine.quantization,
-      cpuFeatures: machine.cpuFeatures,
-      warnings: info.warnings,
-    }
+    return infoOf(engine, this.#maxTokens(engine))
   }
 
   /** Readings since the weights were read. */
   stats(): EmbedderStats {
     this.#assertUsable()
-    const engine = this.#current
-    const session = engine?.session.stats()
-    return {
-      ...(engine?.scheduler.stats ?? NOTHING_YET),
-      pending: engine?.scheduler.pending ?? 0,
-      memory: {
-        rss: loadAddon().machine().residentMemory,
-        weights: engine?.info.weightBytes ?? 0,
-        context: session?.contextBytes ?? 0,
-      },
-      contextTokens: session?.contextTokens ?? 0,
-    }
+    return statsOf(this.#current, {
+      cache: this.#cache?.stats() ?? null,
+      fallbacks: this.#fallback?.count ?? 0,
+      tokenizeMs: this.#tokenizeMs,
+      memoryLimit: this.#settings?.memoryLimit ?? 0,
+      batchTokens: this.#settings?.batchTokens ?? 0,
+    })
+  }
+
+  /** Looks at everything in use and embeds a text to see that it works. */
+  diagnose(): Promise<Diagnosis> {
+    this.#assertUsable()
+    return diagnose(this)
   }
 
   /**
@@ -221,7 +224,7 @@ export class Embedder {
   async swapModel(options: LoadOptions): Promise<void> {
     this.#assertUsable()
     const settings = await readSettings({ ...this.#options, ...options })
-    const fresh = await Engine.load(settings)
+    const fresh = await this.#read(settings)
     const old = this.#engine
     if (this.#disposed) {
       await fresh.close()
@@ -245,7 +248,11 @@ export class Embedder {
   /** Ends everything: work under way rejects with `DisposedError`. Idempotent. */
   async dispose(): Promise<void> {
     this.#disposed = true
+    clearTimeout(this.#idle)
     await this.unload()
+    await this.#fallback?.dispose()
+    await this.#cache?.close()
+    this.#cache = undefined
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -256,15 +263,23 @@ export class Embedder {
     if (this.#disposed) throw new DisposedError()
   }
 
+  #collects(options: EmbedOptions): boolean {
+    return (options.onError ?? this.#defaults.onError) === 'collect'
+  }
+
+  #warn(message: string): void {
+    warn(this.#options.logger, message)
+  }
+
   #load(): Promise<Engine> {
     if (this.#engine) return this.#engine
-    const loading = Engine.load(this.#settings).then((engine) => {
+    const loading = this.#read(this.#settings).then((engine) => {
       if (this.#disposed || this.#engine !== loading) {
         void engine.close()
         throw new DisposedError()
       }
       this.#current = engine
-      for (const line of engine.info.warnings) warn(this.#options.logger, line)
+      for (const line of engine.info.warnings) this.#warn(line)
       return engine
     })
     this.#engine = loading
@@ -275,55 +290,79 @@ export class Embedder {
     return loading
   }
 
-  #maxTokens(engine: Engine): number {
-    return Math.min(this.#settings.maxTokens ?? Number.POSITIVE_INFINITY, engine.info.contextLength)
+  async #read(settings: Settings | undefined): Promise<Engine> {
+    return Engine.load(settings ?? (await readSettings(this.#options)))
   }
 
-  async #embedMany(
-    engine: Engine,
-    texts: readonly unknown[],
-    call: Call,
-  ): Promise<Settled<Embedding<Precision>>[]> {
-    const results = await this.#embedAll(engine, texts, call, false)
-    const failures = failuresOf(results)
-    if (failures.length === 0 || call.collect) return results
-    throw new BatchError(failures, results.map(withoutErrors))
+  #maxTokens(engine: Engine): number {
+    const { maxTokens } = this.#settings ?? {}
+    return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, engine.info.contextLength)
+  }
+
+  /** Runs work on the engine; once nothing is under way, the weights may be given back after a while. */
+  async #use<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    this.#assertUsable()
+    clearTimeout(this.#idle)
+    this.#busy++
+    try {
+      const engine = await this.#load()
+      return await engine.use(work)
+    } finally {
+      this.#busy--
+      this.#unloadLater()
+    }
+  }
+
+  #unloadLater(): void {
+    const after = this.#settings?.unloadAfter
+    if (after === undefined || this.#busy > 0 || this.#disposed) return
+    this.#idle = setTimeout(() => {
+      if (this.#busy === 0) void this.unload()
+    }, after)
+    this.#idle.unref()
   }
 
   /** An embedding or an error per text. Bad texts are found before any text is computed. */
-  async #embedAll(
-    engine: Engine,
+  async #settle(
     texts: readonly unknown[],
-    call: Call,
-    single: boolean,
+    options: EmbedOptions,
+    how: WorkOptions,
   ): Promise<Settled<Embedding<Precision>>[]> {
-    const tokenized = await tokenizeAll(engine.model, texts, call, single)
-    const results: Settled<Embedding<Precision>>[] = new Array(texts.length)
-    const good: number[] = []
-    tokenized.forEach((item, index) => {
-      if (item instanceof EmbedderError) results[index] = item
-      else good.push(index)
-    })
-    // refused as a whole: nothing is computed, and only the bad texts are failures
-    if (good.length < texts.length && !call.collect) return results
-    const progress = reportProgress(call.onProgress, good.length, (error) =>
-      warn(this.#options.logger, `onProgress threw: ${(error as Error)?.name ?? typeof error}`),
-    )
-    const onOutcome = (position: number, outcome: Outcome): void => {
-      const index = good[position] as number
-      const text = tokenized[index] as TokenizedText
-      if ('error' in outcome) results[index] = withIndex(outcome.error, single ? undefined : index)
-      else results[index] = embeddingOf(outcome, text, call)
-      progress(text.ids.length)
+    this.#assertUsable()
+    if (this.#takenOver && this.#fallback) return this.#fallback.embed(texts, options)
+    const limit = withTimeout(options, this.#defaults)
+    try {
+      const results = await this.#use((engine) => {
+        const maxTokens = this.#maxTokens(engine)
+        const limits = { maxTokens, signal: limit.signal, defaults: this.#defaults }
+        const call = resolveCall(engine, options, limits)
+        const services = {
+          cache: this.#cache,
+          maxPending: this.#defaults.maxPending,
+          warn: (message: string) => this.#warn(message),
+          onTokenized: (milliseconds: number) => {
+            this.#tokenizeMs += milliseconds
+          },
+        }
+        return new Work(engine, texts, call, services, how).run()
+      })
+      // a call that was refused as a whole has holes
+      if (this.#fallback && !results.includes(undefined as never)) {
+        await this.#fallback.rescue(results, texts, withSignal(options, limit.signal))
+      }
+      return results
+    } catch (error) {
+      if (!this.#fallback || !isModelFailure(error) || this.#current) throw error
+      return await this.#fallback.embed(texts, withSignal(options, limit.signal))
+    } finally {
+      limit.clear()
     }
-    const ids = good.map((index) => (tokenized[index] as TokenizedText).ids)
-    const outputs = outputBits(call.outputs)
-    await engine.scheduler.run(ids, onOutcome, { outputs, signal: call.signal })
-    return results
   }
+}
+
+function withSignal(options: EmbedOptions, signal: AbortSignal | undefined): EmbedOptions {
+  return signal ? { ...options, signal } : options
 }
 
 /** A load that failed has been reported to whoever asked for it. */
 const ignore = (): void => {}
-
-const NOTHING_YET = { texts: 0, tokens: 0, batches: 0, failures: 0, cancelled: 0, computeMs: 0 }

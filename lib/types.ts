@@ -1,4 +1,5 @@
 /** The types of the public API. */
+import type { CacheStats } from './cache/types.js'
 import type { EmbedderError } from './errors.js'
 
 /** Which of bge-m3's three outputs to compute; dense alone when nothing is said. */
@@ -38,8 +39,11 @@ export interface Embedding<P extends Precision = 'float32'> {
   truncated: boolean
   /** Whether it came from the cache. */
   cached: boolean
-  /** Set when the fallback gave it, because the model could not. */
-  fallback?: true
+  /**
+   * Set when the fallback gave it, because the model could not: the fingerprint of the model that did,
+   * or `function`. Vectors of different models do not compare.
+   */
+  fallback?: string
   timings: Timings
 }
 
@@ -137,8 +141,35 @@ export interface LoadOptions {
   threads?: number
   /** The most tokens a text may have. Default: what the model takes (8192 for bge-m3). */
   maxTokens?: number
-  /** Token budget of one batch. */
+  /** Token budget of one batch. Default: the preset decides, and slow machines get less. */
   batchTokens?: number
+  /** Memory for weights, context, cache, queue and results in flight: bytes, or text such as `2GB`. */
+  memoryLimit?: number | string
+  /** Texts that may wait; a call beyond that fails with `QueueFullError`. */
+  maxPending?: number
+  /** Give the weights back after so long without work (milliseconds, or `60s`). Default: never. */
+  unloadAfter?: number | string
+  /** Size of the memory cache, or off. Default: 64 MB. */
+  cache?: number | string | boolean
+  /** A cache on disk: a directory, or `true` for the usual one. Default: off. */
+  diskCache?: string | boolean
+  /** Default: 1 GB. */
+  diskCacheSize?: number | string
+  /** How long a cached embedding is kept. Default: 30 days. */
+  cacheTtl?: number | string
+  /** Defaults for batches and caches. Default: balanced. */
+  preset?: 'balanced' | 'throughput' | 'low-memory'
+  /** What to trade for what: one word, or weights of several. */
+  optimizeFor?: OptimizationGoal | Partial<Record<OptimizationGoal, number>>
+  /**
+   * What takes over when the model cannot be loaded, or fails on a text: another model's path, or a
+   * function. Results say so (`Embedding.fallback`).
+   */
+  fallback?: string | FallbackFunction
+  /** How often a text that failed is tried again, alone. Default: 1. */
+  retry?: number
+  /** Instruction set of the kernels; the first embedder of a process chooses. */
+  isa?: string
   /** Checksum of the model file: once per change of the file (`auto`), every time, or never. */
   verify?: 'auto' | 'always' | 'never'
   /** Read the weights on first use instead of now. The file is checked for being there either way. */
@@ -147,6 +178,14 @@ export interface LoadOptions {
   logger?: Logger
   signal?: AbortSignal
 }
+
+export type OptimizationGoal = 'memory' | 'latency' | 'throughput'
+
+/** An embedding per text, or an error for a text that it cannot embed either. */
+export type FallbackFunction = (
+  texts: readonly string[],
+  options: EmbedOptions,
+) => Promise<readonly Settled<Omit<Embedding<Precision>, 'fallback' | 'timings' | 'cached'>>[]>
 
 /** Options of one call. */
 export interface EmbedOptions {
@@ -161,6 +200,10 @@ export interface EmbedOptions {
   dimensions?: number
   /** Number format of dense and ColBERT vectors. Default: float32. */
   precision?: Precision
+  /** Interactive work is computed before bulk work. Default: interactive; bulk for streams and chunks. */
+  priority?: 'interactive' | 'bulk'
+  /** `false` keeps this call from the caches. */
+  cache?: boolean
   signal?: AbortSignal
   /** Milliseconds, or text such as `30s`. */
   timeout?: number | string
@@ -225,11 +268,33 @@ export interface EmbedderStats {
   batches: number
   failures: number
   cancelled: number
+  /** Texts that were tried once more, alone. */
+  retries: number
+  /** Texts that got the result of an identical one in flight. */
+  shared: number
+  /** Texts that the fallback embedded. */
+  fallbacks: number
   /** Texts that wait or run now. */
   pending: number
   /** Milliseconds, summed over batches. */
   computeMs: number
-  memory: { rss: number; weights: number; context: number }
+  /** Milliseconds, summed over texts. */
+  queueMs: number
+  tokenizeMs: number
+  memory: {
+    rss: number
+    weights: number
+    context: number
+    /** Reserved for results of calls under way. */
+    results: number
+    limit: number
+    /** Calls that wait for memory. */
+    waitingCalls: number
+  }
+  /** Tokens that the next batch may have. */
+  batchTokens: number
+  /** Null when the cache is off. */
+  cache: CacheStats | null
   /** Tokens the model's context is sized for now; 0 while nothing is held. */
   contextTokens: number
 }

@@ -36,19 +36,29 @@ function buildNative() {
   say(`built the addon in ${((Date.now() - started) / 1000).toFixed(1)} s`)
 }
 
+/** Replaces a folder in an instant: programs that run meanwhile find the old one or the new one. */
+function swap(fresh, folder) {
+  const old = `${fresh}-old`
+  if (fs.existsSync(folder)) fs.renameSync(folder, old)
+  fs.renameSync(fresh, folder)
+  fs.rmSync(old, { recursive: true, force: true })
+}
+
 function buildJs() {
   const started = Date.now()
-  // chunks of earlier builds would be shipped
-  fs.rmSync(path.join(root, 'dist'), { recursive: true, force: true })
+  const dist = path.join(root, 'dist')
+  const fresh = path.join(root, '.build', `dist-${process.pid}`)
   run(
     process.execPath,
     [path.join(root, 'node_modules', 'tsup', 'dist', 'cli-default.js'), '--silent'],
     {
       quiet: true,
       cwd: root,
+      env: { ...process.env, BGE_M3_OUT_DIR: path.relative(root, fresh) },
     },
   )
-  fs.chmodSync(path.join(root, 'dist', 'cli', 'main.js'), 0o755)
+  fs.chmodSync(path.join(fresh, 'cli', 'main.js'), 0o755)
+  swap(fresh, dist)
   say(`built dist in ${((Date.now() - started) / 1000).toFixed(1)} s`)
 }
 

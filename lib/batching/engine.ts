@@ -5,8 +5,9 @@ import type { NativeModel, NativeModelInfo, NativeSession } from '../native/addo
 import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
 import { loadError } from './load-error.js'
+import { MemoryBudget } from './memory.js'
 import { type Prepared, prepare } from './prepared.js'
-import { Scheduler } from './scheduler.js'
+import { Scheduler, type SchedulerOptions } from './scheduler.js'
 
 export interface EngineOptions {
   path: string
@@ -15,9 +16,16 @@ export interface EngineOptions {
   /** 0 = one per real core. */
   threads: number
   batchTokens: number
+  targetMs: number
+  inFlight: number
+  retry: number
+  memoryLimit: number
+  /** Bytes that the memory cache may take. */
+  cache: number
   verify: 'auto' | 'always' | 'never'
   cacheDir: string | undefined
   signal?: AbortSignal | undefined
+  observe?: SchedulerOptions['observe']
 }
 
 export class Engine {
@@ -25,22 +33,40 @@ export class Engine {
   readonly info: NativeModelInfo
   readonly prepared: Prepared
   readonly scheduler: Scheduler
+  readonly memory: MemoryBudget
   readonly model: NativeModel
   readonly session: NativeSession
   #users = 0
   #retired: (() => void) | undefined
   #closed = false
 
-  private constructor(model: NativeModel, prepared: Prepared, options: EngineOptions) {
+  private constructor(
+    model: NativeModel,
+    session: NativeSession,
+    prepared: Prepared,
+    options: EngineOptions,
+  ) {
     this.path = options.path
     this.model = model
     this.info = model.info()
     this.prepared = prepared
-    this.session = model.session(options.threads)
+    this.session = session
+    const { batchTokens, targetMs, inFlight, retry, memoryLimit, cache } = options
+    this.memory = new MemoryBudget({
+      limit: memoryLimit,
+      weights: this.info.weightBytes,
+      cache,
+      batchTokens,
+      contextBytes: (tokens) => this.session.contextBytes(tokens),
+    })
     this.scheduler = new Scheduler(this.session, {
       dim: this.info.dim,
-      batchTokens: options.batchTokens,
       heads: prepared.heads,
+      batchTokens,
+      targetMs,
+      inFlight,
+      retry,
+      observe: options.observe,
     })
   }
 
@@ -53,7 +79,14 @@ export class Engine {
     })
     try {
       const { dim } = model.info()
-      return new Engine(model, await prepare({ path, heads: options.heads, sha256, dim }), options)
+      const prepared = await prepare({ path, heads: options.heads, sha256, dim })
+      const session = model.session(options.threads)
+      try {
+        return new Engine(model, session, prepared, options)
+      } catch (error) {
+        await session.release()
+        throw error
+      }
     } catch (error) {
       await model.release()
       throw fromNative(error)

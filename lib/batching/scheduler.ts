@@ -1,34 +1,39 @@
 /**
- * Turns the texts of all callers into micro-batches for one native session.
+ * Turns the texts of all callers into micro-batches for one native session. It owns the queue: callers
+ * add texts to a job and get outcomes, nothing else is shared.
  *
- * Callers take turns, text by text, so one query waits for at most the batches that are already with
- * the engine. Two of those keep it busy: one runs, the next is ready when it ends.
+ * Two batches at a time keep the engine busy: one runs, the next is ready when it ends. The second is
+ * taken back when somebody comes who should go first.
  */
-import { DisposedError, type EmbedderError } from '../errors.js'
+import { performance } from 'node:perf_hooks'
+import { DisposedError, EmbedderError } from '../errors.js'
 import type { NativeBatchResult, NativeHeads, NativeSession } from '../native/addon.js'
 import { fromNative, isCancelled } from '../native/errors.js'
+import { BatchSize } from './batch-size.js'
+import { Job, type JobOptions, type Priority } from './job.js'
+import { Lanes } from './lanes.js'
+import { splitResult } from './split.js'
+import { copyOf, type Outcome, type TextResult, type Unit, type Waiter } from './unit.js'
+import { unitKey } from './unit-key.js'
 
-/** Batches handed to the engine at a time. */
-const IN_FLIGHT = 2
 /** The engine's own limit on texts in one micro-batch. */
 const MAX_TEXTS = 128
 
-/** What one text gave; every array is its own, no view of a batch's. */
-export interface TextResult {
-  /** The pooled state, dim floats, not normalised. */
-  pooled: Float32Array
-  sparse?: { indices: Uint32Array; values: Float32Array }
-  /** (tokens - 1) x dim, rows of length 1. */
-  colbert?: Float32Array
-  computeMs: number
-}
-
-export type Outcome = TextResult | { error: EmbedderError }
-
-export interface RunOptions {
-  /** Sum of `Output` bits. */
-  outputs: number
-  signal?: AbortSignal | undefined
+export interface SchedulerOptions {
+  dim: number
+  heads: NativeHeads | null
+  /** Token budget of a batch. */
+  batchTokens: number
+  /** The longest that a batch should take, in milliseconds. */
+  targetMs: number
+  /** Batches handed to the engine at a time. */
+  inFlight: number
+  /** How often a text that failed by itself is tried again. */
+  retry: number
+  /** Sees every batch that ran. */
+  observe?:
+    | ((batch: { lengths: Uint32Array; outputs: number; computeMs: number }) => void)
+    | undefined
 }
 
 export interface SchedulerStats {
@@ -37,31 +42,22 @@ export interface SchedulerStats {
   batches: number
   failures: number
   cancelled: number
+  /** Texts that were tried once more. */
+  retries: number
+  /** Texts that got the result of an identical one in flight. */
+  shared: number
   computeMs: number
-}
-
-interface Job {
-  texts: readonly Int32Array[]
-  outputs: number
-  /** Indices into `texts` not handed out yet, the next one last. */
-  waiting: number[]
-  /** Texts without an outcome. */
-  left: number
-  cancelled: boolean
-  onOutcome: (index: number, outcome: Outcome) => void
-  finish: (error?: unknown) => void
-}
-
-interface Entry {
-  job: Job
-  index: number
-  /** A text whose batch failed is tried once more, alone. */
-  alone: boolean
+  queueMs: number
 }
 
 interface Flight {
   id: number
-  entries: Entry[]
+  units: Unit[]
+  /** A text whose batch failed is tried alone. */
+  alone: boolean
+  /** Not taken back for others: it was passed over for long enough. */
+  firm: boolean
+  launched: number
 }
 
 export class Scheduler {
@@ -71,202 +67,270 @@ export class Scheduler {
     batches: 0,
     failures: 0,
     cancelled: 0,
+    retries: 0,
+    shared: 0,
     computeMs: 0,
+    queueMs: 0,
   }
-  #session: NativeSession
-  #dim: number
-  #heads: NativeHeads | null
-  #batchTokens: number
-  /** Callers with texts waiting; the one whose turn it is first. */
-  #jobs: Job[] = []
-  #retries: Entry[] = []
-  #flights = new Map<number, Flight>()
+  readonly #session: NativeSession
+  readonly #options: SchedulerOptions
+  readonly #size: BatchSize
+  readonly #lanes = new Lanes()
+  readonly #jobs = new Set<Job>()
+  /** What waits or runs, for identical texts to join. */
+  readonly #units = new Map<string, Unit>()
+  readonly #flights = new Map<number, Flight>()
+  #retries: Unit[] = []
   #nextId = 1
   #closed = false
+  #pumping = false
 
-  constructor(
-    session: NativeSession,
-    options: { dim: number; batchTokens: number; heads: NativeHeads | null },
-  ) {
+  constructor(session: NativeSession, options: SchedulerOptions) {
     this.#session = session
-    this.#dim = options.dim
-    this.#heads = options.heads
-    this.#batchTokens = options.batchTokens
+    this.#options = options
+    this.#size = new BatchSize(options.batchTokens, options.targetMs)
   }
 
   /** Texts that wait or run. */
   get pending(): number {
-    let count = this.#retries.length
-    for (const job of this.#jobs) count += job.waiting.length
-    for (const flight of this.#flights.values()) count += flight.entries.length
+    let count = 0
+    for (const job of this.#jobs) count += job.left
     return count
   }
 
-  /**
-   * Computes every text (token ids, `<s>` and `</s>` included). `onOutcome` is called once per text;
-   * resolves after the last one, rejects with the signal's reason when cancelled.
-   */
-  run(
-    texts: readonly Int32Array[],
-    onOutcome: (index: number, outcome: Outcome) => void,
-    { outputs, signal }: RunOptions,
-  ): Promise<void> {
-    if (this.#closed) return Promise.reject(new DisposedError())
-    if (signal?.aborted) return Promise.reject(signal.reason)
-    if (texts.length === 0) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const onAbort = () => this.#cancel(job, signal?.reason)
-      const job: Job = {
-        texts,
-        outputs,
-        waiting: Array.from(texts, (_, i) => texts.length - 1 - i),
-        left: texts.length,
-        cancelled: false,
-        onOutcome,
-        finish: (error) => {
-          signal?.removeEventListener('abort', onAbort)
-          if (error === undefined) resolve()
-          else reject(error)
-        },
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#jobs.push(job)
-      this.#pump()
-    })
+  /** Tokens that the next batch may have. */
+  get batchTokens(): number {
+    return this.#size.tokens
+  }
+
+  /** Opens a job; `add` its texts, then `finish` it. */
+  open(options: JobOptions, signal?: AbortSignal): Job {
+    if (this.#closed) throw new DisposedError()
+    signal?.throwIfAborted()
+    const job = new Job(options)
+    const onAbort = () => this.cancel(job, signal?.reason)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    job.release = () => {
+      signal?.removeEventListener('abort', onAbort)
+      this.#jobs.delete(job)
+    }
+    this.#jobs.add(job)
+    return job
+  }
+
+  /** Queues a text: its token ids, `<s>` and `</s>` included. Ignored once the job is cancelled. */
+  add(job: Job, index: number, ids: Int32Array): void {
+    if (job.cancelled) return
+    const waiter: Waiter = { job, index, since: performance.now() }
+    const key = unitKey(ids, job.outputs)
+    let unit = this.#units.get(key)
+    if (unit) {
+      this.stats.shared++
+      unit.waiters.push(waiter)
+    } else {
+      unit = { key, ids, outputs: job.outputs, waiters: [waiter], state: 'waiting', failures: 0 }
+      this.#units.set(key, unit)
+    }
+    job.left++
+    if (job.units.has(unit)) return
+    job.units.add(unit)
+    if (unit.state === 'waiting') job.push(unit)
+  }
+
+  /** Hands batches to the engine, now that texts were added. */
+  start(job: Job): void {
+    this.#lanes.enter(job)
+    this.#makeWay(job)
+    this.#pump()
   }
 
   /** Ends everything that waits or runs with `DisposedError`. */
   close(): void {
     this.#closed = true
-    const jobs = new Set([...this.#jobs, ...this.#retries.map((entry) => entry.job)])
-    for (const flight of this.#flights.values()) {
-      for (const entry of flight.entries) jobs.add(entry.job)
-    }
-    for (const job of jobs) this.#cancel(job, new DisposedError())
+    for (const job of [...this.#jobs]) this.cancel(job, new DisposedError())
   }
 
-  #cancel(job: Job, reason: unknown): void {
-    if (job.cancelled || job.left === 0) return
-    job.cancelled = true
+  /** Drops a job's texts that have no outcome; its `end` rejects with the reason. */
+  cancel(job: Job, reason: unknown): void {
+    if (job.cancelled) return
     this.stats.cancelled += job.left
-    job.waiting = []
-    this.#jobs = this.#jobs.filter((other) => other !== job)
-    this.#retries = this.#retries.filter((entry) => entry.job !== job)
-    for (const flight of this.#flights.values()) {
-      if (flight.entries.every((entry) => entry.job.cancelled)) this.#session.cancel(flight.id)
+    this.#lanes.leave(job)
+    for (const unit of job.units) {
+      unit.waiters = unit.waiters.filter((waiter) => waiter.job !== job)
+      if (unit.waiters.length === 0 && unit.state === 'waiting') this.#forget(unit)
     }
-    job.finish(reason)
+    job.units.clear()
+    job.cancel(reason)
+    for (const flight of this.#flights.values()) {
+      if (flight.units.every((unit) => unit.waiters.length === 0)) this.#session.cancel(flight.id)
+    }
+  }
+
+  #forget(unit: Unit): void {
+    unit.state = 'done'
+    // a later unit of the same key may have taken its place
+    if (this.#units.get(unit.key) === unit) this.#units.delete(unit.key)
+  }
+
+  /**
+   * Takes back the batch that has not begun, if it holds bulk work and `job` is interactive, or if it
+   * was formed for callers that have more to do and `job` is new.
+   */
+  #makeWay(job: Job): void {
+    if (job.served || this.#flights.size < this.#options.inFlight) return
+    const last = [...this.#flights.values()].at(-1) as Flight
+    const yields = last.units.every((unit) =>
+      unit.waiters.every(
+        ({ job: other }) =>
+          isBefore(job.priority, other.priority) || (other.served && other.waiting > 0),
+      ),
+    )
+    // the promise of its run rejects as cancelled: the units go back to their jobs
+    if (yields && !last.firm) this.#session.withdraw(last.id)
   }
 
   #pump(): void {
-    while (!this.#closed && this.#flights.size < IN_FLIGHT) {
-      const entries = this.#nextBatch()
-      if (entries.length === 0) return
-      this.#launch(entries)
+    if (this.#pumping) return
+    this.#pumping = true
+    while (!this.#closed && this.#flights.size < this.#options.inFlight) {
+      const retry = this.#retries.shift()
+      if (retry?.waiters.length === 0) {
+        this.#forget(retry)
+        continue
+      }
+      const batch = retry
+        ? { units: [retry], overdue: true }
+        : this.#lanes.nextBatch({ tokens: this.#size.tokens, texts: MAX_TEXTS })
+      if (batch.units.length === 0) break
+      void this.#launch(batch.units, { alone: retry !== undefined, firm: batch.overdue })
     }
+    this.#pumping = false
   }
 
-  #nextBatch(): Entry[] {
-    const retry = this.#retries.shift()
-    if (retry) return [retry]
-    const entries: Entry[] = []
-    let tokens = 0
-    while (entries.length < MAX_TEXTS) {
-      // texts that share a batch share its outputs, so nobody pays for what another asked
-      const outputs = entries[0]?.job.outputs
-      const turn = this.#jobs.findIndex((job) => outputs === undefined || job.outputs === outputs)
-      const job = this.#jobs[turn]
-      if (!job) break
-      const index = job.waiting.at(-1) as number
-      const length = (job.texts[index] as Int32Array).length
-      if (entries.length > 0 && tokens + length > this.#batchTokens) break
-      job.waiting.pop()
-      this.#jobs.splice(turn, 1)
-      if (job.waiting.length > 0) this.#jobs.push(job)
-      entries.push({ job, index, alone: false })
-      tokens += length
-    }
-    return entries
-  }
-
-  async #launch(entries: Entry[]): Promise<void> {
-    const flight: Flight = { id: this.#nextId++, entries }
+  async #launch(units: Unit[], how: { alone: boolean; firm: boolean }): Promise<void> {
+    const flight: Flight = { id: this.#nextId++, units, ...how, launched: performance.now() }
     this.#flights.set(flight.id, flight)
-    const texts = entries.map(({ job, index }) => job.texts[index] as Int32Array)
-    const lengths = Uint32Array.from(texts, (ids) => ids.length)
+    for (const unit of units) unit.state = 'running'
+    const lengths = Uint32Array.from(units, ({ ids }) => ids.length)
     const tokens = new Int32Array(lengths.reduce((sum, n) => sum + n, 0))
     let at = 0
-    for (const ids of texts) {
+    for (const { ids } of units) {
       tokens.set(ids, at)
       at += ids.length
     }
+    const { outputs } = units[0] as Unit
+    const { dim, heads, observe } = this.#options
+    let result: NativeBatchResult
     try {
-      const { outputs } = (entries[0] as Entry).job
-      const result = await this.#session.run(flight.id, tokens, lengths, outputs, this.#heads)
-      this.stats.batches++
-      this.stats.texts += entries.length
-      this.stats.tokens += tokens.length
-      this.stats.computeMs += result.computeMs
-      const results = splitResult(result, lengths, this.#dim)
-      entries.forEach(({ job, index }, i) => {
-        this.#settle(job, index, results[i] as TextResult)
-      })
+      result = await this.#session.run(flight.id, tokens, lengths, outputs, heads)
     } catch (error) {
-      this.#failed(entries, error)
-    } finally {
       this.#flights.delete(flight.id)
+      this.#failed(flight, error)
       this.#pump()
+      return
     }
+    // the next batch goes out before this one's results are taken apart
+    this.#flights.delete(flight.id)
+    this.#pump()
+    const { computeMs } = result
+    this.#size.ran(tokens.length, computeMs)
+    this.stats.batches++
+    this.stats.texts += units.length
+    this.stats.tokens += tokens.length
+    this.stats.computeMs += computeMs
+    observe?.({ lengths, outputs, computeMs })
+    reportBatch(units, tokens.length, computeMs)
+    const started = flight.launched + result.queueMs
+    splitResult(result, lengths, dim).forEach((text, i) => {
+      this.#deliver(units[i] as Unit, text, started)
+    })
   }
 
-  #failed(entries: Entry[], cause: unknown): void {
+  #deliver(unit: Unit, result: TextResult, started: number): void {
+    this.#forget(unit)
+    const { waiters } = unit
+    waiters.forEach((waiter, i) => {
+      const own = i === waiters.length - 1 ? result : copyOf(result)
+      own.queueMs = Math.max(0, started - waiter.since)
+      this.stats.queueMs += own.queueMs
+      this.#settle(unit, waiter, own)
+    })
+  }
+
+  #failed({ units, alone }: Flight, cause: unknown): void {
     const error = fromNative(cause)
-    // cancelled for callers that left: whoever shared the batch gets it computed anew
-    const again = isCancelled(cause)
-    for (const entry of entries) {
-      if (entry.job.cancelled) continue
-      if (again || (!entry.alone && !(error instanceof DisposedError))) {
-        this.#retries.push({ ...entry, alone: !again })
-      } else {
+    if (error.code === 'MEMORY_LIMIT' && units.length > 1) this.#size.outOfMemory()
+    const wanted = units.filter((unit) => unit.waiters.length > 0)
+    for (const unit of units) if (unit.waiters.length === 0) this.#forget(unit)
+    if (isCancelled(cause)) {
+      // withdrawn, or cancelled for callers that left: whoever shared the batch gets it anew
+      this.#putBack(wanted)
+      return
+    }
+    for (const unit of wanted) {
+      unit.failures++
+      const lonely = alone || units.length === 1
+      const again =
+        !(error instanceof DisposedError) && (!lonely || unit.failures <= this.#options.retry)
+      if (again) {
+        this.stats.retries++
+        this.#retries.push(unit)
+        continue
+      }
+      this.#forget(unit)
+      for (const waiter of unit.waiters) {
         this.stats.failures++
-        this.#settle(entry.job, entry.index, { error })
+        this.#settle(unit, waiter, { error })
       }
     }
   }
 
-  #settle(job: Job, index: number, outcome: Outcome): void {
+  #putBack(units: readonly Unit[]): void {
+    const byJob = new Map<Job, Unit[]>()
+    for (const unit of units) {
+      unit.state = 'waiting'
+      for (const job of new Set(unit.waiters.map((waiter) => waiter.job))) {
+        const list = byJob.get(job)
+        if (list) list.push(unit)
+        else byJob.set(job, [unit])
+      }
+    }
+    for (const [job, list] of byJob) {
+      job.putBack(list)
+      this.#lanes.enter(job)
+    }
+  }
+
+  #settle(unit: Unit, { job, index }: Waiter, outcome: Outcome): void {
     if (job.cancelled) return
     job.left--
+    job.units.delete(unit)
     try {
       job.onOutcome(index, outcome)
     } catch (error) {
       // a result that cannot be converted (not finite, say) is that text's failure alone
-      job.onOutcome(index, { error: fromNative(error) })
+      const failure = error instanceof EmbedderError ? error : fromNative(error)
+      job.onOutcome(index, { error: failure })
     }
-    if (job.left === 0) job.finish()
+    job.settleIfDone()
   }
 }
 
-/** One batch's arrays, cut into the texts' own. */
-function splitResult(result: NativeBatchResult, lengths: Uint32Array, dim: number): TextResult[] {
-  let sparseAt = 0
-  let colbertAt = 0
-  return Array.from(lengths, (length, i) => {
-    const text: TextResult = {
-      pooled: result.pooled.slice(i * dim, (i + 1) * dim),
-      computeMs: result.computeMs,
+function isBefore(a: Priority, b: Priority): boolean {
+  return a === 'interactive' && b === 'bulk'
+}
+
+/** Tells every caller in a batch what it was. */
+function reportBatch(units: readonly Unit[], allTokens: number, computeMs: number): void {
+  const parts = new Map<Job, { texts: number; tokens: number }>()
+  for (const { ids, waiters } of units) {
+    for (const job of new Set(waiters.map((waiter) => waiter.job))) {
+      if (!job.onBatch) continue
+      const part = parts.get(job) ?? { texts: 0, tokens: 0 }
+      parts.set(job, { texts: part.texts + 1, tokens: part.tokens + ids.length })
     }
-    if (result.sparse) {
-      const { counts, indices, values } = result.sparse
-      const end = sparseAt + (counts[i] as number)
-      text.sparse = { indices: indices.slice(sparseAt, end), values: values.slice(sparseAt, end) }
-      sparseAt = end
-    }
-    if (result.colbert) {
-      const end = colbertAt + (length - 1) * dim
-      text.colbert = result.colbert.slice(colbertAt, end)
-      colbertAt = end
-    }
-    return text
-  })
+  }
+  for (const [job, part] of parts) {
+    job.onBatch?.({ ...part, allTexts: units.length, allTokens, computeMs })
+  }
 }

@@ -19,7 +19,10 @@ export type RecordId = string | number | bigint
 type Components = PrecisionArrays[Precision]
 
 /** One line, its newline included. */
-export function embeddingLine(id: RecordId, embedding: Embedding<Precision>): string {
+export function embeddingLine(
+  id: RecordId,
+  embedding: Omit<Embedding<Precision>, 'timings'>,
+): string {
   const parts = [`"id":${idJson(id)}`]
   if (embedding.dense) parts.push(`"dense":${vectorJson(embedding.dense)}`)
   if (embedding.sparse) {

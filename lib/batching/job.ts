@@ -1,0 +1,151 @@
+/** One call's texts on their way through the scheduler. */
+import type { BatchInfo } from '../types.js'
+import type { Outcome, Unit } from './unit.js'
+
+export type Priority = 'interactive' | 'bulk'
+
+export interface JobOptions {
+  /** Sum of `Output` bits. */
+  outputs: number
+  priority: Priority
+  /** Called once per text that was added, unless the job is cancelled. */
+  onOutcome(index: number, outcome: Outcome): void
+  /** Called for each micro-batch that held texts of this job. */
+  onBatch?: ((batch: BatchInfo) => void) | undefined
+}
+
+/** How many units are looked through for one that still fits a batch. */
+const LOOK_AHEAD = 32
+
+export class Job {
+  readonly outputs: number
+  readonly priority: Priority
+  readonly onOutcome: (index: number, outcome: Outcome) => void
+  readonly onBatch: ((batch: BatchInfo) => void) | undefined
+  /** Every unit that may still have this job among its waiters. */
+  readonly units = new Set<Unit>()
+  /** Texts without an outcome. */
+  left = 0
+  cancelled = false
+  /** Whether a text of it has been in a batch. */
+  served = false
+  /** Kept by `Lanes`. */
+  inLane = false
+  /** Called once, when the job has come to its end. Set by the scheduler. */
+  release: () => void = () => {}
+  #waiting: Unit[] = []
+  #head = 0
+  #tokens = 0
+  #ended = false
+  #failure: { reason: unknown } | undefined
+  #finish: ((error?: unknown) => void) | undefined
+  #onDrain: (() => void) | undefined
+
+  constructor(options: JobOptions) {
+    this.outputs = options.outputs
+    this.priority = options.priority
+    this.onOutcome = options.onOutcome
+    this.onBatch = options.onBatch
+  }
+
+  /** Tokens that wait. */
+  get waitingTokens(): number {
+    return this.#tokens
+  }
+
+  get waiting(): number {
+    return this.#waiting.length - this.#head
+  }
+
+  push(unit: Unit): void {
+    this.#waiting.push(unit)
+    this.#tokens += unit.ids.length
+  }
+
+  /** Puts units back whose batch did not run, in their old order. */
+  putBack(units: readonly Unit[]): void {
+    this.#waiting.splice(0, this.#head, ...units)
+    this.#head = 0
+    for (const unit of units) this.#tokens += unit.ids.length
+  }
+
+  /** The next unit of at most `room` tokens among the first few; units that nobody waits for go. */
+  take(room: number): Unit | undefined {
+    this.#dropDone()
+    const end = Math.min(this.#waiting.length, this.#head + LOOK_AHEAD)
+    for (let i = this.#head; i < end; i++) {
+      const unit = this.#waiting[i] as Unit
+      if (unit.state !== 'waiting' || unit.ids.length > room) continue
+      if (i === this.#head) this.#head++
+      else this.#waiting.splice(i, 1)
+      this.#drained(unit.ids.length)
+      this.#compact()
+      return unit
+    }
+    return undefined
+  }
+
+  /** Whether any unit waits; drops the ones that were computed for others meanwhile. */
+  get hasWork(): boolean {
+    this.#dropDone()
+    return this.waiting > 0
+  }
+
+  /** Resolves when fewer than `tokens` tokens wait, or the job has come to its end. */
+  async room(tokens: number): Promise<void> {
+    while (this.#tokens >= tokens && !this.cancelled) {
+      await new Promise<void>((resolve) => {
+        this.#onDrain = resolve
+      })
+    }
+  }
+
+  /** No more texts will come. Resolves when each has its outcome, rejects when cancelled. */
+  end(): Promise<void> {
+    this.#ended = true
+    return new Promise((resolve, reject) => {
+      this.#finish = (error) => (error === undefined ? resolve() : reject(error))
+      if (this.#failure) reject(this.#failure.reason)
+      else this.settleIfDone()
+    })
+  }
+
+  settleIfDone(): void {
+    if (!this.#ended || this.left > 0 || this.cancelled) return
+    this.release()
+    this.#finish?.()
+  }
+
+  cancel(reason: unknown): void {
+    this.cancelled = true
+    this.#failure = { reason }
+    this.#waiting = []
+    this.#head = 0
+    this.#tokens = 0
+    this.#onDrain?.()
+    this.release()
+    this.#finish?.(reason)
+  }
+
+  #dropDone(): void {
+    while (this.#head < this.#waiting.length) {
+      const unit = this.#waiting[this.#head] as Unit
+      if (unit.state === 'waiting' && unit.waiters.length > 0) return
+      this.#head++
+      this.#drained(unit.ids.length)
+    }
+  }
+
+  #drained(tokens: number): void {
+    this.#tokens -= tokens
+    const wake = this.#onDrain
+    this.#onDrain = undefined
+    wake?.()
+  }
+
+  #compact(): void {
+    if (this.#head < 1024 || this.#head * 2 < this.#waiting.length) return
+    this.#waiting = this.#waiting.slice(this.#head)
+    this.#head = 0
+  }
+}

@@ -1,0 +1,104 @@
+/** A check of a loaded embedder: what is in use, and whether it computes what it should. */
+import type { Embedder } from './embedder.js'
+import { EmbedderError } from './errors.js'
+import { loadAddon } from './native/load.js'
+import { formatSize } from './units.js'
+
+export interface DiagnosticFinding {
+  check: 'model' | 'kernels' | 'threads' | 'memory' | 'cache' | 'self-test'
+  status: 'ok' | 'warn' | 'fail'
+  /** For people. */
+  detail: string
+}
+
+export interface Diagnosis {
+  /** Whether nothing failed. */
+  ok: boolean
+  findings: DiagnosticFinding[]
+}
+
+export async function diagnose(embedder: Embedder): Promise<Diagnosis> {
+  const findings: DiagnosticFinding[] = []
+  const add = (
+    check: DiagnosticFinding['check'],
+    status: DiagnosticFinding['status'],
+    detail: string,
+  ) => findings.push({ check, status, detail })
+  // first: it loads the weights where that was put off
+  await selfTest(embedder, add)
+  if (findings[0]?.status !== 'fail') {
+    const { info } = embedder
+    const machine = loadAddon().machine()
+    if (info.standin) {
+      add(
+        'model',
+        'warn',
+        `${info.name} is a stand-in with random weights: its embeddings mean nothing.`,
+      )
+    } else {
+      add(
+        'model',
+        info.warnings.length > 0 ? 'warn' : 'ok',
+        [info.name, ...info.warnings].join('; '),
+      )
+    }
+    if (info.isa === 'ggml') {
+      add('kernels', 'warn', 'Our kernels are off (BGE_M3_KERNELS): this is several times slower.')
+    } else add('kernels', 'ok', `${info.isa}, ${info.quantization} quantization`)
+    const many = info.threads > machine.defaultThreads
+    add(
+      'threads',
+      many ? 'warn' : 'ok',
+      many
+        ? `${info.threads} threads on ${machine.defaultThreads} real cores are slower than as many threads as cores.`
+        : `${info.threads} of ${machine.defaultThreads} real cores`,
+    )
+  }
+  memory(embedder, add)
+  const { cache } = embedder.stats()
+  if (cache?.disk.state === 'failed' || cache?.disk.state === 'read-only') {
+    add(
+      'cache',
+      'warn',
+      `The disk cache is ${cache.disk.state}: ${cache.disk.reason ?? 'no reason known'}.`,
+    )
+  } else {
+    add('cache', 'ok', cache ? `on, hit rate ${(cache.hitRate * 100).toFixed(0)} %` : 'off')
+  }
+  return { ok: findings.every(({ status }) => status !== 'fail'), findings }
+}
+
+type Add = (
+  check: DiagnosticFinding['check'],
+  status: DiagnosticFinding['status'],
+  detail: string,
+) => void
+
+function memory(embedder: Embedder, add: Add): void {
+  const { limit } = embedder.stats().memory
+  const { availableMemory } = loadAddon().machine()
+  const short = availableMemory !== null && availableMemory < limit / 4
+  const free = availableMemory === null ? '' : `, ${formatSize(availableMemory)} available`
+  add('memory', short ? 'warn' : 'ok', `limit ${formatSize(limit)}${free}`)
+}
+
+/** The same text twice, and beside another: the same bits, finite, of the right length. */
+async function selfTest(embedder: Embedder, add: Add): Promise<void> {
+  const started = performance.now()
+  try {
+    const options = { cache: false }
+    const alone = await embedder.embed('self-test', options)
+    const [beside] = await embedder.embed(['self-test', 'another text beside it'], options)
+    const a = alone.dense as Float32Array
+    const b = beside?.dense as Float32Array
+    const same = a.length === b.length && a.every((value, i) => Object.is(value, b[i]))
+    const norm = Math.hypot(...a)
+    if (!same) add('self-test', 'fail', 'A text has other bits beside another text than alone.')
+    else if (Math.abs(norm - 1) > 1e-3) {
+      add('self-test', 'fail', `A normalised vector has length ${norm}.`)
+    } else add('self-test', 'ok', `${(performance.now() - started).toFixed(0)} ms for two batches`)
+  } catch (error) {
+    const code = error instanceof EmbedderError ? error.code : 'UNKNOWN'
+    add('self-test', 'fail', `${code}: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,73 @@
+/** What an embedder says of itself. */
+import type { Engine } from './batching/engine.js'
+import type { CacheStats } from './cache/types.js'
+import { loadAddon } from './native/load.js'
+import type { EmbedderInfo, EmbedderStats } from './types.js'
+
+export function infoOf(engine: Engine, maxTokens: number): EmbedderInfo {
+  const { info, prepared } = engine
+  const machine = loadAddon().machine()
+  return {
+    model: engine.path,
+    fingerprint: prepared.fingerprint,
+    name: info.name,
+    architecture: info.architecture,
+    dimensions: info.dim,
+    layers: info.layers,
+    vocabSize: info.vocabSize,
+    maxTokens,
+    threads: engine.session.stats().threads,
+    heads: [...prepared.headPaths],
+    outputs: { ...prepared.outputs },
+    standin: info.standin,
+    packing: info.packsExactly,
+    weightBytes: info.weightBytes,
+    isa: machine.isa,
+    quantization: machine.quantization,
+    cpuFeatures: machine.cpuFeatures,
+    warnings: info.warnings,
+  }
+}
+
+const NOTHING_YET = {
+  texts: 0,
+  tokens: 0,
+  batches: 0,
+  failures: 0,
+  cancelled: 0,
+  retries: 0,
+  shared: 0,
+  computeMs: 0,
+  queueMs: 0,
+}
+
+export interface Around {
+  cache: CacheStats | null
+  fallbacks: number
+  tokenizeMs: number
+  memoryLimit: number
+  batchTokens: number
+}
+
+/** `engine` is undefined while the weights are not loaded. */
+export function statsOf(engine: Engine | undefined, around: Around): EmbedderStats {
+  const session = engine?.session.stats()
+  const memory = engine?.memory.stats
+  return {
+    ...(engine?.scheduler.stats ?? NOTHING_YET),
+    fallbacks: around.fallbacks,
+    tokenizeMs: around.tokenizeMs,
+    pending: engine?.scheduler.pending ?? 0,
+    memory: {
+      rss: loadAddon().machine().residentMemory,
+      weights: engine?.info.weightBytes ?? 0,
+      context: session?.contextBytes ?? 0,
+      results: memory?.results ?? 0,
+      limit: memory?.limit ?? around.memoryLimit,
+      waitingCalls: memory?.waitingCalls ?? 0,
+    },
+    batchTokens: engine?.scheduler.batchTokens ?? around.batchTokens,
+    cache: around.cache,
+    contextTokens: session?.contextTokens ?? 0,
+  }
+}
