@@ -121,6 +121,12 @@ function hooks(
     }
     done()
   })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // vectors of different models do not compare
+    const fallback = request.work?.fallback
+    if (fallback !== undefined) reply.header('x-embedding-fallback', fallback)
+    done(null, payload)
+  })
 }
 
 function errors(app: FastifyInstance, log: PinoLogger): void {

@@ -2,6 +2,7 @@
 
 import type { Embedder } from '../embedder.js'
 import type { TokenPieces } from '../model/pieces.js'
+import type { EmbedderInfo } from '../types.js'
 import type { Drift } from './drift.js'
 import { HttpError } from './errors.js'
 import type { Gate } from './limits.js'
@@ -12,7 +13,7 @@ import type { WireStats } from './wire.js'
 /** What the server uses of an embedder. */
 export type ServedEmbedder = Pick<
   Embedder,
-  'embed' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
+  'embed' | 'embedTokens' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
 >
 
 export type ServerState = 'loading' | 'ready' | 'draining' | 'failed'
@@ -30,6 +31,12 @@ export interface ServerContext {
    * @throws HttpError 503 before that, or when it could not be loaded
    */
   readonly embedder: ServedEmbedder
+  /**
+   * What is loaded; what was, while an idle embedder has given its weights back.
+   *
+   * @throws HttpError 503 as `embedder`
+   */
+  readonly info: EmbedderInfo
   /** The loaded model's vocabulary; read from its file on first use. */
   pieces(): Promise<TokenPieces>
   /** The readings of `GET /stats`. */

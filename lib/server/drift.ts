@@ -112,6 +112,9 @@ export class Drift {
       normalize: false,
       precision: 'float32',
       truncate: 'end',
+      priority: 'bulk',
+      // what the model gives now is asked
+      cache: false,
     })
     return embeddings.map(({ dense = new Float32Array() }) => {
       const norm = Math.sqrt(dot(dense, dense))

@@ -1,7 +1,6 @@
 /** What clients may send to be embedded: texts, or arrays of the model's own token ids. */
 
 import { invalidText } from '../batching/tokens.js'
-import { type EmbedderError, InvalidInputError } from '../errors.js'
 import type { Embedding, EmbedOptions, Settled } from '../types.js'
 import type { ServedEmbedder, ServerContext } from './context.js'
 import { HttpError } from './errors.js'
@@ -21,11 +20,14 @@ export function inputCount(inputs: Inputs): number {
 }
 
 /** Tokens of all inputs; texts that are none count as nothing here, embedding them says why. */
-export async function inputTokens(embedder: ServedEmbedder, inputs: Inputs): Promise<number> {
+export async function inputTokens(
+  { embedder, info }: ServerContext,
+  inputs: Inputs,
+): Promise<number> {
   if ('ids' in inputs) return inputs.ids.reduce((sum, ids) => sum + ids.length, 0)
   const texts = inputs.texts.filter((text) => invalidText(text) === undefined)
   const counts = await embedder.countTokens(texts)
-  const most = embedder.info.maxTokens
+  const most = info.maxTokens
   // over the limit it is cut or refused
   return counts.reduce((sum, count) => sum + Math.min(count, most), 0)
 }
@@ -36,10 +38,11 @@ export async function inputTokens(embedder: ServedEmbedder, inputs: Inputs): Pro
  * @throws HttpError 400 with `param`
  */
 export async function checkInputs(
-  { config, embedder }: ServerContext,
+  context: ServerContext,
   inputs: Inputs,
   param: string,
 ): Promise<void> {
+  const { config } = context
   const count = inputCount(inputs)
   if (count > config.maxItems) {
     throw new HttpError(
@@ -53,7 +56,7 @@ export async function checkInputs(
     const units = inputs.texts.reduce((sum, text) => sum + text.length, 0)
     if (units * TOKENS_A_UNIT + 2 * count <= config.maxRequestTokens) return
   }
-  const tokens = await inputTokens(embedder, inputs)
+  const tokens = await inputTokens(context, inputs)
   if (tokens > config.maxRequestTokens) {
     throw new HttpError(
       400,
@@ -64,31 +67,15 @@ export async function checkInputs(
   }
 }
 
-/** Embeds texts or token ids: an embedding or an error of each. */
+/**
+ * Embeds texts or token ids: an embedding or an error of each. `<s>` and `</s>` are put around ids that
+ * lack them.
+ */
 export function embedInputs(
   embedder: ServedEmbedder,
   inputs: Inputs,
   options: CollectOptions,
 ): Promise<Settled<Embedding>[]> {
   if ('texts' in inputs) return embedder.embed(inputs.texts, options)
-  return embedIds(embedder, inputs.ids, options)
-}
-
-/** Runs token ids; `<s>` and `</s>` are put around those that lack them. */
-async function embedIds(
-  embedder: ServedEmbedder,
-  ids: readonly number[][],
-  options: CollectOptions,
-): Promise<Settled<Embedding>[]> {
-  const runner = embedder as ServedEmbedder & {
-    embedTokens?(
-      ids: readonly ArrayLike<number>[],
-      options: CollectOptions,
-    ): Promise<Settled<Embedding>[]>
-  }
-  if (!runner.embedTokens) {
-    const error = new InvalidInputError('This embedder takes texts only, no token ids.')
-    return ids.map(() => error as EmbedderError)
-  }
-  return runner.embedTokens(ids, options)
+  return embedder.embedTokens(inputs.ids, options)
 }

@@ -44,7 +44,7 @@ async function* lines({ work, texts, options, write }: NdjsonJob): AsyncGenerato
   try {
     for (const size of windowSizes(texts)) {
       const window = texts.slice(from, from + size)
-      const results = await work.settle({ texts: window }, options)
+      const results = await work.settle({ texts: window }, { priority: 'bulk', ...options })
       for (const [i, result] of results.entries()) {
         const index = from + i
         if (result instanceof EmbedderError) {

@@ -8,7 +8,7 @@ import { Embedder } from '../embedder.js'
 import { InvalidInputError } from '../errors.js'
 import { TokenPieces } from '../model/pieces.js'
 import { optional } from '../optional.js'
-import type { LoadOptions } from '../types.js'
+import type { EmbedderInfo, LoadOptions } from '../types.js'
 import { buildApp } from './app.js'
 import { readKeys } from './auth.js'
 import { notReady, type ServedEmbedder, type ServerContext, type ServerState } from './context.js'
@@ -82,6 +82,7 @@ class Context implements ServerContext {
   readonly startedAt = Date.now()
   state: ServerState = 'loading'
   loaded: ServedEmbedder | undefined
+  #info: EmbedderInfo | undefined
   #pieces: { path: string; reading: Promise<TokenPieces> } | undefined
 
   constructor(
@@ -103,8 +104,18 @@ class Context implements ServerContext {
     return this.loaded
   }
 
+  get info(): EmbedderInfo {
+    const { embedder } = this
+    try {
+      this.#info = embedder.info
+    } catch (error) {
+      if (!this.#info) throw error
+    }
+    return this.#info
+  }
+
   pieces(): Promise<TokenPieces> {
-    const path = this.embedder.info.model
+    const path = this.info.model
     if (this.#pieces?.path !== path) {
       const reading = TokenPieces.read(path)
       this.#pieces = { path, reading }
@@ -118,7 +129,8 @@ class Context implements ServerContext {
 
   stats() {
     const { state, startedAt, gate, metrics, loaded } = this
-    return readStats({ state, startedAt, gate, metrics, embedder: loaded })
+    const info = loaded && this.info
+    return readStats({ state, startedAt, gate, metrics, info, engine: loaded?.stats() })
   }
 }
 
@@ -172,7 +184,7 @@ class RunningServer implements Server {
     await context.drift.begin(loaded)
     context.loaded = loaded
     context.state = 'ready'
-    const { standin, model } = loaded.info
+    const { standin, model } = context.info
     if (standin) {
       this.#log.warn(
         { model },

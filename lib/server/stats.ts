@@ -1,6 +1,6 @@
 /** The readings of `GET /stats`. */
 
-import type { ServedEmbedder } from './context.js'
+import type { EmbedderInfo, EmbedderStats } from '../types.js'
 import type { Gate } from './limits.js'
 import type { ServerMetrics } from './metrics.js'
 import type { WireStats } from './wire.js'
@@ -10,25 +10,32 @@ export interface StatsSources {
   startedAt: number
   gate: Gate
   metrics: ServerMetrics
-  /** `undefined` until the model is loaded. */
-  embedder: ServedEmbedder | undefined
+  /** Both `undefined` until the model is loaded. */
+  info: EmbedderInfo | undefined
+  engine: EmbedderStats | undefined
 }
 
-export function readStats({ state, startedAt, gate, metrics, embedder }: StatsSources): WireStats {
+export function readStats({
+  state,
+  startedAt,
+  gate,
+  metrics,
+  info,
+  engine,
+}: StatsSources): WireStats {
   const { running, waiting, concurrency, capacity } = gate.readings
   const { recent, totals } = metrics
   const sums = recent.sums
   const uptimeSeconds = (Date.now() - startedAt) / 1000
   // a server that has just begun divides by what there was
   const seconds = Math.max(1, Math.min(recent.seconds, uptimeSeconds))
-  const engine = embedder?.stats()
-  const cache = engine && cacheOf(engine)
+  const cache = cacheOf(engine)
   const each = (sum: number) => (sums.texts > 0 ? sum / sums.texts : 0)
   const [p50Ms = 0, p90Ms = 0, p99Ms = 0] = recent.percentiles(0.5, 0.9, 0.99)
   return {
     state,
     uptimeSeconds,
-    ...(embedder && { model: modelOf(embedder) }),
+    ...(info && { model: modelOf(info) }),
     throughput: {
       seconds: recent.seconds,
       requestsPerSecond: sums.requests / seconds,
@@ -50,6 +57,7 @@ export function readStats({ state, startedAt, gate, metrics, embedder }: StatsSo
       weights: engine?.memory.weights ?? 0,
       context: engine?.memory.context ?? 0,
       heapUsed: process.memoryUsage().heapUsed,
+      ...(engine?.memory.limit && { limit: engine.memory.limit }),
     },
     ...(cache && { cache }),
     stages: {
@@ -62,22 +70,16 @@ export function readStats({ state, startedAt, gate, metrics, embedder }: StatsSo
   }
 }
 
-/** The embedder's cache, as far as it tells. */
-function cacheOf(engine: object): WireStats['cache'] {
-  const { cache } = engine as { cache?: Partial<NonNullable<WireStats['cache']>> }
+/** The embedder's cache; what is on disk counts as hits, too. */
+function cacheOf(engine: EmbedderStats | undefined): WireStats['cache'] {
+  const cache = engine?.cache
   if (!cache) return undefined
-  const { hits = 0, misses = 0, entries = 0, bytes = 0, limit = 0 } = cache
-  return {
-    hits,
-    misses,
-    hitRate: hits + misses > 0 ? hits / (hits + misses) : 0,
-    entries,
-    bytes,
-    limit,
-  }
+  const { hits, misses, hitRate } = cache
+  const { entries, bytes, maxBytes } = cache.memory
+  return { hits, misses, hitRate, entries, bytes, limit: maxBytes }
 }
 
-function modelOf({ info }: ServedEmbedder): NonNullable<WireStats['model']> {
+function modelOf(info: EmbedderInfo): NonNullable<WireStats['model']> {
   const { name, fingerprint, architecture, dimensions, layers, maxTokens } = info
   const { threads, isa, outputs, standin } = info
   return {

@@ -33,7 +33,12 @@ export interface WorkOptions {
   normalize?: boolean | undefined
   truncate?: 'error' | 'end' | undefined
   dimensions?: number | undefined
+  /** Default: interactive for a few inputs, as queries are. */
+  priority?: 'interactive' | 'bulk'
 }
+
+/** Requests of more inputs than that let others go first. */
+const INTERACTIVE_INPUTS = 16
 
 export class Work {
   readonly #context: ServerContext
@@ -44,6 +49,8 @@ export class Work {
   texts = 0
   tokens = 0
   waitedMs = 0
+  /** Which model answered instead of the loaded one, if it did. */
+  fallback: string | undefined
 
   /** @throws HttpError 429, 503 */
   constructor(context: ServerContext, request: FastifyRequest) {
@@ -99,7 +106,11 @@ export class Work {
   async settle(inputs: Inputs, options: WorkOptions): Promise<Settled<Embedding>[]> {
     const turn = await this.#turn(await this.#bytes(inputs, options))
     try {
-      const results = await embedInputs(this.#context.embedder, inputs, this.#embedOptions(options))
+      const results = await embedInputs(
+        this.#context.embedder,
+        inputs,
+        this.#embedOptions(inputs, options),
+      )
       this.#record(results, options)
       return results
     } finally {
@@ -121,10 +132,15 @@ export class Work {
     return turn
   }
 
-  #embedOptions(options: WorkOptions): EmbedOptions & { onError: 'collect'; precision: 'float32' } {
+  #embedOptions(
+    inputs: Inputs,
+    options: WorkOptions,
+  ): EmbedOptions & { onError: 'collect'; precision: 'float32' } {
     const { outputs, normalize = true, truncate, dimensions } = options
+    const isSmall = inputCount(inputs) <= INTERACTIVE_INPUTS
     return {
       outputs,
+      priority: options.priority ?? (isSmall ? 'interactive' : 'bulk'),
       normalize,
       precision: 'float32',
       onError: 'collect',
@@ -136,10 +152,10 @@ export class Work {
 
   /** Memory of the answer: its vectors, and as much of it as is text at a time. */
   async #bytes(inputs: Inputs, { outputs, dimensions }: WorkOptions): Promise<number> {
-    const width = this.#context.embedder.info.dimensions
+    const width = this.#context.info.dimensions
     const dense = outputs.dense ? inputCount(inputs) * (dimensions ?? width) : 0
     const needsTokens = outputs.colbert || outputs.sparse
-    const tokens = needsTokens ? await inputTokens(this.#context.embedder, inputs) : 0
+    const tokens = needsTokens ? await inputTokens(this.#context, inputs) : 0
     const numbers =
       dense + (outputs.sparse ? 2 * tokens : 0) + (outputs.colbert ? tokens * width : 0)
     return 4 * numbers + TEXT_BYTES * Math.min(numbers, TEXT_NUMBERS)
@@ -150,6 +166,7 @@ export class Work {
     for (const result of results) {
       if (result instanceof EmbedderError) continue
       this.texts++
+      if (result.fallback !== undefined) this.fallback = String(result.fallback)
       this.tokens += result.tokenCount
       this.#context.metrics.answered(result, comparable)
     }

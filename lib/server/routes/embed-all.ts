@@ -85,7 +85,7 @@ export function embedAllRoutes(app: FastifyInstance, context: ServerContext): vo
       const { body } = request
       const texts = typeof body.inputs === 'string' ? [body.inputs] : body.inputs
       await checkInputs(context, { texts }, 'inputs')
-      const { info } = context.embedder
+      const { info } = context
       const options = {
         outputs: outputsOf(body.outputs, info.outputs),
         normalize: body.normalize,

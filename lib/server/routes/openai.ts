@@ -85,7 +85,7 @@ export function openaiRoutes(app: FastifyInstance, context: ServerContext): void
     async (request, reply) => {
       const { input, dimensions, encoding_format } = request.body
       const inputs = inputsOf(input)
-      const { info } = context.embedder
+      const { info } = context
       if (dimensions && dimensions > info.dimensions) {
         throw new HttpError(
           400,
@@ -134,8 +134,7 @@ function* answer(
   yield `],"model":${JSON.stringify(model)},"usage":${JSON.stringify(usage)}}`
 }
 
-function modelObject({ embedder, startedAt }: ServerContext): object {
-  const { info } = embedder
+function modelObject({ info, startedAt }: ServerContext): object {
   return {
     id: modelName(info),
     object: 'model',

@@ -115,12 +115,13 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       const texts = [query, ...passages]
       await checkInputs(context, { texts }, 'passages')
       context.metrics.items(texts.length)
-      const { info } = context.embedder
+      const { info } = context
       const embeddings = await workOf(request)
         .embed(
           { texts },
           {
             outputs: info.outputs,
+            priority: 'interactive',
             truncate: truncate === undefined ? undefined : truncation(truncate),
           },
         )

@@ -169,7 +169,7 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
     const { outputs, score } = scorer(context)
     const [asked, ...passages] = (await workOf(request).embed(
       { texts: [query, ...texts] },
-      { outputs, truncate: truncation(truncate ?? false) },
+      { outputs, truncate: truncation(truncate ?? false), priority: 'interactive' },
     )) as [Embedding, ...Embedding[]]
     return passages
       .map((passage, index) => {
@@ -211,7 +211,7 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
   )
 
   app.get('/info', { schema: infoSchema, config: { errors: 'tei' } }, () => {
-    const { info } = context.embedder
+    const { info } = context
     const { config: limits } = context
     return {
       model_id: modelName(info),
@@ -257,9 +257,9 @@ interface Scorer {
 }
 
 /** As configured; dense for a model without heads. */
-function scorer({ config, embedder }: ServerContext): Scorer {
+function scorer({ config, info }: ServerContext): Scorer {
   const none = { dense: false, sparse: false, colbert: false }
-  const { outputs } = embedder.info
+  const { outputs } = info
   const by = outputs.colbert && outputs.sparse ? config.rerank : 'dense'
   const vector = (embedding: Embedding) => embedding.dense as Float32Array
   const weights = ({ sparse }: Embedding) => sparse as NonNullable<typeof sparse>
