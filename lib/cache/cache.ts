@@ -1,0 +1,376 @@
+/**
+ * The cache of embeddings: a memory tier in front of an optional disk tier.
+ *
+ * An entry is one output (dense, sparse or ColBERT) of one text under one model's fingerprint, as the
+ * engine gave it. What `get` hands out is the caller's own copy; what `set` is given is copied.
+ */
+import { isAhead, isExpired } from './disk/layout.js'
+import { DiskStore } from './disk/store.js'
+import { byRecency } from './disk/usage.js'
+import {
+  entryKey,
+  KINDS,
+  type Kind,
+  type ModelKey,
+  ModelKeys,
+  modelTag,
+  OUTPUT_OF_KIND,
+  textTag,
+} from './key.js'
+import { type Entry, MemoryTier, newEntry, type Touch } from './memory.js'
+import { assign, outputOf, wants } from './outputs.js'
+import { exportRecords, importRecords } from './transfer.js'
+import type {
+  Asked,
+  CachedOutputs,
+  CacheOptions,
+  CacheStats,
+  DiskStats,
+  EntryInfo,
+  ImportResult,
+  Limit,
+} from './types.js'
+import { allFinite, byteLength, copyValue } from './value.js'
+
+const NO_DISK: DiskStats = {
+  state: 'off',
+  entries: 0,
+  estimated: false,
+  bytes: 0,
+  maxBytes: 0,
+  evictions: 0,
+  expired: 0,
+  damaged: 0,
+  dropped: 0,
+  pendingBytes: 0,
+}
+
+/** Uses that are noted before the disk tier is told. */
+const MAX_TOUCHES = 4096
+/** How often it is told at least, and how often the memory tier is looked through for what expired. */
+const NOTE_EVERY_MS = 60_000
+const SWEEP_EVERY_MS = 600_000
+
+export class EmbeddingCache {
+  readonly #options: CacheOptions
+  readonly #now: () => number
+  readonly #memory: MemoryTier
+  readonly #disk: DiskStore | undefined
+  readonly #models = new ModelKeys()
+  #touches: Touch[] = []
+  #notedAt: number
+  #sweptAt: number
+  #hits = 0
+  #misses = 0
+  #memoryHits = 0
+  /** Whether the search under way had to read from the disk. */
+  #readDisk = false
+
+  private constructor(options: CacheOptions, disk: DiskStore | undefined) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+    this.#memory = new MemoryTier(options.memoryBytes)
+    this.#disk = disk
+    this.#notedAt = this.#sweptAt = this.#now()
+  }
+
+  /** Opens a cache. A disk tier that cannot be used is a warning, never an error. */
+  static async open(options: CacheOptions): Promise<EmbeddingCache> {
+    const { disk, ttlMs, warn, now = Date.now } = options
+    const store = disk && (await DiskStore.open({ ...disk, ttlMs, warn, now }))
+    return new EmbeddingCache(options, store)
+  }
+
+  /**
+   * The outputs of a text, if all that are asked for are there and the text is within the limit:
+   * `undefined` also for a text with more tokens than an `error` limit allows. The arrays are the
+   * caller's own.
+   */
+  get(fingerprint: string, text: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
+    const tag = textTag(text)
+    const model = this.#models.of(fingerprint)
+    const found = tag === undefined ? undefined : this.#find(model, tag, asked, limit)
+    if (!found) this.#misses++
+    else {
+      this.#hits++
+      if (!this.#readDisk) this.#memoryHits++
+    }
+    return found
+  }
+
+  #find(model: ModelKey, tag: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
+    this.#disk?.begin()
+    this.#readDisk = false
+    const now = this.#now()
+    const { maxTokens, truncate } = limit
+    return (
+      this.#collect(model, tag, asked, 0, maxTokens, now) ??
+      (truncate === 'end' ? this.#collect(model, tag, asked, maxTokens, maxTokens, now) : undefined)
+    )
+  }
+
+  /** The outputs of a whole text (`variant` 0), or of one that was cut at `variant` tokens. */
+  #collect(
+    model: ModelKey,
+    tag: string,
+    asked: Asked,
+    variant: number,
+    maxTokens: number,
+    now: number,
+  ): CachedOutputs | undefined {
+    let found: CachedOutputs | undefined
+    for (const kind of KINDS) {
+      if (!wants(asked, kind)) continue
+      const key = entryKey(model, tag, kind, variant)
+      let entry = this.#fromMemory(key, now)
+      const isShared = entry !== undefined
+      entry ??= this.#fromDisk(key, model, tag, kind, variant)
+      if (!entry || entry.tokenCount > maxTokens) return undefined
+      const kept = isShared || this.#memory.put(key, entry)
+      found ??= { tokenCount: entry.tokenCount, truncated: variant !== 0 }
+      assign(found, kind, kept ? copyValue(entry.value) : entry.value)
+      this.#use(entry, now)
+    }
+    return found
+  }
+
+  #fromMemory(key: string, now: number): Entry | undefined {
+    const entry = this.#memory.get(key)
+    if (!entry) return undefined
+    if (isExpired(entry.created, now, this.#options.ttlMs)) {
+      this.#memory.expire(key)
+      return undefined
+    }
+    if (isAhead(entry.created, now)) entry.created = now
+    return entry
+  }
+
+  #fromDisk(
+    key: string,
+    model: ModelKey,
+    tag: string,
+    kind: Kind,
+    variant: number,
+  ): Entry | undefined {
+    const loaded = this.#disk?.read(key, model, tag, kind, variant)
+    if (!loaded) return undefined
+    this.#readDisk = true
+    return newEntry(model, tag, kind, variant, loaded)
+  }
+
+  #use(entry: Entry, now: number): void {
+    const { touch } = entry
+    entry.hits++
+    touch.hits++
+    touch.lastAccess = now
+    if (!this.#disk || touch.listed) return
+    touch.listed = true
+    this.#touches.push(touch)
+    const isDue = Math.abs(now - this.#notedAt) > NOTE_EVERY_MS
+    if (isDue || this.#touches.length >= MAX_TOUCHES) void this.#noteUses(now)
+  }
+
+  #noteUses(now: number): Promise<void> {
+    const touches = this.#touches
+    this.#notedAt = now
+    this.#touches = []
+    const snapshot = touches.map((touch) => ({ ...touch }))
+    for (const touch of touches) {
+      touch.listed = false
+      touch.hits = 0
+    }
+    return this.#disk?.touch(snapshot) ?? Promise.resolve()
+  }
+
+  /**
+   * Keeps what the engine gave for a text. Everything is copied before this returns. Outputs that are
+   * not finite are not kept, nor is a text that is no Unicode.
+   */
+  set(fingerprint: string, text: string, outputs: CachedOutputs, limit: Limit): void {
+    const tag = textTag(text)
+    if (tag === undefined || (outputs.pooled && !allFinite(outputs.pooled))) return
+    const model = this.#models.of(fingerprint)
+    const variant = outputs.truncated ? limit.maxTokens : 0
+    const now = this.#now()
+    for (const kind of KINDS) {
+      const value = outputOf(outputs, kind)
+      if (!value) continue
+      const { tokenCount } = outputs
+      const key = entryKey(model, tag, kind, variant)
+      const bytes = byteLength(value)
+      if (this.#memory.accepts(bytes)) {
+        const known = { value: copyValue(value), tokenCount, created: now }
+        this.#memory.put(key, newEntry(model, tag, kind, variant, known))
+      }
+      this.#disk?.put(model, tag, kind, variant, { value, tokenCount, created: now })
+    }
+    if (Math.abs(now - this.#sweptAt) > SWEEP_EVERY_MS) this.#sweepMemory(now)
+  }
+
+  #sweepMemory(now: number): number {
+    this.#sweptAt = now
+    const { ttlMs } = this.#options
+    return this.#memory.sweep(({ created }) => isExpired(created, now, ttlMs), 'expired')
+  }
+
+  /** What is known of the entries of a text, of whole texts and of those cut at `maxTokens`. */
+  describe(fingerprint: string, text: string, maxTokens?: number): EntryInfo[] {
+    const tag = textTag(text)
+    if (tag === undefined) return []
+    const model = this.#models.of(fingerprint)
+    const variants = maxTokens === undefined ? [0] : [0, maxTokens]
+    return variants.flatMap((variant) =>
+      KINDS.flatMap((kind) => this.#describe(model, tag, kind, variant) ?? []),
+    )
+  }
+
+  #describe(model: ModelKey, tag: string, kind: Kind, variant: number): EntryInfo | undefined {
+    const held = this.#memory.peek(entryKey(model, tag, kind, variant))
+    const info = this.#disk?.info(model, tag, kind, variant)
+    if (!held) return info
+    const { tokenCount, created, hits, touch } = held
+    return {
+      output: OUTPUT_OF_KIND[kind],
+      tokenCount,
+      truncated: variant !== 0,
+      created,
+      lastAccess: Math.max(touch.lastAccess, info?.lastAccess ?? 0),
+      // those of other processes are on the disk, our last ones not yet
+      hits: Math.max(hits, (info?.hits ?? 0) + touch.hits),
+    }
+  }
+
+  /** Removes what is past its age from both tiers, now. Returns how many entries of the larger one. */
+  clearExpired(): number {
+    const inMemory = this.#sweepMemory(this.#now())
+    return Math.max(inMemory, this.#disk?.clearExpired() ?? 0)
+  }
+
+  /** Removes every entry of both tiers, other processes' included. */
+  clear(): void {
+    this.#touches = []
+    this.#memory.clear()
+    this.#disk?.clear()
+  }
+
+  /**
+   * Removes the entries of one fingerprint from both tiers, as when its model is not used any more.
+   * (A changed model has another fingerprint, so old entries are never mistaken for its own.) Returns
+   * how many went, of the larger tier.
+   */
+  invalidate(fingerprint: string): number {
+    const gone = modelTag(fingerprint)
+    return this.#remove((tag) => tag === gone)
+  }
+
+  /** Removes the entries of all fingerprints but this one, as `invalidate` does. */
+  invalidateOthers(fingerprint: string): number {
+    const kept = modelTag(fingerprint)
+    return this.#remove((tag) => tag !== kept)
+  }
+
+  #remove(pick: (tag: string) => boolean): number {
+    const inMemory = this.#memory.sweep(
+      (entry) => pick(entry.touch.model.tag.toString('hex')),
+      'removed',
+    )
+    return Math.max(inMemory, this.#disk?.remove(pick) ?? 0)
+  }
+
+  /**
+   * Fills the memory tier from the disk tier: the most recently used first, of those used at the same
+   * time the most often used. Nothing that memory holds has to go. Returns the number of entries.
+   *
+   * @param fingerprint only entries of this model
+   */
+  async warmup(fingerprint?: string): Promise<number> {
+    if (!this.#disk || this.#memory.maxBytes <= 0) return 0
+    const only = fingerprint === undefined ? undefined : modelTag(fingerprint)
+    let count = 0
+    for await (const { model: tagOfModel, tag, kind, variant, bytes } of byRecency(this.#disk)) {
+      if (only !== undefined && tagOfModel !== only) continue
+      if (!this.#memory.fits(bytes)) break
+      const model = this.#models.ofTag(tagOfModel)
+      const key = entryKey(model, tag, kind, variant)
+      if (this.#memory.peek(key)) continue
+      this.#disk.begin()
+      const entry = this.#fromDisk(key, model, tag, kind, variant)
+      if (entry && this.#memory.put(key, entry)) count++
+    }
+    return count
+  }
+
+  /**
+   * Writes the entries to a file, in the format that docs/caching.md describes: those of the disk
+   * tier where there is one, else those in memory.
+   *
+   * @throws CacheError when the file cannot be written; no part of it is left then
+   */
+  async exportTo(file: string): Promise<{ entries: number; bytes: number }> {
+    await this.flush()
+    return exportRecords(file, this.#now(), this.#disk?.table ? this.#disk : this.#memory)
+  }
+
+  /**
+   * Adds the entries of a file that `exportTo` wrote. The file is checked whole before anything of it
+   * is used. Entries keep their age.
+   *
+   * @throws CacheError when the file is no such file, is damaged, or is of another version
+   */
+  async importFrom(file: string): Promise<ImportResult> {
+    const now = this.#now()
+    const result: ImportResult = { imported: 0, present: 0, expired: 0 }
+    await importRecords(file, async (record) => {
+      const { kind, tag, variant, tokenCount, value, hits } = record
+      const created = Math.min(record.created, now)
+      if (isExpired(created, now, this.#options.ttlMs)) {
+        result.expired++
+        return
+      }
+      const model = this.#models.ofTag(record.modelTag, record.fingerprint)
+      const lastAccess = Math.min(record.lastAccess, now)
+      const key = entryKey(model, tag, kind, variant)
+      const known = this.#describe(model, tag, kind, variant)
+      if (known && known.created >= created) {
+        result.present++
+        return
+      }
+      result.imported++
+      if (this.#disk?.state === 'on') {
+        this.#disk.put(model, tag, kind, variant, { value, tokenCount, created, hits, lastAccess })
+        if (this.#disk.isBusy) await this.#disk.flush()
+        return
+      }
+      const entry = newEntry(model, tag, kind, variant, { value, tokenCount, created, hits })
+      this.#memory.put(key, entry)
+    })
+    await this.flush()
+    return result
+  }
+
+  stats(): CacheStats {
+    const asked = this.#hits + this.#misses
+    return {
+      hits: this.#hits,
+      misses: this.#misses,
+      hitRate: asked === 0 ? 0 : this.#hits / asked,
+      memoryHits: this.#memoryHits,
+      diskHits: this.#hits - this.#memoryHits,
+      memory: this.#memory.stats(),
+      disk: this.#disk?.stats() ?? { ...NO_DISK },
+    }
+  }
+
+  /** Waits until the disk tier has everything, last uses included. */
+  async flush(): Promise<void> {
+    await this.#noteUses(this.#now())
+    await this.#disk?.flush()
+  }
+
+  /** Flushes, and closes all files. `get` then finds nothing on the disk, and `set` keeps nothing there. */
+  async close(): Promise<void> {
+    await this.flush()
+    await this.#disk?.close()
+    this.#memory.clear()
+  }
+}

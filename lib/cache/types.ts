@@ -1,0 +1,137 @@
+/** The types of the cache. */
+
+/**
+ * What the engine gave for one text: float32, before it is cut, normalised or converted, so that one
+ * entry serves every `dimensions`, `normalize` and `precision`.
+ */
+export interface CachedOutputs {
+  /** Tokens that went through the model, `<s>` and `</s>` included. */
+  tokenCount: number
+  /** Whether the text's end was cut off. */
+  truncated: boolean
+  /** dim floats, not normalised. */
+  pooled?: Float32Array
+  /** Token ids, ascending, and the weight of each. */
+  sparse?: { indices: Uint32Array; values: Float32Array }
+  /** (tokenCount - 1) x dim floats, row after row, rows of length 1. */
+  colbert?: Float32Array
+}
+
+/** The outputs a call wants; an entry that lacks one of them is no hit. */
+export interface Asked {
+  dense: boolean
+  sparse: boolean
+  colbert: boolean
+}
+
+/** The limit a text is under: with `error` it fails when it has more tokens, with `end` it is cut. */
+export interface Limit {
+  maxTokens: number
+  truncate: 'error' | 'end'
+}
+
+export interface DiskOptions {
+  /** Directory of the disk tier; made when it is not there. */
+  dir: string
+  /** The most bytes it may take, at least 1 MB. */
+  maxBytes: number
+}
+
+export interface CacheOptions {
+  /** Size of the memory tier; 0 turns it off. */
+  memoryBytes: number
+  disk?: DiskOptions | undefined
+  /** Milliseconds from being computed to being forgotten; `Infinity` for never. */
+  ttlMs: number
+  /** Gets at most one line per kind of trouble. */
+  warn(message: string): void
+  /** Milliseconds since 1970. Default: `Date.now`. */
+  now?: () => number
+}
+
+export interface MemoryStats {
+  entries: number
+  /** Estimate of what the entries take, keys and bookkeeping included. */
+  bytes: number
+  maxBytes: number
+  /** Entries that went because there was no room. */
+  evictions: number
+  /** Entries that went because of their age. */
+  expired: number
+}
+
+/**
+ * `on`; `off`: none was asked for; `read-only`: entries are read, none can be written; `failed`: the
+ * directory cannot be used at all.
+ */
+export type DiskState = 'on' | 'off' | 'read-only' | 'failed'
+
+export interface DiskStats {
+  state: DiskState
+  /** Why it is read-only or failed. */
+  reason?: string
+  dir?: string
+  entries: number
+  /** Whether `entries` was extrapolated from a part of the index. */
+  estimated: boolean
+  /** Of all files of the store, shared with other processes. */
+  bytes: number
+  maxBytes: number
+  /** Entries this process removed because there was no room. */
+  evictions: number
+  /** Entries this process removed because of their age. */
+  expired: number
+  /** Entries this process found damaged, and removed. */
+  damaged: number
+  /** Entries that were not written: too large, or the disk could not keep up. */
+  dropped: number
+  /** Bytes on their way to the disk. */
+  pendingBytes: number
+}
+
+/** Readings since the cache was opened, of this process. */
+export interface CacheStats {
+  /** Texts that were asked for and found. */
+  hits: number
+  misses: number
+  /** 0 to 1; 0 before the first question. */
+  hitRate: number
+  /** Hits by where the last missing piece came from. */
+  memoryHits: number
+  diskHits: number
+  memory: MemoryStats
+  disk: DiskStats
+}
+
+/** What is known of one entry. Times are milliseconds since 1970. */
+export interface EntryInfo {
+  output: 'dense' | 'sparse' | 'colbert'
+  tokenCount: number
+  truncated: boolean
+  created: number
+  lastAccess: number
+  /** Times it was read; counts stop at 65,535. */
+  hits: number
+}
+
+/** What one model left in the disk tier. */
+export interface ModelUsage {
+  /** 16 hex digits that stand for the fingerprint. */
+  tag: string
+  /** The fingerprint, where it is known. */
+  fingerprint?: string
+  entries: { dense: number; sparse: number; colbert: number }
+  bytes: number
+  hits: number
+  oldest: number
+  newest: number
+  lastAccess: number
+}
+
+export interface ImportResult {
+  imported: number
+  /** Entries that are there already, and not older. */
+  present: number
+  /** Entries past their age. */
+  expired: number
+}
