@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { doctorCommand } from './doctor.js'
 import { embedCommand } from './embed.js'
 import { modelCommand } from './model.js'
+import { reportCommand } from './report.js'
 import { scoreCommand } from './score.js'
 import { serveCommand } from './serve.js'
 import type { Cli } from './shared/cli.js'
@@ -15,6 +16,7 @@ const COMMANDS = [
   embedCommand,
   tokenizeCommand,
   scoreCommand,
+  reportCommand,
   modelCommand,
   serveCommand,
   doctorCommand,

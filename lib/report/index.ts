@@ -1,0 +1,7 @@
+/** Reports as HTML files, as `bge-m3-node/report`. */
+
+export { createReport, type ReportOptions, type ReportStage } from './report.js'
+export { type RunReading, type RunSample, readEvaluation, readRun } from './run.js'
+export { readVectors } from './vectors/read.js'
+export { type Scalar, TableBuilder, type VectorTable } from './vectors/table.js'
+export { joinTexts } from './vectors/texts.js'
