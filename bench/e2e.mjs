@@ -18,7 +18,7 @@ const shapes = [
   [1, 16],
   [1, 2048],
 ]
-const m3 = await Embedder.load({ model: options.model })
+const m3 = await Embedder.load({ model: options.model, cache: false })
 const paragraphs = loadParagraphs()
 const rows = []
 for (const [texts, tokens] of shapes) {

@@ -15,7 +15,7 @@ const { values: options } = parseArgs({
 })
 const seconds = Number(options.seconds)
 const started = performance.now()
-const m3 = await Embedder.load({ model: options.model })
+const m3 = await Embedder.load({ model: options.model, cache: false })
 const coldLoad = performance.now() - started
 const texts = await chunkOfTokens(m3, loadParagraphs(), 512, 24)
 
@@ -36,7 +36,7 @@ async function secondLoad() {
   const times = []
   for (let i = 0; i < 5; i++) {
     const from = performance.now()
-    const again = await Embedder.load({ model: options.model })
+    const again = await Embedder.load({ model: options.model, cache: false })
     times.push(performance.now() - from)
     await again.dispose()
   }

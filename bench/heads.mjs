@@ -7,7 +7,7 @@ import { chunkOfTokens, loadParagraphs } from './texts.mjs'
 const { values: options } = parseArgs({
   options: { model: { type: 'string' }, rounds: { type: 'string', default: '9' } },
 })
-const m3 = await Embedder.load({ model: options.model })
+const m3 = await Embedder.load({ model: options.model, cache: false })
 const [text] = await chunkOfTokens(m3, loadParagraphs(), 512, 1)
 const kinds = {
   dense: { dense: true },

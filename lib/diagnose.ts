@@ -1,8 +1,16 @@
 /** A check of a loaded embedder: what is in use, and whether it computes what it should. */
-import type { Embedder } from './embedder.js'
 import { EmbedderError } from './errors.js'
 import { loadAddon } from './native/load.js'
+import type { EmbedderInfo, EmbedderStats, Embedding, EmbedOptions } from './types.js'
 import { formatSize } from './units.js'
+
+/** What is looked at. */
+export interface Patient {
+  embed(text: string, options: EmbedOptions): Promise<Embedding>
+  embed(texts: readonly string[], options: EmbedOptions): Promise<Embedding[]>
+  readonly info: EmbedderInfo
+  stats(): EmbedderStats
+}
 
 export interface DiagnosticFinding {
   check: 'model' | 'kernels' | 'threads' | 'memory' | 'cache' | 'self-test'
@@ -17,7 +25,7 @@ export interface Diagnosis {
   findings: DiagnosticFinding[]
 }
 
-export async function diagnose(embedder: Embedder): Promise<Diagnosis> {
+export async function diagnose(embedder: Patient): Promise<Diagnosis> {
   const findings: DiagnosticFinding[] = []
   const add = (
     check: DiagnosticFinding['check'],
@@ -74,7 +82,7 @@ type Add = (
   detail: string,
 ) => void
 
-function memory(embedder: Embedder, add: Add): void {
+function memory(embedder: Patient, add: Add): void {
   const { limit } = embedder.stats().memory
   const { availableMemory } = loadAddon().machine()
   const short = availableMemory !== null && availableMemory < limit / 4
@@ -83,7 +91,7 @@ function memory(embedder: Embedder, add: Add): void {
 }
 
 /** The same text twice, and beside another: the same bits, finite, of the right length. */
-async function selfTest(embedder: Embedder, add: Add): Promise<void> {
+async function selfTest(embedder: Patient, add: Add): Promise<void> {
   const started = performance.now()
   try {
     const options = { cache: false }

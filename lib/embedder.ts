@@ -7,7 +7,7 @@ import {
   type TokenizeOptions,
   tokenizeAll,
 } from './batching/tokens.js'
-import type { CacheStats } from './cache/types.js'
+import { EmbeddingCache } from './cache/cache.js'
 import { resolveCall, withTimeout } from './call.js'
 import { type Config, checkOptions } from './config.js'
 import { type Diagnosis, diagnose } from './diagnose.js'
@@ -28,7 +28,7 @@ import type {
   Settled,
   TokenizeResult,
 } from './types.js'
-import { type TextCache, Work, type WorkOptions } from './work.js'
+import { Work, type WorkOptions } from './work.js'
 
 export class Embedder {
   #settings: Settings | undefined
@@ -37,8 +37,8 @@ export class Embedder {
   readonly #defaults: Config
   #engine: Promise<Engine> | undefined
   #current: Engine | undefined
-  #cache: (TextCache & { stats(): CacheStats; close(): Promise<void> }) | undefined
-  #fallback: Fallback | undefined
+  #cache: EmbeddingCache | undefined
+  #fallback: Fallback<Embedder> | undefined
   /** The fallback's model, where ours could not be loaded. */
   #takenOver: Embedder | undefined
   #disposed = false
@@ -68,7 +68,7 @@ export class Embedder {
     const embedder = new Embedder(options, config)
     if (fallback !== undefined) {
       const { fallback: _, model: __, ...rest } = options
-      embedder.#fallback = new Fallback(fallback, {
+      embedder.#fallback = new Fallback<Embedder>(fallback, {
         open: (model) => Embedder.load({ ...rest, model, lazy: false }),
         warn: (message) => embedder.#warn(message),
       })
@@ -87,6 +87,14 @@ export class Embedder {
     try {
       const settings = await readSettings(options)
       this.#settings = settings
+      if (settings.cache > 0 || settings.disk) {
+        this.#cache = await EmbeddingCache.open({
+          memoryBytes: settings.cache,
+          disk: settings.disk,
+          ttlMs: settings.cacheTtl,
+          warn: (message) => this.#warn(message),
+        })
+      }
       if (!options.lazy) await this.#load()
     } catch (error) {
       if (!this.#fallback || !isModelFailure(error)) throw error
@@ -208,6 +216,12 @@ export class Embedder {
       memoryLimit: this.#settings?.memoryLimit ?? 0,
       batchTokens: this.#settings?.batchTokens ?? 0,
     })
+  }
+
+  /** The cache, to warm it up, export, import or clear it; undefined where it is off. */
+  get cache(): EmbeddingCache | undefined {
+    this.#assertUsable()
+    return this.#cache
   }
 
   /** Looks at everything in use and embeds a text to see that it works. */

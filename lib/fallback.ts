@@ -1,5 +1,4 @@
 /** What takes over when the model cannot be loaded, or fails on a text. */
-import type { Embedder } from './embedder.js'
 import { EmbedderError, type ErrorCode, InferenceError } from './errors.js'
 import { withIndex } from './item-errors.js'
 import type { Embedding, EmbedOptions, FallbackFunction, Precision, Settled } from './types.js'
@@ -15,21 +14,28 @@ const OF_THE_MODEL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MEMORY_LIMIT',
 ])
 
+/** What is needed of another model's embedder. */
+export interface OtherEmbedder {
+  embed(texts: readonly string[], options: EmbedOptions & { onError: 'collect' }): Promise<Result[]>
+  readonly info: { fingerprint: string }
+  dispose(): Promise<void>
+}
+
 export function isModelFailure(error: unknown): error is EmbedderError {
   return error instanceof EmbedderError && OF_THE_MODEL.has(error.code)
 }
 
-export class Fallback {
+export class Fallback<Other extends OtherEmbedder> {
   readonly #choice: string | FallbackFunction
-  readonly #openModel: (path: string) => Promise<Embedder>
+  readonly #openModel: (path: string) => Promise<Other>
   readonly #warn: (message: string) => void
-  #embedder: Promise<Embedder> | undefined
+  #embedder: Promise<Other> | undefined
   /** Texts that it embedded. */
   count = 0
 
   constructor(
     choice: string | FallbackFunction,
-    { open, warn }: { open: (path: string) => Promise<Embedder>; warn: (message: string) => void },
+    { open, warn }: { open: (path: string) => Promise<Other>; warn: (message: string) => void },
   ) {
     this.#choice = choice
     this.#openModel = open
@@ -37,7 +43,7 @@ export class Fallback {
   }
 
   /** Loads the other model now, so that a wrong path is known at once; a function has none. */
-  async open(): Promise<Embedder | undefined> {
+  async open(): Promise<Other | undefined> {
     return typeof this.#choice === 'string' ? this.#load(this.#choice) : undefined
   }
 
@@ -93,7 +99,7 @@ export class Fallback {
     )
   }
 
-  #load(path: string): Promise<Embedder> {
+  #load(path: string): Promise<Other> {
     if (this.#embedder) return this.#embedder
     const loading = this.#openModel(path)
     this.#embedder = loading

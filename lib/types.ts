@@ -215,12 +215,13 @@ export interface EmbedOptions {
 
 export interface Progress {
   done: number
-  total: number
-  /** Tokens through the model so far. */
+  /** null for a stream: nobody knows. */
+  total: number | null
+  /** Tokens of what is done. */
   tokens: number
-  /** Texts a second since the call began. */
+  /** Texts a second, of late: what was seconds ago counts less. */
   rate: number
-  /** Seconds left at that rate; null before the first text is done. */
+  /** Seconds left at that rate; null where the total is. */
   eta: number | null
 }
 

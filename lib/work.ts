@@ -4,6 +4,7 @@
  */
 import type { Engine } from './batching/engine.js'
 import type { Job } from './batching/job.js'
+import type { Outcome } from './batching/outcome.js'
 import {
   breathe,
   countAll,
@@ -12,7 +13,6 @@ import {
   tokenizeAll,
   tooLong,
 } from './batching/tokens.js'
-import type { Outcome } from './batching/unit.js'
 import type { Asked, CachedOutputs, Limit } from './cache/types.js'
 import { type Call, checkFinite, embeddingOf, outputBits, type RawOutputs } from './call.js'
 import { EmbedderError, QueueFullError } from './errors.js'

@@ -16,7 +16,7 @@ let model: string
 
 beforeAll(async () => {
   model = await standinPath({ size: 'tiny' })
-  m3 = await Embedder.load({ model })
+  m3 = await Embedder.load({ model, cache: false })
 })
 
 afterAll(() => m3.dispose())
@@ -201,7 +201,7 @@ describe('cancelling and ending', () => {
   })
 
   it('dispose ends work under way with DisposedError, and later calls too', async () => {
-    const other = await Embedder.load({ model, threads: 1 })
+    const other = await Embedder.load({ model, threads: 1, cache: false })
     const work = other.embed(mixedTexts(400)).catch((e) => e)
     await new Promise((resolve) => setTimeout(resolve, 20))
     await other.dispose()
@@ -237,7 +237,7 @@ describe('cancelling and ending', () => {
 describe('loading', () => {
   it('shares weights: a second load of a loaded file takes under 100 ms', async () => {
     const started = performance.now()
-    const again = await Embedder.load({ model })
+    const again = await Embedder.load({ model, cache: false })
     expect(performance.now() - started).toBeLessThan(100)
     expect((await again.embed('a')).dense).toEqual((await m3.embed('a')).dense)
     await again.dispose()

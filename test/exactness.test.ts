@@ -75,9 +75,9 @@ describe.each<Setup>([
   beforeAll(async () => {
     const model = await standinPath({ size })
     embedders = await Promise.all([
-      Embedder.load({ model, threads: 1 }),
-      Embedder.load({ model, threads: 2 }),
-      Embedder.load({ model, threads: 2, batchTokens: 64 }),
+      Embedder.load({ model, threads: 1, cache: false }),
+      Embedder.load({ model, threads: 2, cache: false }),
+      Embedder.load({ model, threads: 2, batchTokens: 64, cache: false }),
     ])
     const [first] = embedders as [Embedder]
     expect(first.info.packing).toBe(true)
@@ -135,7 +135,7 @@ describe('instruction sets', () => {
   async function underIsa(model: string, isa: string): Promise<{ isa: string; bits: string[] }> {
     const source = `${importPackage}
       import { createHash } from 'node:crypto'
-      const m3 = await Embedder.load({ model: ${JSON.stringify(model)} })
+      const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
       const outputs = { dense: true, sparse: m3.info.outputs.sparse, colbert: m3.info.outputs.colbert }
       const found = await m3.embed(${JSON.stringify(TEXTS)}, { outputs })
       const bits = found.map(({ dense, sparse, colbert }) => {

@@ -261,13 +261,13 @@ describe('a file that changes while it is loaded', () => {
   const program = (path: string, change: string) => `${importPackage}
     import fs from 'node:fs'
     const path = ${JSON.stringify(path)}
-    const m3 = await Embedder.load({ model: path })
+    const m3 = await Embedder.load({ model: path, cache: false })
     const texts = Array.from({ length: 50 }, (_, i) => 'text number ' + i)
     const key = (list) => list.map(({ dense }) => Array.from(dense).join()).join()
     const before = key(await m3.embed(texts))
     ${change}
     const after = key(await m3.embed(texts)) === before
-    const again = await Embedder.load({ model: path }).then(
+    const again = await Embedder.load({ model: path, cache: false }).then(
       async (other) => key(await other.embed(texts)) === before ? 'same' : 'other', (e) => e.code)
     console.log(JSON.stringify({ after, again }))`
 
@@ -306,7 +306,7 @@ describe('a file that changes while it is loaded', () => {
       const end = await runModule(`${importPackage}
         import fs from 'node:fs'
         const path = ${JSON.stringify(path)}
-        const loading = Embedder.load({ model: path }).then(() => 'loaded', (e) => e.code)
+        const loading = Embedder.load({ model: path, cache: false }).then(() => 'loaded', (e) => e.code)
         setTimeout(() => fs.truncateSync(path, ${Math.floor(size / 2)}), ${delay})
         console.log(await loading)`)
       expect(end, end.stderr).toMatchObject({ code: 0, signal: null, timedOut: false })

@@ -23,8 +23,8 @@ beforeAll(async () => {
 
 describe('several models', () => {
   it('embedNamed gives a vector per name, equal to each model alone', async () => {
-    const a = await Embedder.load({ model: tiny })
-    const b = await Embedder.load({ model: minilm })
+    const a = await Embedder.load({ model: tiny, cache: false })
+    const b = await Embedder.load({ model: minilm, cache: false })
     const rows = await embedNamed({ a, b }, ['one', 'two'])
     expect(rows).toHaveLength(2)
     expect(rows[1]?.a.dense).toEqual((await a.embed('two')).dense)
@@ -34,14 +34,14 @@ describe('several models', () => {
   })
 
   it('a model without heads gives dense only, and says so when asked for more', async () => {
-    const m = await Embedder.load({ model: minilm })
+    const m = await Embedder.load({ model: minilm, cache: false })
     expect(m.info.outputs).toEqual({ dense: true, sparse: false, colbert: false })
     await expect(m.embed('x', { outputs: { sparse: true } })).rejects.toThrow(/no sparse head/)
     await m.dispose()
   })
 
   it('swapModel loses no queued work, and later calls run on the new model', async () => {
-    const m = await Embedder.load({ model: tiny })
+    const m = await Embedder.load({ model: tiny, cache: false })
     const texts = mixedTexts(120)
     const before = m.info
     const queued = [m.embed(texts), m.embed(texts.slice(0, 40)), m.embed('alone')]
@@ -55,7 +55,7 @@ describe('several models', () => {
   })
 
   it('keeps the old model when the new one cannot be loaded', async () => {
-    const m = await Embedder.load({ model: tiny })
+    const m = await Embedder.load({ model: tiny, cache: false })
     const dense = (await m.embed('same')).dense
     await expect(m.swapModel({ model: '/nowhere/at/all.gguf' })).rejects.toThrow(ModelNotFoundError)
     expect((await m.embed('same')).dense).toEqual(dense)
@@ -77,7 +77,7 @@ describe('several models', () => {
 describe('outputs from one pass', () => {
   let m3: Embedder
   beforeAll(async () => {
-    m3 = await Embedder.load({ model: tiny })
+    m3 = await Embedder.load({ model: tiny, cache: false })
   })
   afterAll(() => m3.dispose())
 
@@ -110,7 +110,7 @@ describe('outputs from one pass', () => {
     })
     const [first, second] = vectors as [Float32Array, Float32Array]
     expect(fast.data[1]).toBeCloseTo(cosine(first, second), 6)
-    const again = await Embedder.load({ model: tiny })
+    const again = await Embedder.load({ model: tiny, cache: false })
     await again.dispose()
   })
 })

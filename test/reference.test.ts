@@ -39,7 +39,7 @@ interface Measured extends Case {
 
 /** Every case through the engine alone, then all of them in one call, and through the reference. */
 async function measure(model: string, cases: readonly Case[]): Promise<Measured[]> {
-  const m3 = await Embedder.load({ model })
+  const m3 = await Embedder.load({ model, cache: false })
   try {
     const options = ({ maxTokens }: Case) => ({ maxTokens, truncate: 'end' as const })
     const ids: Uint32Array[] = []

@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 /** Work that goes on for minutes. */
 const busy = () => `${importPackage}
-const m3 = await Embedder.load({ model: ${JSON.stringify(model)} })
+const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
 const text = 'the quick brown fox jumps over the lazy dog '.repeat(50)
 const work = m3.embed(Array.from({ length: 2000 }, (_, i) => i + text))
 work.catch(() => {})
@@ -40,7 +40,7 @@ describe('a clean end within two seconds', () => {
   it('an embedder that is never disposed does not keep the process alive', async () => {
     const end = await runModule(
       `${importPackage}
-      const m3 = await Embedder.load({ model: ${JSON.stringify(model)} })
+      const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
       await m3.embed('a'); console.log('MARK')`,
     )
     expect(end).toMatchObject({ code: 0, signal: null, timedOut: false, stderr: '' })
@@ -63,7 +63,7 @@ describe('a clean end within two seconds', () => {
 
   it('exit while the model is being read', async () => {
     const end = await runModule(`${importPackage}
-      Embedder.load({ model: ${JSON.stringify(model)} }).catch(() => {})
+      Embedder.load({ model: ${JSON.stringify(model)}, cache: false }).catch(() => {})
       setTimeout(() => { console.log('MARK'); process.exit(3) }, 15)`)
     expect(end).toMatchObject({ code: 3, signal: null, timedOut: false, stderr: '' })
     expect(end.millisecondsAfterMark).toBeLessThan(2500)
@@ -87,7 +87,7 @@ describe('worker threads', () => {
   }
   const embedLong = () => `
     import { parentPort } from 'node:worker_threads'
-    const m3 = await Embedder.load({ model: ${JSON.stringify(model)} })
+    const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
     const text = 'the quick brown fox jumps over the lazy dog '.repeat(50)
     const work = m3.embed(Array.from({ length: 500 }, (_, i) => i + text))
     parentPort.postMessage('started')
@@ -111,11 +111,11 @@ describe('worker threads', () => {
     const end = await runModule(`${worker(`
       import { parentPort } from 'node:worker_threads'
       const started = performance.now()
-      const m3 = await Embedder.load({ model: ${JSON.stringify(model)} })
+      const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
       const load = performance.now() - started
       parentPort.postMessage({ load, dense: (await m3.embed('same bits')).dense })`)}
       ${importPackage}
-      const m3 = await Embedder.load({ model: ${JSON.stringify(model)} })
+      const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
       const here = (await m3.embed('same bits')).dense
       const { load, dense } = await message(start())
       console.log(JSON.stringify({ same: Buffer.from(here.buffer).equals(Buffer.from(dense.buffer)), load }))

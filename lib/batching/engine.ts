@@ -57,7 +57,10 @@ export class Engine {
       weights: this.info.weightBytes,
       cache,
       batchTokens,
-      contextBytes: (tokens) => this.session.contextBytes(tokens),
+      contextBytes: (tokens) => {
+        if (this.#closed) throw new DisposedError()
+        return this.session.contextBytes(tokens)
+      },
     })
     this.scheduler = new Scheduler(this.session, {
       dim: this.info.dim,

@@ -1,6 +1,6 @@
 /** One call's texts on their way through the scheduler. */
 import type { BatchInfo } from '../types.js'
-import type { Outcome, Unit } from './unit.js'
+import type { Outcome } from './outcome.js'
 
 export type Priority = 'interactive' | 'bulk'
 
@@ -12,6 +12,26 @@ export interface JobOptions {
   onOutcome(index: number, outcome: Outcome): void
   /** Called for each micro-batch that held texts of this job. */
   onBatch?: ((batch: BatchInfo) => void) | undefined
+}
+
+export interface Waiter {
+  job: Job
+  /** The caller's own number for the text. */
+  index: number
+  /** `performance.now()` when it was submitted. */
+  since: number
+}
+
+/** Identical texts that are wanted with the same outputs at the same time are one unit. */
+export interface Unit {
+  readonly key: string
+  readonly ids: Int32Array
+  /** Sum of `Output` bits. */
+  readonly outputs: number
+  /** Empty when every caller has left: it is dropped when its turn comes. */
+  waiters: Waiter[]
+  state: 'waiting' | 'running' | 'done'
+  failures: number
 }
 
 /** How many units are looked through for one that still fits a batch. */

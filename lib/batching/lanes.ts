@@ -4,8 +4,7 @@
  * with a million. Jobs in one lane take turns, text by text. Nobody starves: a lane that was passed
  * over for long goes first once.
  */
-import type { Job, Priority } from './job.js'
-import type { Unit } from './unit.js'
+import type { Job, Priority, Unit } from './job.js'
 
 /** Batches that a lane with work may be passed over. */
 const PATIENCE = 8

@@ -10,10 +10,10 @@ import { DisposedError, EmbedderError } from '../errors.js'
 import type { NativeBatchResult, NativeHeads, NativeSession } from '../native/addon.js'
 import { fromNative, isCancelled } from '../native/errors.js'
 import { BatchSize } from './batch-size.js'
-import { Job, type JobOptions, type Priority } from './job.js'
+import { Job, type JobOptions, type Priority, type Unit, type Waiter } from './job.js'
 import { Lanes } from './lanes.js'
+import { copyOf, type Outcome, type TextResult } from './outcome.js'
 import { splitResult } from './split.js'
-import { copyOf, type Outcome, type TextResult, type Unit, type Waiter } from './unit.js'
 import { unitKey } from './unit-key.js'
 
 /** The engine's own limit on texts in one micro-batch. */

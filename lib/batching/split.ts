@@ -1,6 +1,6 @@
 /** One batch's arrays, cut into the texts' own. */
 import type { NativeBatchResult } from '../native/addon.js'
-import type { TextResult } from './unit.js'
+import type { TextResult } from './outcome.js'
 
 export function splitResult(
   result: NativeBatchResult,

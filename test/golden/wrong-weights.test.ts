@@ -21,7 +21,7 @@ let m3: Embedder
 
 beforeAll(async () => {
   model = await standinPath({ size: 'small' })
-  m3 = await Embedder.load({ model, heads: HEADS })
+  m3 = await Embedder.load({ model, heads: HEADS, cache: false })
 })
 
 afterAll(() => m3.dispose())

@@ -25,7 +25,7 @@ async function keyBytes(path: string, key: string): Promise<Buffer> {
 }
 
 async function embedAll(model: string) {
-  const m3 = await Embedder.load({ model })
+  const m3 = await Embedder.load({ model, cache: false })
   try {
     const outputs = { dense: true, sparse: true, colbert: true }
     const embeddings = await m3.embed(mixedTexts(6), { outputs })
