@@ -1,13 +1,12 @@
 /** Sparse and ColBERT outputs: compared through all similarities of a sample of texts. */
 
 import { colbertScore } from '../scoring/colbert.js'
-import { components } from '../scoring/components.js'
 import { lexicalScore } from '../scoring/sparse.js'
 import { topKScores } from '../scoring/topk.js'
-import type { Matrix, MultiVector, SparseVector, Vector } from '../scoring/types.js'
+import type { Matrix, MultiVector, SparseVector } from '../scoring/types.js'
 import { compareClusters } from './clusters.js'
 import { agreementOf, overlapOf, sharedPart } from './compare-dense.js'
-import { driftOf } from './drift.js'
+import { colbertDrift, driftOf, sparseDrift } from './drift.js'
 import { sampleIndices } from './sample.js'
 import { mean } from './stats.js'
 import type { CompareOptions, OutputComparison } from './types.js'
@@ -22,7 +21,7 @@ export function compareSparse(
   options: CompareOptions,
   notes: string[],
 ): OutputComparison | undefined {
-  const drift = (i: number) => 1 - sparseCosine(a[i] as SparseVector, b[i] as SparseVector)
+  const drift = (i: number) => sparseDrift(a[i] as SparseVector, b[i] as SparseVector)
   const score = (set: readonly SparseVector[]) => (i: number, j: number) =>
     lexicalScore(set[i] as SparseVector, set[j] as SparseVector)
   const { maxItems = 300 } = options
@@ -35,7 +34,7 @@ export function compareColbert(
   options: CompareOptions,
   notes: string[],
 ): OutputComparison | undefined {
-  const drift = (i: number) => rowDrift(a[i] as MultiVector, b[i] as MultiVector)
+  const drift = (i: number) => colbertDrift(a[i] as MultiVector, b[i] as MultiVector)
   const score = (set: readonly MultiVector[]) => (i: number, j: number) =>
     colbertScore(set[i] as MultiVector, set[j] as MultiVector)
   const rows = mean(a.map((item) => item.rows))
@@ -124,30 +123,4 @@ function neighbours({ data, cols }: Matrix, item: number, k: number): number[] {
   const row = data.slice(item * cols, (item + 1) * cols)
   row[item] = Number.NaN
   return topKScores(row, k).map(({ index }) => index)
-}
-
-/** Two texts without any weight say the same. */
-function sparseCosine(a: SparseVector, b: SparseVector): number {
-  const squares = lexicalScore(a, a) * lexicalScore(b, b)
-  if (squares === 0) return a.indices.length === b.indices.length ? 1 : 0
-  return Math.min(1, lexicalScore(a, b) / Math.sqrt(squares))
-}
-
-/** The mean of 1 - cosine over the rows; NaN where the rows are not those of the same tokens. */
-function rowDrift(a: MultiVector, b: MultiVector): number {
-  if (a.rows !== b.rows || a.cols !== b.cols || a.rows === 0) return Number.NaN
-  const [x, y] = [components(a.data as Vector), components(b.data as Vector)]
-  let sum = 0
-  for (let row = 0; row < a.rows; row++) {
-    let xy = 0
-    let xx = 0
-    let yy = 0
-    for (let t = row * a.cols; t < (row + 1) * a.cols; t++) {
-      xy += (x[t] as number) * (y[t] as number)
-      xx += (x[t] as number) ** 2
-      yy += (y[t] as number) ** 2
-    }
-    sum += xx * yy > 0 ? 1 - xy / Math.sqrt(xx * yy) : 1
-  }
-  return Math.max(0, sum / a.rows)
 }

@@ -1,0 +1,244 @@
+/**
+ * Retrieval of documents that stream by, for all queries at once, in memory that does not grow with the
+ * corpus: per query the best of each list, and nothing of a document but its number.
+ *
+ * First every document with its dense and sparse output; then ColBERT of those that are `candidates()`:
+ * the best by dense + sparse, which ColBERT and the hybrid score put in order.
+ */
+
+import { InvalidInputError } from '../errors.js'
+import { colbertScore } from '../scoring/colbert.js'
+import { combineScores, DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/hybrid.js'
+import { matmulTransposed } from '../scoring/simd.js'
+import type { MultiVector, SparseVector } from '../scoring/types.js'
+import { meanInterval } from './bootstrap.js'
+import { type Grades, ndcgAt, recallAt, reciprocalRankAt } from './metrics.js'
+import { mean } from './stats.js'
+import { type Scored, TopList } from './top-list.js'
+import type {
+  EvaluationMode,
+  EvaluationReport,
+  Interval,
+  MetricName,
+  ModeMetrics,
+} from './types.js'
+
+export interface RetrievalQuery {
+  /** Of unit length. */
+  dense: Float32Array
+  sparse?: SparseVector | undefined
+  colbert?: MultiVector | undefined
+  /** Grades by the document's number; at least one above zero. */
+  grades: Grades<number>
+  /** A document that this query shall not find: itself, where queries are documents. */
+  exclude?: number | undefined
+}
+
+export interface RetrievalDocument {
+  number: number
+  /** Of unit length. */
+  dense: Float32Array
+  sparse?: SparseVector | undefined
+}
+
+export interface RetrievalOptions {
+  /** Candidates of a query for ColBERT and hybrid. Default 100. */
+  rerank?: number
+  /** Of dense, sparse and ColBERT in the hybrid score. Default: FlagEmbedding's, equal. */
+  weights?: ScoreWeights
+  samples?: number
+  seed?: number
+}
+
+/** The deepest cut-off of the measures. */
+const DEPTH = 100
+
+const MEASURES: Record<
+  Exclude<MetricName, 'spearman' | 'pearson'>,
+  (ranking: readonly number[], grades: Grades<number>) => number
+> = {
+  'recall@1': (ranking, grades) => recallAt(ranking, grades, 1),
+  'recall@10': (ranking, grades) => recallAt(ranking, grades, 10),
+  'recall@100': (ranking, grades) => recallAt(ranking, grades, 100),
+  'ndcg@10': (ranking, grades) => ndcgAt(ranking, grades, 10),
+  'mrr@10': (ranking, grades) => reciprocalRankAt(ranking, grades, 10),
+}
+
+/** By both scores together, with the two. */
+interface Candidate extends Scored {
+  dense: number
+  sparse: number
+}
+
+export class RetrievalEvaluation {
+  readonly #queries: readonly RetrievalQuery[]
+  readonly #options: Required<RetrievalOptions>
+  readonly #dense: Float32Array
+  readonly #dimensions: number
+  /** For each token the queries that have it, with its weight. */
+  readonly #index = new Map<number, { query: number; weight: number }[]>()
+  readonly #hasSparse: boolean
+  readonly #byDense: TopList[]
+  readonly #bySparse: TopList[]
+  readonly #byBoth: TopList<Candidate>[]
+  readonly #colbert = new Map<number, Scored[]>()
+  readonly #hybrid = new Map<number, Scored[]>()
+  /** For each document the queries that it is a candidate of. */
+  #candidates: Map<number, { query: number; entry: Candidate }[]> | undefined
+
+  /** @throws InvalidInputError without queries, or when some have a sparse output and others do not */
+  constructor(queries: readonly RetrievalQuery[], options: RetrievalOptions = {}) {
+    const { rerank = 100, weights = DEFAULT_WEIGHTS, samples = 1000, seed = 0 } = options
+    this.#options = { rerank, weights, samples, seed }
+    const [first] = queries
+    if (first === undefined) throw new InvalidInputError('There are no queries to evaluate.')
+    this.#queries = queries
+    this.#dimensions = first.dense.length
+    this.#dense = new Float32Array(queries.length * this.#dimensions)
+    this.#hasSparse = first.sparse !== undefined
+    queries.forEach((query, at) => {
+      if ((query.sparse !== undefined) !== this.#hasSparse) {
+        throw new InvalidInputError('All queries have the same outputs.')
+      }
+      this.#dense.set(query.dense, at * this.#dimensions)
+      query.sparse?.indices.forEach((token: number, i: number) => {
+        const weight = query.sparse?.values[i] as number
+        const list = this.#index.get(token)
+        if (list) list.push({ query: at, weight })
+        else this.#index.set(token, [{ query: at, weight }])
+      })
+    })
+    this.#byDense = queries.map(() => new TopList(DEPTH))
+    this.#bySparse = queries.map(() => new TopList(DEPTH))
+    this.#byBoth = queries.map(() => new TopList(Math.max(rerank, DEPTH)))
+  }
+
+  /** Documents in the order of their numbers. */
+  addDocuments(documents: readonly RetrievalDocument[]): void {
+    const count = this.#queries.length
+    const block = new Float32Array(documents.length * this.#dimensions)
+    documents.forEach(({ dense }, i) => {
+      block.set(dense, i * this.#dimensions)
+    })
+    const products = new Float32Array(documents.length * count)
+    matmulTransposed(block, this.#dense, products, documents.length, count, this.#dimensions)
+    documents.forEach(({ number, sparse }, i) => {
+      const lexical = this.#lexical(sparse)
+      for (let query = 0; query < count; query++) {
+        if (this.#queries[query]?.exclude === number) continue
+        const dense = products[i * count + query] as number
+        this.#byDense[query]?.add({ document: number, score: dense })
+        if (lexical) this.#addLexical(query, number, dense, lexical[query] as number)
+      }
+    })
+  }
+
+  /** The numbers of the documents that ColBERT is wanted of; empty without a sparse output. */
+  candidates(): ReadonlySet<number> {
+    return new Set(this.#candidateMap().keys())
+  }
+
+  /** ColBERT of a candidate. */
+  addMultiVector(number: number, colbert: MultiVector): void {
+    for (const { query, entry } of this.#candidateMap().get(number) ?? []) {
+      const { dense, sparse } = entry
+      const own = this.#queries[query]?.colbert
+      if (!own) continue
+      const score = colbertScore(own, colbert)
+      const scores = combineScores({ dense, sparse, colbert: score }, this.#options.weights)
+      push(this.#colbert, query, { document: number, score })
+      push(this.#hybrid, query, {
+        document: number,
+        score: scores['colbert+sparse+dense'] as number,
+      })
+    }
+  }
+
+  /**
+   * Measures and their intervals. Without ColBERT the hybrid score is that of dense and sparse; without
+   * sparse there is `dense` alone.
+   */
+  report(): Pick<EvaluationReport, 'ci' | EvaluationMode> {
+    const report: Pick<EvaluationReport, 'ci' | EvaluationMode> = { ci: {} }
+    const add = (mode: EvaluationMode, rankings: (query: number) => readonly Scored[]) => {
+      const { metrics, ci } = this.#measure(rankings)
+      report[mode] = metrics
+      report.ci[mode] = ci
+    }
+    add('dense', (query) => this.#byDense[query]?.entries() ?? [])
+    if (!this.#hasSparse) return report
+    add('sparse', (query) => this.#bySparse[query]?.entries() ?? [])
+    if (this.#colbert.size === 0) {
+      add('hybrid', (query) => this.#byBoth[query]?.entries() ?? [])
+      return report
+    }
+    add('colbert', (query) => sorted(this.#colbert.get(query)))
+    add('hybrid', (query) => sorted(this.#hybrid.get(query)))
+    return report
+  }
+
+  #measure(rankings: (query: number) => readonly Scored[]) {
+    const metrics: ModeMetrics = {}
+    const ci: Partial<Record<MetricName, Interval>> = {}
+    const lists = this.#queries.map((_, query) => rankings(query).map(({ document }) => document))
+    for (const [name, measure] of Object.entries(MEASURES)) {
+      const values = this.#queries.map(({ grades }, at) => measure(lists[at] as number[], grades))
+      metrics[name as MetricName] = mean(values)
+      const interval = meanInterval(values, this.#options)
+      if (interval) ci[name as MetricName] = interval
+    }
+    return { metrics, ci }
+  }
+
+  /** The lexical score of a document with every query; the same sums as `lexicalScore`. */
+  #lexical(sparse: SparseVector | undefined): Float64Array | undefined {
+    if (!this.#hasSparse || !sparse) return undefined
+    const scores = new Float64Array(this.#queries.length)
+    for (let i = 0; i < sparse.indices.length; i++) {
+      const weight = sparse.values[i] as number
+      for (const entry of this.#index.get(sparse.indices[i] as number) ?? []) {
+        scores[entry.query] = (scores[entry.query] as number) + entry.weight * weight
+      }
+    }
+    return scores
+  }
+
+  /** What candidates are chosen by. */
+  #both(dense: number, sparse: number): number {
+    const [w0, w1] = this.#options.weights
+    if (w0 + w1 === 0) return (dense + sparse) / 2
+    return (w0 * dense + w1 * sparse) / (w0 + w1)
+  }
+
+  #addLexical(query: number, document: number, dense: number, sparse: number): void {
+    // a document that shares no token with the query is not found
+    if (sparse > 0) this.#bySparse[query]?.add({ document, score: sparse })
+    const score = this.#both(dense, sparse)
+    const list = this.#byBoth[query]
+    if (list?.accepts(score)) list.add({ document, score, dense, sparse })
+  }
+
+  #candidateMap() {
+    if (this.#candidates) return this.#candidates
+    const map = new Map<number, { query: number; entry: Candidate }[]>()
+    this.#byBoth.forEach((list, query) => {
+      for (const entry of list.entries().slice(0, this.#options.rerank)) {
+        const queries = map.get(entry.document)
+        if (queries) queries.push({ query, entry })
+        else map.set(entry.document, [{ query, entry }])
+      }
+    })
+    this.#candidates = map
+    return map
+  }
+}
+
+function push(map: Map<number, Scored[]>, query: number, entry: Scored): void {
+  const list = map.get(query)
+  if (list) list.push(entry)
+  else map.set(query, [entry])
+}
+
+function sorted(list: readonly Scored[] | undefined): Scored[] {
+  return [...(list ?? [])].sort((a, b) => b.score - a.score || a.document - b.document)
+}
