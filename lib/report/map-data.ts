@@ -40,11 +40,8 @@ export async function mapData(table: VectorTable, options: MapOptions): Promise<
   first.items.forEach((item, i) => {
     clusters[item] = `cluster ${(labels[i] as number) + 1}`
   })
-  const attributes: Attribute[] = [
-    categories('cluster', clusters),
-    ...metadataAttributes(table),
-    numbers('vector length', norms),
-  ]
+  const attributes: Attribute[] = [categories('cluster', clusters), ...metadataAttributes(table)]
+  if (varies(norms)) attributes.push(numbers('vector length', norms))
   if (quality && quality.issues.length > 0) attributes.push(issueKinds(quality, items))
   const sets: MapSet[] = [packedSet(options.name, first, laid, items)]
   if (other) {
@@ -169,6 +166,16 @@ function follow(before: Matrix, from: Uint32Array, to: Uint32Array, allItems: nu
     if (row >= 0) data.set(before.data.subarray(row * cols, (row + 1) * cols), i * cols)
   })
   return { data, rows: to.length, cols }
+}
+
+/** Lengths of normalized vectors differ by rounding, which is nothing to look at. */
+function varies(norms: Float32Array): boolean {
+  const finite = norms.filter(Number.isFinite)
+  const [least, most] = [
+    finite.reduce((a, b) => Math.min(a, b)),
+    finite.reduce((a, b) => Math.max(a, b)),
+  ]
+  return most - least > 1e-3 * most
 }
 
 /** How each item moved from one set to the other. Both are of unit length by now. */

@@ -2,7 +2,7 @@
 
 import { InvalidInputError } from '../errors.js'
 import { loadAddon } from '../native/load.js'
-import * as qualityModule from '../quality/index.js'
+import { compareEmbeddings, qualityReport } from '../quality/index.js'
 import type {
   ComparisonReport,
   EvaluationReport,
@@ -23,12 +23,6 @@ import { qualitySection } from './sections/quality.js'
 import { runSection } from './sections/run.js'
 import type { Section } from './sections/section.js'
 import type { VectorTable } from './vectors/table.js'
-
-const { qualityReport } = qualityModule
-// TEMPORARY until lib/quality has it
-const { compareEmbeddings } = qualityModule as unknown as {
-  compareEmbeddings: (a: Vectors, b: Vectors, o: object) => ComparisonReport
-}
 
 export interface ReportOptions {
   /** Default: the name of the vectors. */

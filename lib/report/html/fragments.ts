@@ -1,7 +1,7 @@
 /** Pieces that reports and notebooks are made of. */
 
 import type { ChartSpec } from '../data.js'
-import { formatted, number } from '../page/client/format.js'
+import { formatted, number, tick } from '../page/client/format.js'
 import { html, type Markup } from './markup.js'
 
 export type Cell = string | number | Markup | null
@@ -77,8 +77,8 @@ export function chartTable(spec: ChartSpec): Markup {
       const bins = spec.series[0]?.counts.length ?? 0
       const width = (spec.to - spec.from) / bins
       const rows = Array.from({ length: bins }, (_, i) => [
-        number(spec.from + i * width),
-        number(spec.from + (i + 1) * width),
+        tick(spec.from + i * width, width),
+        tick(spec.from + (i + 1) * width, width),
         ...spec.series.map(({ counts }) => counts[i] as number),
       ])
       const names = spec.series.map(({ name }) => name || spec.yLabel)

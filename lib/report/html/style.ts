@@ -55,7 +55,9 @@ th { font-weight: 600; }
 tbody th { font-weight: 500; }
 .number { text-align: right; white-space: nowrap; }
 .scroll { overflow: auto; max-height: 22rem; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1rem 1.5rem; margin-top: 1rem; }
+.scroll th, .scroll td { overflow-wrap: break-word; }
+.scroll thead th, .scroll tbody th { white-space: nowrap; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem 1.5rem; margin-top: 1rem; }
 .chart { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; }
 .plot { height: 17rem; width: 100%; }

@@ -45,9 +45,9 @@ export function runCards(run: RunReading): Markup {
       }),
     },
     {
-      label: 'Throughput',
-      value: `${number(run.tokensPerSecond)} tokens/s`,
-      note: `${number(run.textsPerSecond)} texts/s`,
+      label: 'Tokens per second',
+      value: number(run.tokensPerSecond),
+      note: `${number(run.textsPerSecond)} texts per second`,
     },
     ...(peakRssBytes ? [{ label: 'Peak memory', value: formatted(peakRssBytes, 'bytes') }] : []),
     ...(hitRate === undefined

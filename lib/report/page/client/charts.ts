@@ -6,7 +6,7 @@ import * as echarts from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
 import type { BarsSpec, ChartSpec, HistogramSpec, LineSpec, NumberFormat } from '../../data.js'
 import { onTheme, property } from './dom.js'
-import { formatted, number } from './format.js'
+import { formatted, number, tick } from './format.js'
 
 echarts.use([
   BarChart,
@@ -58,13 +58,18 @@ function histogram({ from, to, series, xLabel, yLabel }: HistogramSpec): Option 
   return {
     ...base(series.map(({ name }) => name)),
     // a category per bin: bars as wide as their bins, and labels at their starts
-    xAxis: { ...axis(xLabel), type: 'category', data: starts.map(number), boundaryGap: true },
+    xAxis: {
+      ...axis(xLabel),
+      type: 'category',
+      data: starts.map((start) => tick(start, width)),
+      boundaryGap: true,
+    },
     yAxis: { ...axis(yLabel, 'number', 'y'), type: 'value' },
     tooltip: tooltip((at) => {
       const i = at[0]?.dataIndex ?? 0
       const start = starts[i] ?? 0
       const lines = at.map((item) => `${named(item.seriesName)}${number(Number(item.value))}`)
-      return [`${number(start)} to ${number(start + width)}`, ...lines].join('\n')
+      return [`${tick(start, width)} to ${tick(start + width, width)}`, ...lines].join('\n')
     }),
     series: series.map(({ name, counts }) => ({
       type: 'bar',
@@ -80,7 +85,13 @@ function histogram({ from, to, series, xLabel, yLabel }: HistogramSpec): Option 
 function line({ x, series, xLabel, yLabel, xFormat, yFormat }: LineSpec): Option {
   return {
     ...base(series.map(({ name }) => name)),
-    xAxis: { ...axis(xLabel, xFormat), type: 'value', min: 0, max: 'dataMax' },
+    xAxis: {
+      ...timeAxis(axis(xLabel, xFormat)),
+      type: 'value',
+      min: 0,
+      max: 'dataMax',
+      splitNumber: 4,
+    },
     yAxis: { ...axis(yLabel, yFormat, 'y'), type: 'value', min: 0 },
     tooltip: tooltip((at) => {
       const [time] = (at[0]?.value ?? [0]) as number[]
@@ -102,6 +113,9 @@ function line({ x, series, xLabel, yLabel, xFormat, yFormat }: LineSpec): Option
   }
 }
 
+/** Said to the bars and to the intervals over them alike, so that they line up. */
+const BAR_LAYOUT = { barMaxWidth: 36, barGap: '10%', barCategoryGap: '25%' }
+
 function bars(spec: BarsSpec): Option {
   const { categories, series, horizontal, format, max, xLabel, yLabel } = spec
   const names = {
@@ -118,13 +132,16 @@ function bars(spec: BarsSpec): Option {
     ...(max !== undefined && { max }),
   }
   const label = {
-    show: series.length === 1 && categories.length <= 12,
+    show: series.length === 1 && (horizontal || categories.length <= 6),
     position: horizontal ? 'right' : 'top',
     color: property('--text'),
     formatter: (item: { value: unknown }) => formatted(Number(item.value), format),
   }
   return {
-    ...base(series.map(({ name }) => name)),
+    ...base(
+      series.map(({ name }) => name),
+      horizontal ? 72 : 24,
+    ),
     xAxis: horizontal ? values : names,
     yAxis: horizontal ? names : values,
     tooltip: tooltip((at) => {
@@ -145,7 +162,7 @@ function bars(spec: BarsSpec): Option {
         name,
         data: values,
         label,
-        barMaxWidth: 36,
+        ...BAR_LAYOUT,
       })),
       ...series.flatMap(({ intervals }, i) =>
         intervals ? [errorBars(intervals, i, series.length)] : [],
@@ -164,7 +181,7 @@ function errorBars(intervals: readonly ([number, number] | null)[], index: numbe
     data: intervals.flatMap((ends, i) => (ends ? [[i, ...ends]] : [])),
     encode: { x: 0, y: [1, 2] },
     renderItem(_: unknown, api: CustomApi) {
-      const places = api.barLayout({ barMaxWidth: 36, count })
+      const places = api.barLayout({ ...BAR_LAYOUT, count })
       const offset = places[index]?.offsetCenter ?? 0
       const [x = 0, low = 0] = api.coord([api.value(0), api.value(1)])
       const [, high = 0] = api.coord([api.value(0), api.value(2)])
@@ -189,7 +206,7 @@ function errorBars(intervals: readonly ([number, number] | null)[], index: numbe
 interface CustomApi {
   value(dimension: number): number
   coord(point: [number, number]): number[]
-  barLayout(options: { barMaxWidth: number; count: number }): { offsetCenter: number }[]
+  barLayout(options: typeof BAR_LAYOUT & { count: number }): { offsetCenter: number }[]
 }
 
 interface TooltipItem {
@@ -202,18 +219,19 @@ interface TooltipItem {
 
 const COLOURS = ['--series-1', '--series-2', '--series-3', '--series-4', '--series-5']
 
-function base(names: readonly string[]): Option {
+function base(names: readonly string[], right = 24): Option {
   const isMany = names.length > 1
   return {
     animation: false,
     color: COLOURS.map(property),
     textStyle: { fontFamily: 'inherit', color: property('--text') },
-    grid: { left: 12, right: 24, top: isMany ? 56 : 28, bottom: 30, containLabel: true },
+    grid: { left: 12, right, top: isMany ? 56 : 28, bottom: 30, containLabel: true },
     ...(isMany && {
       legend: {
         top: 0,
         left: 0,
         data: [...names],
+        itemGap: 18,
         textStyle: { color: property('--text') },
         inactiveColor: property('--muted'),
       },
@@ -237,6 +255,11 @@ function axis(name: string, format?: NumberFormat, which: 'x' | 'y' = 'x') {
     axisTick: { show: false },
     splitLine: { show: !isX, lineStyle: { color: property('--line') } },
   }
+}
+
+/** It ends with the data, at an odd number that would stand too close to the one before. */
+function timeAxis<T extends { axisLabel: object }>(axis: T) {
+  return { ...axis, axisLabel: { ...axis.axisLabel, showMaxLabel: false } }
 }
 
 /** Drawn within the chart: a tooltip of HTML needs inline styles, which the page forbids. */

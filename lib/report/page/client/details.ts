@@ -3,7 +3,7 @@
 import type { MapData } from '../../data.js'
 import { type Column, textOf } from './colours.js'
 import { h } from './dom.js'
-import { number } from './format.js'
+import { number, plain } from './format.js'
 import type { Neighbour, PointSet } from './sets.js'
 
 const NEIGHBOURS = 10
@@ -51,7 +51,7 @@ export class Details {
         {},
         ...this.columns.flatMap((column) => [
           h('dt', {}, column.name),
-          h('dd', {}, textOf(column, item, number)),
+          h('dd', {}, textOf(column, item, plain)),
         ]),
       ),
       ...(shared

@@ -4,6 +4,25 @@ import type { NumberFormat } from '../../data.js'
 
 const BYTES = ['B', 'kB', 'MB', 'GB', 'TB']
 
+/** `3 min 20 s`, `3 min`. */
+function inParts(value: number, size: number, large: string, small: string): string {
+  const whole = Math.round(value)
+  const rest = whole % size
+  return `${Math.floor(whole / size)} ${large}${rest > 0 ? ` ${rest} ${small}` : ''}`
+}
+
+/** As it is, without thousands apart: a year is no quantity. */
+export function plain(value: number): string {
+  return String(Number(value.toPrecision(6)))
+}
+
+/** A number of an axis whose ticks are `step` apart: digits enough to tell them apart. */
+export function tick(value: number, step: number): string {
+  if (!(step > 0) || Math.abs(value) >= 1000) return number(value)
+  const digits = Math.min(12, Math.max(0, 1 - Math.floor(Math.log10(step))))
+  return String(Number(value.toFixed(digits)))
+}
+
 /** Four significant digits, thousands apart. */
 export function number(value: number): string {
   if (!Number.isFinite(value)) return '–'
@@ -28,9 +47,8 @@ export function formatted(value: number, format: NumberFormat): string {
     case 'milliseconds':
       return Math.abs(value) >= 1000 ? formatted(value / 1000, 'seconds') : `${number(value)} ms`
     case 'seconds':
-      return value >= 120
-        ? `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`
-        : `${number(value)} s`
+      if (value < 120) return `${number(value)} s`
+      return value < 7200 ? inParts(value, 60, 'min', 's') : inParts(value / 60, 60, 'h', 'min')
     default:
       return number(value)
   }

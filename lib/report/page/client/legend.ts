@@ -2,7 +2,7 @@
 
 import { type Column, type LegendEntry, legendOf, rampColours } from './colours.js'
 import { h } from './dom.js'
-import { number } from './format.js'
+import { number, plain } from './format.js'
 
 export class Legend {
   readonly element = h('div', { class: 'legend', role: 'group', 'aria-label': 'Legend' })
@@ -60,5 +60,5 @@ function ramp({ min, max }: Column & { kind: 'number' }): HTMLElement {
   const bar = h('span', { class: 'ramp' })
   bar.style.background = `linear-gradient(to right, ${rampColours().join(', ')})`
   if (min > max) return h('span', {}, 'no values')
-  return h('span', { class: 'scale' }, number(min), bar, number(max))
+  return h('span', { class: 'scale' }, plain(min), bar, plain(max))
 }

@@ -24,6 +24,22 @@ export class EmbeddingMap {
   readonly #legend: Legend
   readonly #matches: Matches
   readonly #details: Details
+  readonly #layout = h('select', {
+    id: 'map-layout',
+    onchange: () => this.layOut(this.#layout.value as Layout['method'], this.dims),
+  })
+  readonly #colour = h('select', {
+    id: 'map-colour',
+    onchange: () => this.colourBy(this.#colour.value),
+  })
+  readonly #radios = ([2, 3] as const).map((dims) =>
+    h('input', {
+      type: 'radio',
+      name: 'map-dims',
+      value: dims,
+      onchange: () => this.layOut(this.method, dims),
+    }),
+  )
   readonly #tip = h('div', { class: 'tip', hidden: true })
 
   constructor(
@@ -57,11 +73,14 @@ export class EmbeddingMap {
   layOut(method: Layout['method'], dims: 2 | 3): void {
     this.method = method
     this.dims = dims
+    this.#layout.value = method
+    for (const radio of this.#radios) radio.checked = radio.value === String(dims)
     for (const { set, scatter } of this.views) scatter.show(set.points(method, dims))
   }
 
   colourBy(name: string): void {
     this.column = this.columns.find((column) => column.name === name)
+    this.#colour.value = name
     this.#recolour()
   }
 
@@ -177,48 +196,22 @@ export class EmbeddingMap {
 
   #controls(): HTMLElement {
     const methods = new Set(this.data.sets[0]?.layouts.map(({ method }) => method))
-    const layouts = h(
-      'select',
-      {
-        id: 'map-layout',
-        onchange: (event) =>
-          this.layOut((event.target as HTMLSelectElement).value as Layout['method'], this.dims),
-      },
-      ...[...methods].map((method) =>
-        h(
-          'option',
-          { value: method, selected: method === this.method },
-          method === 'umap' ? 'UMAP (neighbourhoods)' : 'PCA (directions of most variance)',
-        ),
-      ),
+    const names = { umap: 'UMAP (neighbourhoods)', pca: 'PCA (directions of most variance)' }
+    this.#layout.append(
+      ...[...methods].map((method) => h('option', { value: method }, names[method])),
     )
-    const colours = h(
-      'select',
-      {
-        id: 'map-colour',
-        onchange: (event) => this.colourBy((event.target as HTMLSelectElement).value),
-      },
-      ...this.columns.map(({ name }) => h('option', { value: name }, name)),
-    )
-    const radio = (dims: 2 | 3) =>
-      h(
-        'label',
-        {},
-        h('input', {
-          type: 'radio',
-          name: 'map-dims',
-          value: dims,
-          checked: dims === this.dims,
-          onchange: () => this.layOut(this.method, dims),
-        }),
-        `${dims}-D`,
-      )
+    this.#colour.append(...this.columns.map(({ name }) => h('option', { value: name }, name)))
     return h(
       'div',
       { class: 'controls' },
-      h('label', { class: 'field' }, 'Layout', layouts),
-      h('fieldset', {}, h('legend', {}, 'Dimensions'), radio(2), radio(3)),
-      h('label', { class: 'field' }, 'Colour by', colours),
+      h('label', { class: 'field' }, 'Layout', this.#layout),
+      h(
+        'fieldset',
+        {},
+        h('legend', {}, 'Dimensions'),
+        ...this.#radios.map((radio) => h('label', {}, radio, `${radio.value}-D`)),
+      ),
+      h('label', { class: 'field' }, 'Colour by', this.#colour),
       this.#matches.input,
     )
   }

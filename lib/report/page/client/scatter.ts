@@ -214,7 +214,7 @@ export class Scatter {
   #drawAxes(): void {
     const { dims, axes } = this.#points
     if (dims !== 3) return
-    const ends = new Float32Array([0, 0, 0, 1.1, 0, 0, 0, 1.1, 0, 0, 0, 1.1])
+    const ends = new Float32Array([0, 0, 0, 0.8, 0, 0, 0, 0.8, 0, 0, 0, 0.8])
     const places = emptyProjection(4)
     project(ends, 3, this.camera, places)
     const { width, height } = this.#raster
