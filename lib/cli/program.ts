@@ -3,6 +3,7 @@
 import { Command } from 'commander'
 import { doctorCommand } from './doctor.js'
 import { embedCommand } from './embed.js'
+import { evaluateCommand } from './evaluate.js'
 import { modelCommand } from './model.js'
 import { reportCommand } from './report.js'
 import { scoreCommand } from './score.js'
@@ -16,6 +17,7 @@ const COMMANDS = [
   embedCommand,
   tokenizeCommand,
   scoreCommand,
+  evaluateCommand,
   reportCommand,
   modelCommand,
   serveCommand,

@@ -69,7 +69,7 @@ function scored(
 }
 
 /** @throws UsageError */
-function parseWeights(text: string): ScoreWeights {
+export function parseWeights(text: string): ScoreWeights {
   const [dense = Number.NaN, sparse = Number.NaN, colbert = Number.NaN, ...rest] = text
     .split(',')
     .map((part) => (/^\s*\d*\.?\d+\s*$/.test(part) ? Number(part) : Number.NaN))

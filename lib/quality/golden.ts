@@ -147,7 +147,11 @@ function driftBetween(before: GoldenItem, after: GoldenItem, output: OutputName)
   if (output === 'sparse') {
     return sparseDrift(before.sparse as SparseVector, after.sparse as SparseVector)
   }
-  return colbertDrift(before.colbert as MultiVector, after.colbert as MultiVector)
+  const stored = before.colbert as MultiVector
+  const now = after.colbert as MultiVector
+  // what was stored as halves is compared with halves
+  const isHalf = stored.data instanceof Uint16Array
+  return colbertDrift(stored, isHalf ? { ...now, data: halvesOf(now.data) } : now)
 }
 
 /** The file, a line per item. @throws InvalidInputError when an id comes twice */

@@ -13,6 +13,7 @@ export { compareEmbeddings, compareOutputs } from './compare.js'
 export {
   compareGolden,
   encodeGolden,
+  GOLDEN_TOLERANCE,
   type GoldenComparison,
   type GoldenItem,
   type GoldenOutput,

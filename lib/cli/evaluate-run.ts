@@ -1,0 +1,162 @@
+/** `bge-m3 evaluate`: which evaluation it is, and what comes out of it. */
+
+import type { OptionValues } from '../config.js'
+import type { Embedder } from '../embedder.js'
+import type { EvaluationReport } from '../quality/index.js'
+import { DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/index.js'
+import type { EmbedOptions, Outputs } from '../types.js'
+import { evaluationTable } from './evaluate-output.js'
+import { parseWeights } from './score-run.js'
+import { EXIT, UsageError } from './shared/errors.js'
+import { type CliIo, say } from './shared/io.js'
+import { announceStandin, openEmbedder } from './shared/load.js'
+import { type Flags, optionValues } from './shared/options.js'
+import { present } from './shared/present.js'
+import { Sink } from './shared/sink.js'
+
+export interface EvaluateFlags {
+  corpus?: string
+  queries?: string
+  qrels?: string
+  sts?: string
+  golden?: string
+  input?: string
+  save?: boolean
+  colbert?: boolean
+  tolerance?: string
+  weights?: string
+  rerank: number
+  ignoreUnknown?: boolean
+  excludeSelf?: boolean
+  seed: number
+  json?: boolean
+}
+
+/** What each part of an evaluation gets. */
+export interface EvaluateContext {
+  io: CliIo
+  embedder: Embedder
+  flags: EvaluateFlags
+  outputs: Required<Outputs>
+  weights: ScoreWeights
+  /** For `embed`; the outputs are each part's own. */
+  options: Pick<EmbedOptions, 'maxTokens' | 'truncate' | 'signal'>
+}
+
+/** Resamples of an interval. */
+export const SAMPLES = 1000
+
+export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
+  const flags = rawFlags as unknown as EvaluateFlags
+  const values = optionValues(rawFlags, io.env)
+  if (flags.golden !== undefined) {
+    refuse(flags, ['corpus', 'queries', 'qrels', 'sts'], '--golden')
+    const { runGolden } = await import('./evaluate-golden.js')
+    return runGolden(io, flags, values)
+  }
+  refuse(flags, ['input', 'save', 'tolerance'], 'an evaluation without --golden')
+  const { readRetrieval, evaluateRetrieval } = await import('./evaluate-retrieval.js')
+  const { readSts } = await import('./evaluate-data.js')
+  const { evaluateSts } = await import('./evaluate-sts.js')
+  const weights = flags.weights === undefined ? DEFAULT_WEIGHTS : parseWeights(flags.weights)
+  const files = retrievalFiles(flags)
+  if (files === undefined && flags.sts === undefined) {
+    throw new UsageError(
+      'There is nothing to evaluate: name --corpus, --queries and --qrels, or --sts, or --golden.',
+    )
+  }
+  const retrieval = files && (await readRetrieval(io, files, flags))
+  const pairs = flags.sts === undefined ? undefined : await readSts(io, flags.sts)
+
+  const embedder = await openEmbedder(io, values)
+  try {
+    const started = performance.now()
+    const context = contextOf(io, embedder, flags, weights, values)
+    const parts: EvaluationReport[] = []
+    if (retrieval) parts.push(await evaluateRetrieval(context, retrieval))
+    if (pairs) parts.push(await evaluateSts(context, pairs))
+    const report = merged(parts, {
+      ...about(embedder),
+      weights: [...weights] as [number, number, number],
+      bootstrap: { samples: SAMPLES, seed: flags.seed, confidence: 0.95 },
+      seconds: Math.round(performance.now() - started) / 1000,
+    })
+    for (const note of report.notes) say(io, `note: ${note}`)
+    await Sink.stdout(io).write(
+      flags.json ? `${JSON.stringify(report)}\n` : evaluationTable(report),
+    )
+    return failuresOf(report) > 0 ? EXIT.failed : EXIT.done
+  } finally {
+    await embedder.dispose()
+  }
+}
+
+/** Says what a stand-in's figures are worth: nothing. */
+export function announce(io: CliIo, embedder: Embedder): void {
+  announceStandin(io, embedder.info)
+  if (embedder.info.standin) say(io, 'NOTE: THE FIGURES ARE MEANINGLESS with random weights.')
+}
+
+export function contextOf(
+  io: CliIo,
+  embedder: Embedder,
+  flags: EvaluateFlags,
+  weights: ScoreWeights,
+  { maxTokens, truncate }: OptionValues,
+): EvaluateContext {
+  announce(io, embedder)
+  const { outputs } = embedder.info
+  if (!(outputs.sparse && outputs.colbert)) {
+    say(io, 'note: this model has no heads, so it is evaluated dense only.')
+  }
+  return {
+    io,
+    embedder,
+    flags,
+    outputs: { ...outputs, colbert: outputs.colbert && flags.colbert !== false },
+    weights,
+    options: { ...present({ maxTokens, truncate }), signal: io.signal },
+  }
+}
+
+function about({ info }: Embedder): Partial<EvaluationReport> {
+  const { model, fingerprint, standin } = info
+  return { model, fingerprint, standin }
+}
+
+function retrievalFiles({ corpus, queries, qrels }: EvaluateFlags) {
+  if (corpus === undefined && queries === undefined && qrels === undefined) return undefined
+  if (corpus === undefined || queries === undefined || qrels === undefined) {
+    throw new UsageError('--corpus, --queries and --qrels go together: name all three.')
+  }
+  return { corpus, queries, qrels }
+}
+
+function refuse(flags: EvaluateFlags, names: (keyof EvaluateFlags)[], where: string): void {
+  const wrong = names.find((name) => flags[name] !== undefined)
+  if (wrong) throw new UsageError(`--${wrong} does not go with ${where}.`)
+}
+
+/** The parts side by side: a mode has the measures of all of them. */
+function merged(
+  parts: readonly EvaluationReport[],
+  rest: Partial<EvaluationReport>,
+): EvaluationReport {
+  const report: EvaluationReport = { ci: {}, notes: [] }
+  for (const { ci, notes, ...part } of parts) {
+    report.notes.push(...notes)
+    for (const mode of ['dense', 'sparse', 'colbert', 'hybrid'] as const) {
+      const { [mode]: metrics } = part
+      if (!metrics) continue
+      report[mode] = { ...report[mode], ...metrics }
+      report.ci[mode] = { ...report.ci[mode], ...ci[mode] }
+    }
+    const { corpus, queries, sts, rerank } = part
+    Object.assign(report, present({ corpus, queries, sts, rerank }))
+  }
+  return { ...report, ...rest }
+}
+
+function failuresOf({ corpus, queries, sts }: EvaluationReport): number {
+  return (corpus?.failures ?? 0) + (queries?.failures ?? 0) + (sts?.failures ?? 0)
+}
