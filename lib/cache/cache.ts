@@ -308,7 +308,7 @@ export class EmbeddingCache {
    */
   async exportTo(file: string): Promise<{ entries: number; bytes: number }> {
     await this.flush()
-    return exportRecords(file, this.#now(), this.#disk?.table ? this.#disk : this.#memory)
+    return exportRecords(file, this.#now(), this.#disk?.isReadable ? this.#disk : this.#memory)
   }
 
   /**

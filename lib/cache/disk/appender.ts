@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import type { Segments } from './segments.js'
 
 const writev = promisify(fs.writev)
-const fstat = promisify(fs.fstat)
+const ftruncate = promisify(fs.ftruncate)
 
 export interface Place {
   segment: number
@@ -12,10 +12,20 @@ export interface Place {
   bytes: number
 }
 
+/** A segment that is written to. */
+interface Own {
+  readonly id: number
+  readonly fd: number
+  size: number
+  /** A write is under way: the descriptor must stay open, or the write may end in another file. */
+  busy: boolean
+  finished: boolean
+}
+
 export class Appender {
   readonly #segments: Segments
   readonly #segmentBytes: number
-  #own: { id: number; fd: number; size: number } | undefined
+  #own: Own | undefined
 
   constructor(segments: Segments, segmentBytes: number) {
     this.#segments = segments
@@ -29,37 +39,41 @@ export class Appender {
 
   /** Writes records one after the other, all to one segment, and says where each lies. */
   async append(records: readonly Buffer[]): Promise<Place[]> {
-    const own = await this.#ready()
+    const own = this.#ready()
     const total = records.reduce((sum, record) => sum + record.length, 0)
+    own.busy = true
     try {
       await writeAll(own.fd, records, total, own.size)
     } catch (error) {
       // what a full disk took of it must not be taken for room that is used
-      fs.ftruncate(own.fd, own.size, () => {})
+      await ftruncate(own.fd, own.size).catch(() => {})
       throw error
+    } finally {
+      own.busy = false
+      if (own.finished) fs.closeSync(own.fd)
     }
-    const places = records.map((record) => {
+    return records.map((record) => {
       const place = { segment: own.id, offset: own.size, bytes: record.length }
       own.size += record.length
       return place
     })
-    return places
   }
 
-  async #ready(): Promise<{ id: number; fd: number; size: number }> {
-    if (this.#own) {
-      const { nlink } = await fstat(this.#own.fd)
-      if (this.#own && (nlink === 0 || this.#own.size >= this.#segmentBytes)) this.finish()
-    }
-    this.#own ??= { ...this.#segments.create(), size: 0 }
+  /** Our segment, if it is still there and not full; else a new one. */
+  #ready(): Own {
+    const own = this.#own
+    if (own && (own.size >= this.#segmentBytes || fs.fstatSync(own.fd).nlink === 0)) this.finish()
+    this.#own ??= { ...this.#segments.create(), size: 0, busy: false, finished: false }
     return this.#own
   }
 
   /** Ends the segment that is written to; it is an old one from here on. */
   finish(): void {
-    if (!this.#own) return
-    fs.closeSync(this.#own.fd)
+    const own = this.#own
+    if (!own) return
     this.#own = undefined
+    own.finished = true
+    if (!own.busy) fs.closeSync(own.fd)
   }
 }
 

@@ -11,11 +11,6 @@ export function storeDir(dir: string): string {
   return path.join(path.resolve(dir), VERSION)
 }
 
-export function isReadOnlyError(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'EROFS' || code === 'EACCES' || code === 'EPERM'
-}
-
 /** Makes the directory if it is not there, for its owner alone. */
 export function makeStoreDir(dir: string): void {
   fs.mkdirSync(dir, { recursive: true, mode: 0o700 })

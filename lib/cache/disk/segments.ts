@@ -86,15 +86,20 @@ export class Segments {
   }
 
   /**
-   * Removes a segment. It is emptied first, so that its room is free at once even where another
-   * process still reads from it; such a reader finds less than it looks for, and takes it for a miss.
+   * Removes a segment. It is emptied as well, so that its room is free at once even where another
+   * process has it open; such a reader finds less than it looks for, and sees that the file is gone.
    */
   drop(id: number): void {
     this.#close(id)
     const file = this.path(id)
     try {
-      fs.truncateSync(file, 0)
-      fs.unlinkSync(file)
+      const fd = fs.openSync(file, 'r+')
+      try {
+        fs.unlinkSync(file)
+        fs.ftruncateSync(fd, 0)
+      } finally {
+        fs.closeSync(fd)
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }

@@ -17,6 +17,8 @@ export const BUCKET_BYTES = BUCKET_SLOTS * SLOT_BYTES
 const BYTES_PER_SLOT = 1024
 const MIN_BUCKETS = 8
 const MAX_BUCKETS = 1 << 22
+/** Buckets whose slots are counted one by one, which takes some 15 ms. */
+const MOST_COUNTED = 1 << 14
 
 /** Buckets for a store of so many bytes: a power of two. */
 export function bucketsFor(maxBytes: number): number {
@@ -190,16 +192,19 @@ export class SlotTable {
   }
 
   /**
-   * Entries in the index: counted, or where that takes long, extrapolated from 256 of its buckets
-   * (hashes fill all alike).
+   * Entries in the index: counted, or in an index for more than a million extrapolated from a part
+   * (hashes fill all parts alike).
    */
   count(): { entries: number; estimated: boolean } {
-    const step = Math.max(1, this.buckets / 256)
+    const step = Math.max(1, this.buckets / MOST_COUNTED)
+    const many = Math.min(64, this.buckets)
+    const piece = Buffer.from(new ArrayBuffer(many * BUCKET_BYTES))
+    const words = new Uint32Array(piece.buffer)
     let entries = 0
-    const piece = Buffer.alloc(BUCKET_BYTES)
-    for (let bucket = 0; bucket < this.buckets; bucket += step) {
+    for (let bucket = 0; bucket < this.buckets; bucket += many * step) {
       this.readBuckets(bucket, piece)
-      for (let at = 0; at < piece.length; at += SLOT_BYTES) if (!slot.isFree(piece, at)) entries++
+      // the checksum of a slot in use is not 0, but for one in four billion
+      for (let w = 0; w < words.length; w += SLOT_BYTES / 4) if (words[w] !== 0) entries++
     }
     return { entries: entries * step, estimated: step > 1 }
   }

@@ -5,16 +5,14 @@
  * the order it was asked for. Nothing here throws at its user: a disk that is full, read-only or broken
  * turns the tier off, or its writing, with one warning.
  */
-import fs from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
-import { crc32 } from '../checksum.js'
 import { entryKey, type Kind, type ModelKey, OUTPUT_OF_KIND } from '../key.js'
 import type { Touch } from '../memory.js'
 import type { DiskState, DiskStats, EntryInfo } from '../types.js'
-import { byteLength, copyValue, type Value, viewValue } from '../value.js'
+import { byteLength, copyValue, type Value } from '../value.js'
 import { Appender } from './appender.js'
+import { Health, isDiskFull, isReadOnlyError } from './health.js'
 import {
-  encodeRecord,
   HEADER_BYTES,
   HEADER_META,
   header,
@@ -24,11 +22,11 @@ import {
   meta,
   SLOT_BYTES,
   SLOT_META,
-  slot,
   slotFor,
 } from './layout.js'
 import { writeName } from './names.js'
-import { isReadOnlyError, makeStoreDir, openIndex, openIndexToRead, storeDir } from './open.js'
+import { makeStoreDir, openIndex, openIndexToRead, storeDir } from './open.js'
+import { readRecord, type Unread, valueIn } from './read-record.js'
 import { Segments } from './segments.js'
 import type { SlotTable } from './slots.js'
 import {
@@ -41,18 +39,14 @@ import {
   sweep,
   usedBytes,
 } from './upkeep.js'
+import { MAX_PENDING_BYTES, WriteQueue } from './write-queue.js'
 
 export const MIN_DISK_BYTES = 1_000_000
-/** Records on their way to the disk; more are not kept, so that a slow disk costs no memory. */
-const MAX_PENDING_BYTES = 64 << 20
-/** Records written at a time. */
-const BATCH_RECORDS = 256
-const BATCH_BYTES = 8 << 20
+const MIN_SEGMENT_BYTES = 64 << 10
+const MAX_SEGMENT_BYTES = 64 << 20
 /** How often other processes' removals are looked for. */
 const REFRESH_MS = 2_000
 const HOUR_MS = 3_600_000
-/** A full disk is tried again after so long. */
-const RETRY_MS = 5 * 60_000
 
 export interface StoreOptions {
   dir: string
@@ -62,6 +56,7 @@ export interface StoreOptions {
   now(): number
   /** Look only: nothing is made or changed, not even when entries are found damaged. */
   readOnly?: boolean
+  /** A full disk is tried again after so long. */
   retryMs?: number
 }
 
@@ -73,44 +68,43 @@ export interface Loaded {
   hits: number
 }
 
-interface Pending {
-  record: Buffer
-  model: ModelKey
+/** An entry to be kept. */
+export interface Kept {
   value: Value
   tokenCount: number
   created: number
+  hits?: number
+  lastAccess?: number
 }
 
 export class DiskStore {
   /** The directory of this layout's version. */
   readonly dir: string
   readonly #options: StoreOptions
+  readonly #health: Health
   readonly #segments: Segments
   readonly #parts: Parts
+  readonly #queue = new WriteQueue()
+  readonly #counts = { evictions: 0, expired: 0, damaged: 0, dropped: 0 }
   #table: SlotTable | undefined
-  #state: DiskState = 'failed'
-  #reason: string | undefined
-  #warned = new Set<string>()
-  #pending = new Map<string, Pending>()
-  #pendingBytes = 0
   /** Everything that writes to the store goes one after the other. */
   #work: Promise<void> = Promise.resolve()
   #draining = false
   #closed = false
+  /** Whether the table holds the bucket of the text that is asked for. */
   #sought = false
   #refreshed = performance.now()
-  #maintainAt = 0
-  #retryAt: number | undefined
+  #maintainedAt = 0
   #named = new Set<string>()
-  #counts = { evictions: 0, expired: 0, damaged: 0, dropped: 0 }
 
   private constructor(options: StoreOptions) {
+    const { dir, ttlMs, now, warn } = options
     this.#options = options
-    this.dir = storeDir(options.dir)
+    this.dir = storeDir(dir)
+    this.#health = new Health((what) => warn(`The disk cache in ${dir} ${what}`), options.retryMs)
     this.#segments = new Segments(this.dir)
     const maxBytes = Math.max(options.maxBytes, MIN_DISK_BYTES)
-    const segmentBytes = Math.min(64 << 20, Math.max(64 << 10, Math.floor(maxBytes / 16)))
-    const { ttlMs, now } = options
+    const segmentBytes = clamp(Math.floor(maxBytes / 16), MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES)
     const store = this
     this.#parts = {
       dir: this.dir,
@@ -135,53 +129,45 @@ export class DiskStore {
       if (options.readOnly) store.#openToRead('it was opened to be read only')
       else await store.#openToWrite()
     } catch (error) {
-      if (isReadOnlyError(error)) store.#openReadOnlyStore(error)
-      else store.#fail(error)
+      store.#openAfter(error)
     }
     return store
   }
 
   async #openToWrite(): Promise<void> {
     makeStoreDir(this.dir)
-    const {
-      table,
-      rebuild: mustRebuild,
-      removeOthers,
-    } = openIndex(this.dir, this.#options.maxBytes)
-    this.#table = table
-    this.#state = 'on'
-    if (!mustRebuild) return
+    const index = openIndex(this.dir, this.#options.maxBytes)
+    this.#table = index.table
+    this.#health.set('on')
+    if (!index.rebuild) return
     await rebuild(this.#parts)
-    removeOthers()
+    index.removeOthers()
   }
 
   #openToRead(reason: string): void {
     this.#table = openIndexToRead(this.dir)
-    this.#state = this.#table ? 'read-only' : 'failed'
-    this.#reason = this.#table ? reason : 'there is no store'
+    if (this.#table) this.#health.set('read-only', reason)
+    else this.#health.set('failed', 'there is no store')
   }
 
-  #openReadOnlyStore(error: unknown): void {
+  /** What cannot be written may still be read. */
+  #openAfter(error: unknown): void {
     try {
-      this.#openToRead(explain(error))
-      if (this.#table) this.#warnOnce('write', `cannot be written (${explain(error)}).`)
-      else this.#fail(error)
-    } catch (second) {
-      this.#fail(second)
+      if (isReadOnlyError(error) || isDiskFull(error)) this.#openToRead('')
+    } catch {
+      // the first error says more
     }
+    if (this.#table) this.#health.stopWriting(error)
+    else this.#fail(error)
   }
 
   get state(): DiskState {
-    return this.#state
+    return this.#health.state
   }
 
-  get reason(): string | undefined {
-    return this.#reason
-  }
-
-  /** The index, to be walked through; `undefined` when there is nothing to read. */
-  get table(): SlotTable | undefined {
-    return this.#table
+  /** Whether there is something to read. */
+  get isReadable(): boolean {
+    return this.#table !== undefined
   }
 
   // -- reading ---------------------------------------------------------------------------------
@@ -197,7 +183,7 @@ export class DiskStore {
    * @param key what `entryKey` gives for the rest
    */
   read(key: string, model: ModelKey, tag: string, kind: Kind, variant: number): Loaded | undefined {
-    const pending = this.#pending.size > 0 ? this.#pending.get(key) : undefined
+    const pending = this.#queue.get(key)
     if (pending) {
       const { value, tokenCount, created } = pending
       return { value: copyValue(value), tokenCount, created, hits: 0 }
@@ -205,17 +191,15 @@ export class DiskStore {
     return this.#attempt(() => {
       const table = this.#seek(model, tag)
       if (!table) return undefined
-      const at = table.find(model, kind, variant)
-      if (at < 0) return undefined
-      const loaded = this.#load(table, at)
-      if (loaded !== 'gone') return loaded
-      // another process moved it, between our reads of the index and of the segment
-      table.seek(model, tag)
-      const again = table.find(model, kind, variant)
-      if (again < 0) return undefined
-      const second = this.#load(table, again)
-      if (second !== 'gone') return second
-      table.free(again)
+      for (let tries = 0; tries < 2; tries++) {
+        const at = table.find(model, kind, variant)
+        if (at < 0) return undefined
+        const loaded = this.#load(table, at)
+        if (loaded !== 'gone') return loaded
+        // another process moved it, between our reads of the index and of the segment
+        if (tries > 0) table.free(at)
+        else table.seek(model, tag)
+      }
       return undefined
     })
   }
@@ -241,7 +225,8 @@ export class DiskStore {
   }
 
   #seek(model: ModelKey, tag: string): SlotTable | undefined {
-    this.#refresh()
+    const now = performance.now()
+    if (now - this.#refreshed > REFRESH_MS) this.#refresh()
     if (!this.#table) return undefined
     if (!this.#sought) this.#table.seek(model, tag)
     this.#sought = true
@@ -256,61 +241,30 @@ export class DiskStore {
       table.free(at)
       return undefined
     }
-    const record = this.#readRecord(buffer, at)
+    const record: Buffer | Unread = readRecord(this.#segments, buffer, at)
     if (record === 'gone') return record
-    if (record === 'damaged') return this.#damaged(table, at)
-    const kind = meta.kind(record, HEADER_META)
-    const memory = record.buffer as ArrayBuffer
-    const value = viewValue(kind, memory, HEADER_BYTES, record.length - HEADER_BYTES)
-    if (!value) return this.#damaged(table, at)
-    return {
-      value,
-      created,
-      tokenCount: meta.tokens(record, HEADER_META),
-      hits: meta.hits(buffer, at + SLOT_META),
+    const value = record === 'damaged' ? undefined : valueIn(record)
+    if (record === 'damaged' || !value) {
+      table.damaged++
+      table.free(at)
+      return undefined
     }
+    const hits = meta.hits(buffer, at + SLOT_META)
+    return { value, created, tokenCount: meta.tokens(record, HEADER_META), hits }
   }
 
-  /** The record that a slot points to, in a buffer of its own. */
-  #readRecord(buffer: Buffer, at: number): Buffer | 'gone' | 'damaged' {
-    const bytes = slot.bytes(buffer, at)
-    if (bytes < HEADER_BYTES || bytes > MAX_RECORD_BYTES) return 'damaged'
-    const fd = this.#segments.reader(slot.segment(buffer, at))
-    if (fd === undefined) return 'gone'
-    const record = Buffer.from(new ArrayBuffer(bytes))
-    const read = fs.readSync(fd, record, 0, bytes, slot.offset(buffer, at))
-    const isWhole =
-      read === bytes &&
-      header.isSound(record, 0) &&
-      header.dataBytes(record, 0) === bytes - HEADER_BYTES &&
-      meta.same(record, HEADER_META, buffer, at + SLOT_META) &&
-      crc32(record.subarray(HEADER_BYTES)) === header.dataCrc(record, 0)
-    if (isWhole) return record
-    if (fs.fstatSync(fd).nlink > 0) return 'damaged'
-    this.#segments.forgetGone()
-    return 'gone'
-  }
-
-  #damaged(table: SlotTable, at: number): undefined {
-    table.damaged++
-    table.free(at)
-    return undefined
-  }
-
-  /** Looks now and then whether other processes replaced the index or removed segments. */
+  /** Follows other processes that replaced the index or removed segments. */
   #refresh(): void {
-    const now = performance.now()
-    if (now - this.#refreshed < REFRESH_MS) return
-    this.#refreshed = now
+    this.#refreshed = performance.now()
     this.#segments.forgetGone()
     if (!this.#table?.isGone()) return
     this.#table.close()
     this.#table = undefined
     this.#sought = false
-    if (this.#state === 'on') {
+    if (this.state === 'on') {
       makeStoreDir(this.dir)
       this.#table = openIndex(this.dir, this.#options.maxBytes).table
-    } else this.#openToRead(this.#reason ?? '')
+    } else this.#openToRead(this.#health.reason ?? '')
   }
 
   /** A copy of every slot that is sound and not expired, a few thousand at a time. */
@@ -332,75 +286,34 @@ export class DiskStore {
 
   /** The record that a slot points to, its uses brought up to date; `undefined` when it is lost. */
   record(entry: Buffer): Buffer | undefined {
-    const record = this.#attempt(() => this.#readRecord(entry, 0))
+    const record = this.#attempt(() => readRecord(this.#segments, entry, 0))
     if (record === undefined || record === 'gone' || record === 'damaged') return undefined
-    const [hits, access] = [meta.hits(entry, SLOT_META), meta.access(entry, SLOT_META)]
     meta.setCreated(record, HEADER_META, meta.created(entry, SLOT_META))
-    meta.setUse(record, HEADER_META, hits, access)
+    meta.setUse(record, HEADER_META, meta.hits(entry, SLOT_META), meta.access(entry, SLOT_META))
     header.seal(record, 0)
     return record
   }
 
   // -- writing ---------------------------------------------------------------------------------
 
-  /** Keeps an entry, unless it is there already. The value is copied. */
-  put(
-    model: ModelKey,
-    tag: string,
-    kind: Kind,
-    variant: number,
-    entry: {
-      value: Value
-      tokenCount: number
-      created: number
-      hits?: number
-      lastAccess?: number
-    },
-  ): void {
-    if (!this.#isWritable()) return
-    const key = entryKey(model, tag, kind, variant)
+  /** Keeps an entry, unless one is there that is no older. The value is copied. */
+  put(model: ModelKey, tag: string, kind: Kind, variant: number, entry: Kept): void {
+    if (this.#closed || !this.#health.isWritable()) return
     const bytes = HEADER_BYTES + byteLength(entry.value)
-    const isTooMuch =
-      bytes > Math.min(MAX_RECORD_BYTES, this.#parts.limitBytes / 4) ||
-      (this.#pendingBytes > 0 && this.#pendingBytes + bytes > MAX_PENDING_BYTES)
-    if (isTooMuch) {
+    const isTooLarge = bytes > Math.min(MAX_RECORD_BYTES, this.#parts.limitBytes / 4)
+    if (isTooLarge || !this.#queue.accepts(bytes)) {
       this.#counts.dropped++
       return
     }
-    this.begin()
-    if (this.#pending.has(key) || this.#has(model, tag, kind, variant, entry.created)) return
-    const { tokenCount, created, hits = 0, lastAccess = created } = entry
+    const key = entryKey(model, tag, kind, variant)
+    const { tokenCount, created, hits = 0, lastAccess = created, value } = entry
+    const known = this.#queue.get(key)?.created ?? this.info(model, tag, kind, variant)?.created
+    const isKnown = known !== undefined && known >= created && !isAhead(known, this.#options.now())
+    // looking may have shown that the disk is of no use
+    if (isKnown || !this.#table || this.state !== 'on') return
     const info = { kind, model, tag, variant, tokenCount, created, lastAccess, hits }
-    const record = encodeRecord(info, entry.value)
-    const data = record.byteOffset + HEADER_BYTES
-    const memory = record.buffer as ArrayBuffer
-    const value = viewValue(kind, memory, data, bytes - HEADER_BYTES) as Value
-    this.#pending.set(key, { record, model, value, tokenCount, created })
-    this.#pendingBytes += bytes
+    this.#queue.add(key, info, value)
     this.#drainSoon()
-  }
-
-  /** Whether there is an entry that is no older. */
-  #has(model: ModelKey, tag: string, kind: Kind, variant: number, created: number): boolean {
-    return (
-      this.#attempt(() => {
-        const table = this.#seek(model, tag)
-        const at = table?.find(model, kind, variant) ?? -1
-        if (!table || at < 0) return false
-        const present = meta.created(table.buffer, at + SLOT_META)
-        return present >= created && !isAhead(present, this.#options.now())
-      }) ?? false
-    )
-  }
-
-  #isWritable(): boolean {
-    if (this.#closed) return false
-    if (this.#state === 'on') return true
-    if (this.#retryAt === undefined || performance.now() < this.#retryAt) return false
-    this.#retryAt = undefined
-    this.#state = 'on'
-    this.#reason = undefined
-    return true
   }
 
   /** After this turn of the event loop, so that what comes together is written together. */
@@ -412,33 +325,28 @@ export class DiskStore {
       await this.#drain()
     }).then(() => {
       this.#draining = false
+      // what came while the last batch was being finished
+      if (this.#queue.size > 0 && this.state === 'on' && !this.#closed) this.#drainSoon()
     })
   }
 
   async #drain(): Promise<void> {
-    while (this.#pending.size > 0 && this.#table) {
-      const keys: string[] = []
-      const batch: Pending[] = []
-      let bytes = 0
-      for (const [key, pending] of this.#pending) {
-        if (batch.length > 0 && (batch.length >= BATCH_RECORDS || bytes >= BATCH_BYTES)) break
-        keys.push(key)
-        batch.push(pending)
-        bytes += pending.record.length
-      }
+    while (this.#queue.size > 0) {
+      this.#refresh()
+      const batch = this.#queue.batch()
+      const bytes = batch.reduce((sum, { record }) => sum + record.length, 0)
       await makeRoom(this.#parts, bytes)
       const places = await this.#parts.appender.append(batch.map(({ record }) => record))
       const { now, ttlMs } = this.#options
       places.forEach(({ segment, offset, bytes }, i) => {
-        const key = keys[i] as string
+        const pending = batch[i]
         // it may have been removed while it was written
-        if (this.#pending.get(key) !== batch[i]) return
-        const { record, model } = batch[i] as Pending
+        if (!pending || this.#queue.get(pending.key) !== pending) return
+        const { key, model, record } = pending
         this.#name(model)
-        const entry = slotFor(record, segment, offset, bytes)
-        if (this.#parts.table.put(entry, now(), ttlMs) === 'evicted') this.#counts.evictions++
-        this.#pending.delete(key)
-        this.#pendingBytes -= record.length
+        const placing = this.#parts.table.put(slotFor(record, segment, offset, bytes), now(), ttlMs)
+        if (placing === 'evicted') this.#counts.evictions++
+        this.#queue.delete(key)
       })
       await this.#maintainIfDue()
     }
@@ -452,21 +360,20 @@ export class DiskStore {
 
   async #maintainIfDue(): Promise<void> {
     const now = this.#options.now()
-    if (Math.abs(now - this.#maintainAt) < HOUR_MS) return
-    this.#maintainAt = now
     const every = Math.min(HOUR_MS, this.#options.ttlMs)
+    if (Math.abs(now - this.#maintainedAt) < every) return
+    this.#maintainedAt = now
     if (isMaintenanceDue(this.dir, now, every)) await maintain(this.#parts)
   }
 
   /** Notes uses of entries, for what goes first when there is no room. */
   async touch(touches: readonly Touch[]): Promise<void> {
-    if (this.#state !== 'on') return
+    if (touches.length === 0) return
     await this.#exclusively(async () => {
       let seen = 0
       for (const { model, tag, kind, variant, hits, lastAccess } of touches) {
         if (++seen % 128 === 0) await turn()
-        const table = this.#table
-        if (!table) return
+        const { table } = this.#parts
         table.seek(model, tag)
         const at = table.find(model, kind, variant)
         if (at < 0) continue
@@ -486,53 +393,44 @@ export class DiskStore {
 
   /** Removes what is expired, now. Returns the number of entries. */
   clearExpired(): number {
-    return this.#sweepNow(() => false)?.expired ?? 0
+    return this.#sweepNow()?.expired ?? 0
   }
 
   /** Removes the entries whose model's tag (16 hex digits) is picked. Returns their number. */
   remove(pick: (modelTag: string) => boolean): number {
-    let waiting = 0
-    for (const [key, { model, record }] of this.#pending) {
-      if (!pick(model.tag.toString('hex'))) continue
-      this.#pending.delete(key)
-      this.#pendingBytes -= record.length
-      waiting++
-    }
+    const waiting = this.#queue.remove(({ model }) => pick(model.tag.toString('hex')))
     const swept = this.#sweepNow((buffer, at) => pick(meta.model(buffer, at)))
     return waiting + (swept?.removed ?? 0)
   }
 
-  #sweepNow(gone: (buffer: Buffer, metaAt: number) => boolean) {
-    if (!this.#isWritable()) return undefined
+  #sweepNow(gone?: (buffer: Buffer, metaAt: number) => boolean) {
+    if (this.#closed || !this.#health.isWritable()) return undefined
     return this.#attempt(() => {
       this.#refresh()
       this.#sought = false
       const steps = sweep(this.#parts, gone)
-      for (;;) {
-        const step = steps.next()
-        if (!step.done) continue
-        // segments that our own writes are on their way to are looked at another time
-        if (!this.#draining) dropDead(this.#parts, step.value)
-        return step.value
-      }
+      let step = steps.next()
+      while (!step.done) step = steps.next()
+      // segments that our own writes are on their way to are looked at another time
+      if (!this.#draining) dropDead(this.#parts, step.value)
+      return step.value
     })
   }
 
   /** Moves what is left after removals together, so that the room is free. */
   async compact(): Promise<void> {
-    if (this.#state === 'on') await this.#exclusively(() => maintain(this.#parts, 0))
+    await this.#exclusively(() => maintain(this.#parts, 0))
   }
 
   /** Removes every entry, of all processes. */
   clear(): void {
-    this.#pending.clear()
-    this.#pendingBytes = 0
-    if (!this.#isWritable()) return
+    this.#queue.remove(() => true)
+    if (this.#closed || !this.#health.isWritable()) return
     this.#attempt(() => {
       this.#sought = false
       this.#refresh()
       this.#table?.clear()
-      if (!this.#draining) this.#parts.appender.finish()
+      this.#parts.appender.finish()
       for (const { id } of this.#segments.list()) this.#segments.drop(id)
     })
   }
@@ -541,27 +439,26 @@ export class DiskStore {
 
   stats(): DiskStats {
     const { dir, maxBytes } = this.#options
-    const { damaged, ...counts } = this.#counts
     const counted = this.#attempt(() => {
       this.#refresh()
       if (!this.#table) return undefined
       return { ...this.#table.count(), bytes: usedBytes(this.#parts) }
     })
+    const { state, reason } = this.#health
     return {
-      state: this.#state,
-      ...(this.#reason !== undefined && { reason: this.#reason }),
+      state,
+      ...(reason !== undefined && { reason }),
       dir,
       ...(counted ?? { entries: 0, estimated: false, bytes: 0 }),
       maxBytes,
-      ...counts,
-      damaged: damaged + (this.#table?.damaged ?? 0),
-      pendingBytes: this.#pendingBytes,
+      ...this.#counts,
+      pendingBytes: this.#queue.bytes,
     }
   }
 
   /** Whether so much waits to be written that a bulk job should wait for `flush`. */
   get isBusy(): boolean {
-    return this.#pendingBytes > MAX_PENDING_BYTES / 4
+    return this.#queue.bytes > MAX_PENDING_BYTES / 4
   }
 
   /** Waits until everything that was put is on the disk (in the system's cache: there is no fsync). */
@@ -569,17 +466,17 @@ export class DiskStore {
     await this.#exclusively(() => this.#drain())
   }
 
+  /** Flushes and closes. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return
-    if (this.#state === 'on') await this.flush()
+    const flushed = this.flush()
     this.#closed = true
-    await this.#work
+    await flushed
     this.#parts.appender.finish()
     this.#segments.close()
     this.#table?.close()
     this.#table = undefined
-    this.#state = 'failed'
-    this.#reason = 'it was closed'
+    this.#health.set('failed', 'it was closed')
   }
 
   // -- trouble ---------------------------------------------------------------------------------
@@ -588,7 +485,7 @@ export class DiskStore {
   #exclusively(task: () => Promise<void>): Promise<void> {
     this.#work = this.#work.then(async () => {
       try {
-        if (this.#state === 'on' && this.#table) await task()
+        if (this.state === 'on' && this.#table) await task()
       } catch (error) {
         this.#stopWriting(error)
       }
@@ -599,15 +496,15 @@ export class DiskStore {
 
   /** Runs what reads. What fails ends the use of the disk. */
   #attempt<T>(task: () => T): T | undefined {
+    if (!this.#table) return undefined
     try {
-      if (!this.#table) return undefined
-      const result = task()
-      if (this.#table && this.#table.damaged > 0) this.#reportDamage()
-      return result
+      return task()
     } catch (error) {
       if (isDiskFull(error) || isReadOnlyError(error)) this.#stopWriting(error)
       else this.#fail(error)
       return undefined
+    } finally {
+      this.#reportDamage()
     }
   }
 
@@ -615,55 +512,29 @@ export class DiskStore {
     if (!this.#table || this.#table.damaged === 0) return
     this.#counts.damaged += this.#table.damaged
     this.#table.damaged = 0
-    this.#warnOnce('damage', 'holds damaged entries; they are dropped and computed anew.')
+    this.#health.damaged()
   }
 
   #stopWriting(error: unknown): void {
-    if (this.#closed || this.#state !== 'on') return
-    this.#state = 'read-only'
-    this.#reason = explain(error)
-    if (isDiskFull(error)) this.#retryAt = performance.now() + (this.#options.retryMs ?? RETRY_MS)
-    this.#counts.dropped += this.#pending.size
-    this.#pending.clear()
-    this.#pendingBytes = 0
-    this.#warnOnce('write', `cannot be written (${this.#reason}); it is only read from here on.`)
+    if (this.state !== 'on') return
+    this.#health.stopWriting(error)
+    this.#counts.dropped += this.#queue.remove(() => true)
   }
 
   #fail(error: unknown): void {
-    this.#state = 'failed'
-    this.#reason = explain(error)
-    this.#pending.clear()
-    this.#pendingBytes = 0
-    this.#segments.close()
+    this.#health.fail(error)
+    this.#counts.dropped += this.#queue.remove(() => true)
     try {
+      this.#segments.close()
       this.#parts.appender.finish()
       this.#table?.close()
     } catch {
       // it is of no use any more either way
     }
     this.#table = undefined
-    this.#warnOnce('fail', `cannot be used (${this.#reason}); embeddings are not kept on disk.`)
-  }
-
-  #warnOnce(kind: string, what: string): void {
-    // being unreadable after being unwritable is no news worth a second line
-    const group = kind === 'damage' ? kind : 'trouble'
-    if (this.#warned.has(group)) return
-    this.#warned.add(group)
-    this.#options.warn(`The disk cache in ${this.#options.dir} ${what}`)
   }
 }
 
-function isDiskFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'ENOSPC' || code === 'EDQUOT'
-}
-
-function explain(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOSPC') return 'the disk is full'
-  if (code === 'EDQUOT') return 'the disk quota is used up'
-  if (code === 'EROFS') return 'the file system is read-only'
-  if (code === 'EACCES' || code === 'EPERM') return 'permission is missing'
-  return code ?? message
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value))
 }

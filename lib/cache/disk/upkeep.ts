@@ -59,6 +59,7 @@ export function usedBytes({ segments, table }: Parts): number {
 interface Live {
   offset: number
   bytes: number
+  created: number
   hits: number
   access: number
   /** Read since it was written to this segment. */
@@ -79,26 +80,33 @@ async function liveRecords(parts: Parts, id: number): Promise<Live[]> {
     if (slot.offset(table.buffer, at) !== offset) continue
     const hits = meta.hits(table.buffer, at + SLOT_META)
     const access = meta.access(table.buffer, at + SLOT_META)
+    const created = meta.created(table.buffer, at + SLOT_META)
     live.push({
       offset,
       bytes,
+      created,
       hits,
       access: Math.min(now, access),
       used: hits > meta.hits(head, HEADER_META) || access > meta.access(head, HEADER_META),
-      expired: isExpired(meta.created(table.buffer, at + SLOT_META), now, parts.ttlMs),
+      expired: isExpired(created, now, parts.ttlMs),
     })
   }
   return live
 }
 
-/** A record's bytes; `undefined` when they are damaged or gone. */
-function readRecord(parts: Parts, id: number, { offset, bytes }: Live): Buffer | undefined {
+/** A record's bytes, with its uses so far; `undefined` when they are damaged or gone. */
+function readLive(parts: Parts, id: number, live: Live): Buffer | undefined {
   const fd = parts.segments.reader(id)
   if (fd === undefined) return undefined
-  const record = Buffer.allocUnsafe(bytes)
-  if (fs.readSync(fd, record, 0, bytes, offset) < bytes || !header.isSound(record, 0))
-    return undefined
-  return crc32(record.subarray(HEADER_BYTES)) === header.dataCrc(record, 0) ? record : undefined
+  const record = Buffer.allocUnsafe(live.bytes)
+  if (fs.readSync(fd, record, 0, live.bytes, live.offset) < live.bytes) return undefined
+  const isSound =
+    header.isSound(record, 0) && crc32(record.subarray(HEADER_BYTES)) === header.dataCrc(record, 0)
+  if (!isSound) return undefined
+  meta.setCreated(record, HEADER_META, live.created)
+  meta.setUse(record, HEADER_META, live.hits, live.access)
+  header.seal(record, 0)
+  return record
 }
 
 /** Copies some records of a segment to our own. */
@@ -115,10 +123,8 @@ async function carry(parts: Parts, id: number, chosen: readonly Live[]): Promise
     bytes = 0
   }
   for (const live of chosen) {
-    const record = readRecord(parts, id, live)
+    const record = readLive(parts, id, live)
     if (!record) continue
-    meta.setUse(record, HEADER_META, live.hits, live.access)
-    header.seal(record, 0)
     batch.push(record)
     bytes += record.length
     if (bytes >= COPY_BYTES || batch.length >= STEP) await copy()
