@@ -88,7 +88,7 @@ export const NO_CODE = 0xffff
 export interface MapSet {
   name: string
   layouts: Layout[]
-  /** The principal components that neighbours are looked up in: Int8, items x dims, times `scale`. */
+  /** The principal components that neighbours are looked up in: Int16, items x dims, times `scale`. */
   space: { dims: number; scale: number; values: Packed; explained: number }
   /** Uint8 per item: whether this set has it. */
   present: Packed

@@ -4,7 +4,7 @@ import type { QualityReport } from '../quality/types.js'
 import type { Matrix } from '../scoring/types.js'
 import { categories, metadataAttributes, numbers, uniquelyNamed } from './attributes.js'
 import type { Attribute, Layout, MapData, MapSet } from './data.js'
-import { pack, quantized, toInt8 } from './pack.js'
+import { pack, quantized, toInt16 } from './pack.js'
 import { mapClusters } from './project/clusters.js'
 import { nearest, sharedNeighbours } from './project/nearest.js'
 import { type Components, principalComponents, project } from './project/pca.js'
@@ -252,7 +252,7 @@ function packedSet(
   const names = ['UMAP 1', 'UMAP 2', 'UMAP 3']
   if (umap2) layouts.push(layout('umap', umap2, names, items, allItems))
   if (umap3) layouts.push(layout('umap', umap3, names, items, allItems))
-  const { scale, steps } = toInt8(components.scores.data)
+  const { scale, steps } = toInt16(components.scores.data)
   return {
     name,
     layouts,
@@ -285,7 +285,7 @@ function layout(
 }
 
 /** Rows at their items' places. */
-function spread<T extends Int8Array | Uint16Array>(
+function spread<T extends Int16Array | Uint16Array>(
   values: T,
   cols: number,
   items: Uint32Array,

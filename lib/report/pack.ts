@@ -2,7 +2,7 @@
 
 import type { Packed } from './data.js'
 
-export function pack(values: Uint8Array | Int8Array | Uint16Array | Float32Array): Packed {
+export function pack(values: Uint8Array | Int16Array | Uint16Array | Float32Array): Packed {
   // typed arrays have the host's byte order, and every platform of ours is little-endian
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
 }
@@ -26,12 +26,12 @@ export function quantized(values: Float32Array): { min: number; max: number; ste
   return { min, max, steps }
 }
 
-/** 255 steps, symmetric about zero. */
-export function toInt8(values: Float32Array): { scale: number; steps: Int8Array } {
+/** 65,535 steps, symmetric about zero. */
+export function toInt16(values: Float32Array): { scale: number; steps: Int16Array } {
   let widest = 0
   for (const value of values) widest = Math.max(widest, Math.abs(value))
-  const scale = widest / 127
-  const steps = new Int8Array(values.length)
+  const scale = widest / 32767
+  const steps = new Int16Array(values.length)
   if (scale > 0) {
     for (let i = 0; i < values.length; i++) steps[i] = Math.round((values[i] as number) / scale)
   }

@@ -10,13 +10,15 @@ export interface TableOptions {
   caption?: string
   /** The first cell of a row names it. */
   rowHeads?: boolean
+  /** No wider than it needs to be. */
+  compact?: boolean
 }
 
 /** Numbers are formatted and end in line. */
 export function table(
   heads: readonly string[],
   rows: readonly (readonly Cell[])[],
-  { caption, rowHeads = false }: TableOptions = {},
+  { caption, rowHeads = false, compact = false }: TableOptions = {},
 ): Markup {
   const isNumber = (column: number) =>
     rows.length > 0 && rows.every((row) => typeof (row[column] ?? 0) === 'number')
@@ -30,7 +32,7 @@ export function table(
       ? html`<th scope="col" class="number">${name}</th>`
       : html`<th scope="col">${name}</th>`,
   )
-  return html`<table>${caption && html`<caption>${caption}</caption>`}
+  return html`<table${compact && html` class="compact"`}>${caption && html`<caption>${caption}</caption>`}
 <thead><tr>${head}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody></table>`
 }
@@ -82,7 +84,7 @@ export function chartTable(spec: ChartSpec): Markup {
         ...spec.series.map(({ counts }) => counts[i] as number),
       ])
       const names = spec.series.map(({ name }) => name || spec.yLabel)
-      return table(['from', 'to', ...names], rows)
+      return table(['from', 'to', ...names], rows, { compact: true })
     }
     case 'line': {
       const step = Math.ceil(spec.x.length / MOST_ROWS)
@@ -91,7 +93,9 @@ export function chartTable(spec: ChartSpec): Markup {
         formatted(spec.x[i] as number, spec.xFormat),
         ...spec.series.map(({ values }) => formatted(values[i] as number, spec.yFormat)),
       ])
-      return table([spec.xLabel, ...spec.series.map(({ name }) => name || spec.yLabel)], rows)
+      return table([spec.xLabel, ...spec.series.map(({ name }) => name || spec.yLabel)], rows, {
+        compact: true,
+      })
     }
     case 'bars': {
       const rows = spec.categories.map((name, i) => [
@@ -105,7 +109,7 @@ export function chartTable(spec: ChartSpec): Markup {
       ])
       const label = spec.horizontal ? spec.yLabel : spec.xLabel
       const values = spec.series.map(({ name }) => name || 'value')
-      return table([label || 'name', ...values], rows, { rowHeads: true })
+      return table([label || 'name', ...values], rows, { rowHeads: true, compact: true })
     }
   }
 }

@@ -53,8 +53,10 @@ caption { text-align: left; color: var(--muted); padding: .25rem 0; }
 th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 th { font-weight: 600; }
 tbody th { font-weight: 500; }
+table.compact { width: auto; }
+table.compact th, table.compact td { padding-right: 2rem; }
 .number { text-align: right; white-space: nowrap; }
-.scroll { overflow: auto; max-height: 22rem; }
+.scroll { overflow: auto; max-height: 28rem; }
 .scroll th, .scroll td { overflow-wrap: break-word; }
 .scroll thead th, .scroll tbody th { white-space: nowrap; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem 1.5rem; margin-top: 1rem; }
@@ -93,6 +95,7 @@ canvas:focus-visible { outline-offset: -2px; }
 .beside { display: grid; grid-template-columns: 1fr; gap: 1rem 2rem; }
 .panel { min-width: 0; }
 .panel .scroll { max-height: 26rem; }
+.panel .scroll td:first-child { white-space: nowrap; max-width: 16rem; overflow: hidden; text-overflow: ellipsis; }
 .panel dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .5rem 0; font-size: .9rem; }
 .panel dt { color: var(--muted); }
 .panel dd { margin: 0; overflow-wrap: anywhere; }
@@ -106,5 +109,6 @@ tr.selected { background: var(--shared); }
 .tip span { display: block; color: var(--muted); }
 footer { color: var(--muted); font-size: .85rem; padding-bottom: 2rem; }
 @media (min-width: 60rem) { .views-2 { grid-template-columns: 1fr 1fr; } .beside { grid-template-columns: 1fr 1fr; } }
+@media (max-width: 40rem) { nav { position: static; } .panel .scroll td:first-child { max-width: 40vw; } }
 @media print { nav, .controls, .zoom { display: none; } main > section { break-inside: avoid-page; } }
 `

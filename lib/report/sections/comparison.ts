@@ -48,6 +48,7 @@ ${scrolled(
   'Figures of the comparison',
   table(['', ...found.map(([name]) => name)], figureRows(found.map(([, one]) => one)), {
     rowHeads: true,
+    compact: true,
   }),
 )}`
 }

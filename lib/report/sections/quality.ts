@@ -147,7 +147,7 @@ export function issueCounts({ counts }: QualityReport): Markup | null {
     .map(([kind, count]) => [kind, count, MEANING[kind]])
   return rows.length === 0
     ? html`<p>No issue was found in any vector.</p>`
-    : table(['issue', 'vectors', 'meaning'], rows, { rowHeads: true })
+    : table(['issue', 'vectors', 'meaning'], rows, { rowHeads: true, compact: true })
 }
 
 function issuesTable(report: QualityReport): Markup {

@@ -38,6 +38,8 @@ export function rotated(camera: Camera, dx: number, dy: number): Camera {
 
 /** Distance of the eye from the centre, in units of the cloud's half width. */
 const EYE = 4
+/** What is near looks larger, and must fit all the same. */
+const FIT = 0.82
 
 /** Screen places, in halves of the shorter side from the centre (y down), and depths. */
 export interface Projected {
@@ -68,7 +70,7 @@ export function project(points: Float32Array, dims: 2 | 3, camera: Camera, out: 
     const turnedZ = -sinYaw * x + cosYaw * z
     const tiltedY = cosPitch * y - sinPitch * turnedZ
     const depth = sinPitch * y + cosPitch * turnedZ
-    const scale = (zoom * EYE) / (EYE - depth)
+    const scale = (zoom * FIT * EYE) / (EYE - depth)
     out.x[i] = turnedX * scale + offsetX
     out.y[i] = -tiltedY * scale + offsetY
     out.depth[i] = Math.max(-1, Math.min(1, depth / 1.75))

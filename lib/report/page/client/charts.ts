@@ -23,31 +23,43 @@ type Option = echarts.EChartsCoreOption
 /** Draws each chart into its element, and again when the theme or the width changes. */
 export function drawCharts(specs: readonly ChartSpec[]): Map<string, echarts.ECharts> {
   const charts = new Map<string, echarts.ECharts>()
+  const specOf = new Map<Element, ChartSpec>()
   const resize = new ResizeObserver((entries) => {
-    for (const { target } of entries) echarts.getInstanceByDom(target as HTMLElement)?.resize()
+    for (const { target } of entries) {
+      const spec = specOf.get(target)
+      const chart = echarts.getInstanceByDom(target as HTMLElement)
+      if (!spec || !chart) continue
+      chart.resize()
+      chart.setOption(optionOf(spec, chart.getWidth()))
+    }
   })
   for (const spec of specs) {
     const element = document.querySelector<HTMLElement>(`#chart-${spec.id} .plot`)
     if (!element) continue
     const chart = echarts.init(element, null, { renderer: 'svg' })
-    chart.setOption(optionOf(spec))
+    chart.setOption(optionOf(spec, chart.getWidth()))
     charts.set(spec.id, chart)
+    specOf.set(element, spec)
     resize.observe(element)
   }
   onTheme(() => {
-    for (const spec of specs) charts.get(spec.id)?.setOption(optionOf(spec), true)
+    for (const spec of specs) {
+      const chart = charts.get(spec.id)
+      chart?.setOption(optionOf(spec, chart.getWidth()), true)
+    }
   })
   return charts
 }
 
-export function optionOf(spec: ChartSpec): Option {
+/** @param width of the element, in pixels */
+export function optionOf(spec: ChartSpec, width: number): Option {
   switch (spec.kind) {
     case 'histogram':
       return histogram(spec)
     case 'line':
       return line(spec)
     case 'bars':
-      return bars(spec)
+      return bars(spec, width)
   }
 }
 
@@ -116,7 +128,7 @@ function line({ x, series, xLabel, yLabel, xFormat, yFormat }: LineSpec): Option
 /** Said to the bars and to the intervals over them alike, so that they line up. */
 const BAR_LAYOUT = { barMaxWidth: 36, barGap: '10%', barCategoryGap: '25%' }
 
-function bars(spec: BarsSpec): Option {
+function bars(spec: BarsSpec, width: number): Option {
   const { categories, series, horizontal, format, max, xLabel, yLabel } = spec
   const names = {
     ...axis(horizontal ? yLabel : xLabel, undefined, horizontal ? 'y' : 'x'),
@@ -124,6 +136,11 @@ function bars(spec: BarsSpec): Option {
     data: categories,
     inverse: horizontal,
     splitLine: { show: false },
+  }
+  if (!horizontal && series.length > 1) {
+    // every group has a name, aslant where there is no room
+    const rotate = width < 90 * categories.length ? 35 : 0
+    Object.assign(names.axisLabel, { interval: 0, hideOverlap: false, rotate })
   }
   const values = {
     ...axis(horizontal ? xLabel : yLabel, format, horizontal ? 'x' : 'y'),

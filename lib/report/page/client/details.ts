@@ -10,6 +10,8 @@ const NEIGHBOURS = 10
 
 export class Details {
   readonly element: HTMLElement
+  /** Items in all sets: what only one has is no neighbour that the other lost. */
+  readonly #common: Uint8Array
   readonly #body = h('div', { 'aria-live': 'polite' })
 
   constructor(
@@ -18,6 +20,7 @@ export class Details {
     private readonly columns: readonly Column[],
     private readonly chosen: (item: number) => void,
   ) {
+    this.#common = Uint8Array.from(data.ids, (_, i) => Number(sets.every((set) => set.present[i])))
     this.element = h(
       'section',
       { class: 'panel', 'aria-labelledby': 'map-selected' },
@@ -40,7 +43,7 @@ export class Details {
     }
     const text = this.data.texts?.[item]
     const lists = this.sets.map((set) =>
-      set.present[item] ? set.neighbours(item, NEIGHBOURS) : [],
+      set.present[item] ? set.neighbours(item, NEIGHBOURS, this.#common) : [],
     )
     const shared = this.#shared(lists)
     this.#body.replaceChildren(

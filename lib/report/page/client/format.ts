@@ -13,7 +13,7 @@ function inParts(value: number, size: number, large: string, small: string): str
 
 /** As it is, without thousands apart: a year is no quantity. */
 export function plain(value: number): string {
-  return String(Number(value.toPrecision(6)))
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)))
 }
 
 /** A number of an axis whose ticks are `step` apart: digits enough to tell them apart. */

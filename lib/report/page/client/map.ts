@@ -79,7 +79,9 @@ export class EmbeddingMap {
   }
 
   colourBy(name: string): void {
-    this.column = this.columns.find((column) => column.name === name)
+    const column = this.columns.find((one) => one.name === name)
+    if (!column) return
+    this.column = column
     this.#colour.value = name
     this.#recolour()
   }

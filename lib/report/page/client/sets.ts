@@ -17,7 +17,7 @@ export class PointSet {
   readonly present: Uint8Array
   readonly explained: number
   readonly dims: number
-  readonly #values: Int8Array
+  readonly #values: Int16Array
   readonly #scale: number
   readonly #unpacked = new Map<Layout, ScatterPoints>()
 
@@ -28,7 +28,7 @@ export class PointSet {
     this.explained = space.explained
     this.dims = space.dims
     this.#scale = space.scale
-    this.#values = unpack.int8(space.values)
+    this.#values = unpack.int16(space.values)
   }
 
   /** The points of a layout, within -1 to 1. */
@@ -44,13 +44,17 @@ export class PointSet {
     return points
   }
 
-  /** The `count` items nearest to one, nearest first. */
-  neighbours(item: number, count: number): Neighbour[] {
+  /**
+   * The `count` items nearest to one, nearest first.
+   *
+   * @param among those that may be one: 1 per item
+   */
+  neighbours(item: number, count: number, among: Uint8Array): Neighbour[] {
     const { dims } = this
     const values = this.#values
     const found: Neighbour[] = []
     for (let other = 0; other < this.present.length; other++) {
-      if (other === item || !this.present[other]) continue
+      if (other === item || !this.present[other] || !among[other]) continue
       let sum = 0
       for (let t = 0; t < dims; t++) {
         sum += ((values[item * dims + t] as number) - (values[other * dims + t] as number)) ** 2

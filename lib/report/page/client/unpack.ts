@@ -11,7 +11,7 @@ function bytes(packed: Packed): ArrayBuffer {
 
 export const unpack = {
   uint8: (packed: Packed) => new Uint8Array(bytes(packed)),
-  int8: (packed: Packed) => new Int8Array(bytes(packed)),
+  int16: (packed: Packed) => new Int16Array(bytes(packed)),
   uint16: (packed: Packed) => new Uint16Array(bytes(packed)),
   float32: (packed: Packed) => new Float32Array(bytes(packed)),
 }
