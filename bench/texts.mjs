@@ -45,3 +45,12 @@ async function cutToTokens(m3, text, tokens) {
   }
   return letters.slice(0, low).join('')
 }
+
+/** The sentences of texts, each once. */
+export function sentencesOf(texts) {
+  const segmenter = new Intl.Segmenter(undefined, { granularity: 'sentence' })
+  const sentences = texts.flatMap((text) =>
+    [...segmenter.segment(text)].map(({ segment }) => segment.trim()).filter((s) => s.length > 0),
+  )
+  return [...new Set(sentences)]
+}
