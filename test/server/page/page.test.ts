@@ -217,7 +217,7 @@ describe.skipIf(hasNoChromium())('the page in Chromium', () => {
     await page.keyboard.press('Tab')
     const focused = () => made.evaluate<string>('document.activeElement.ariaLabel')
     expect(await focused()).toBe('“how”')
-    expect(await textOf(page.locator('#status'))).toMatch(/^“how”: passage 1 .+ -?[\d.]+$/)
+    expect(await page.locator('#said').textContent()).toMatch(/^“how”: passage 1 .+ -?[\d.]+$/)
     await page.keyboard.press('ArrowRight')
     expect(await focused()).toBe('“much”')
     expect(await page.locator('.token.answer').count()).toBe(1)
@@ -272,7 +272,7 @@ describe.skipIf(hasNoChromium())('the page in Chromium', () => {
 
   it('fills in an example and compares it', async () => {
     const { page } = await visit()
-    await page.getByRole('button', { name: 'Fill in an example' }).click()
+    await page.getByRole('button', { name: 'Example' }).click()
     await page.locator('#status', { hasText: 'Compared 4 passages' }).waitFor()
     expect(await page.locator('.cards .card').count()).toBe(4)
   })

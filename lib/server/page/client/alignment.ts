@@ -89,10 +89,14 @@ function showAnswer(place: AnswerPlace, i: number | undefined, tokens: readonly 
   }
   const element = elements[answer.token]
   if (element) scrollWithin(box, element)
-  // isolated: a token that is written from right to left must not turn the line around
-  const from = h('bdi', {}, quoted(tokens[i] as Token))
-  const to = h('bdi', {}, quoted(passage.tokens[answer.token] as Token))
-  line.replaceChildren(from, ' → ', to, ` ${score(answer.similarity)}`)
+  const from = inLine(tokens[i] as Token)
+  const to = inLine(passage.tokens[answer.token] as Token)
+  line.replaceChildren(...from, ' → ', ...to, ` ${score(answer.similarity)}`)
+}
+
+/** Isolated: a token that is written from right to left must not turn the line or the quotes around. */
+function inLine(token: Token): (Node | string)[] {
+  return token.special ? [quoted(token)] : ['“', h('bdi', {}, token.text.trim()), '”']
 }
 
 /** For a screen reader: what the highlights say, in passage order. */

@@ -71,7 +71,7 @@ async function run(): Promise<void> {
 
 function show(comparison: Comparison): void {
   showResults(comparison, (text) => {
-    status.textContent = text
+    byId('said').textContent = text
   })
   const texts = comparison.passages.map(({ number, tokens }) => ({
     name: `Passage ${number}`,

@@ -57,12 +57,11 @@ function ranking(
   const everywhere = new Set(passages.flatMap(({ tokens }) => [...sharedIds(query, tokens)]))
   const queryTokens = drawTokens(query, heaviest, everywhere)
   for (const { box } of places) reachableWhenItScrolls.observe(box)
-  const parts = [
+  return [
     hint(query, places),
     queryCard(query, queryTokens, places, announce),
     h('ol', { class: 'cards' }, ...cards),
   ]
-  return parts.filter((part) => part !== undefined)
 }
 
 /** A text that is too long for its box is scrolled with the keyboard; one that fits is no stop. */
@@ -91,8 +90,8 @@ function queryCard(
   )
 }
 
-function hint(query: readonly Token[], places: readonly AnswerPlace[]): HTMLElement | undefined {
-  const lines = []
+function hint(query: readonly Token[], places: readonly AnswerPlace[]): HTMLElement {
+  const lines = ['The texts are shown as the model sees them.']
   if (query.some(({ weight }) => weight !== undefined)) {
     lines.push(
       'The stronger a token’s colour, the heavier its sparse weight; underlined tokens match.',
@@ -103,7 +102,7 @@ function hint(query: readonly Token[], places: readonly AnswerPlace[]): HTMLElem
       'Point at a query token, or use the arrow keys, to see which token of each passage answers it.',
     )
   }
-  return lines.length > 0 ? h('p', { class: 'hint muted' }, lines.join(' ')) : undefined
+  return h('p', { class: 'hint muted' }, lines.join(' '))
 }
 
 const isAligned = (places: readonly AnswerPlace[]) =>
