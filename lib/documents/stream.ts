@@ -2,9 +2,10 @@
  * Embeds whatever an iterable gives, as it gives it: results in input order, and never more under way
  * than fits into a window, however slow the consumer and however long the source.
  *
- * Texts go to the engine in small groups: as many as the source has at hand, up to a group's limits.
- * A source that has nothing ready keeps nothing back; the group goes as it is.
+ * Texts go to the engine in groups: as many as the source has at hand, up to half of the window. A
+ * source that has nothing ready keeps nothing back: the group goes as it is.
  */
+import { setMaxListeners } from 'node:events'
 import {
   DisposedError,
   EmbedderError,
@@ -31,18 +32,18 @@ import { scoreVector } from './quality.js'
 import { checkSource, type Source, SourceReader } from './source.js'
 
 export interface StreamOptions extends EmbedOptions {
-  /** The most chunks taken from the source and not yet handed out. Default: 256. */
+  /** The most chunks taken from the source and not yet handed out. Default: 512. */
   maxInFlight?: number
 }
 
 export type StreamItem<P extends Precision = 'float32'> = EmbeddedChunk<P> | ChunkFailure
 
-/** Chunks under way: enough for two batches in the engine and two that wait, also of short texts. */
-const MAX_IN_FLIGHT = 256
+/** Chunks under way: enough for several batches, also of short texts. */
+const MAX_IN_FLIGHT = 512
 /** UTF-16 units of their texts; a longer text is under way alone. Multi-vectors take much memory. */
 const MAX_UNITS = { plain: 64 * 1024, colbert: 16 * 1024 }
-/** What goes to the engine in one call. */
-const GROUP = { chunks: 64, units: 8 * 1024 }
+/** Groups with the engine at a time, each half of what may be under way: one runs, one is next. */
+const CALLS = 2
 /** Milliseconds that a source may be read without others getting their turn. */
 const BREATH_MS = 10
 /** Milliseconds before a full queue is tried again: at first, and at most. */
@@ -112,9 +113,12 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   readonly #progress: ProgressReporter
   /** In input order; the next to be handed out first. */
   readonly #slots: Slot[] = []
-  /** The end of `#slots` that was not sent yet. */
+  /** The end of `#slots` that was not sent yet: groups that are complete, and one that grows. */
+  #groups: Slot[][] = []
   #group: Slot[] = []
   #groupUnits = 0
+  /** Groups that are with the engine. */
+  #calls = 0
   #units = 0
   #taken = 0
   #waiters: Waiter[] = []
@@ -151,6 +155,8 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     this.#progress = reportProgress(options.onProgress, total, (error) =>
       core.warn(`onProgress threw: ${nameOf(error)}`),
     )
+    // every group under way listens
+    setMaxListeners(0, this.#work.signal)
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
@@ -211,7 +217,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     } finally {
       this.#reading = false
     }
-    this.#send()
+    this.#flushSoon()
     this.#serve()
   }
 
@@ -234,27 +240,54 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     }
     const units = typeof checked.text === 'string' ? checked.text.length : 0
     const slot: Slot = { index, chunk: checked, units }
-    if (this.#group.length > 0 && this.#groupUnits + units > GROUP.units) this.#send()
+    const { chunks, units: most } = this.#limits
+    if (this.#group.length > 0 && this.#groupUnits + units > most / CALLS) this.#closeGroup()
     this.#slots.push(slot)
     this.#units += units
     this.#group.push(slot)
     this.#groupUnits += units
-    if (this.#group.length >= GROUP.chunks) this.#send()
-    else this.#flush ??= setImmediate(() => this.#send())
+    if (this.#group.length >= chunks / CALLS) this.#closeGroup()
+    this.#flushSoon()
   }
 
-  /** Sends the group to the engine. */
-  #send(): void {
-    if (this.#flush) clearImmediate(this.#flush)
-    this.#flush = undefined
-    const group = this.#group
-    if (group.length === 0 || this.#isOver) return
+  #closeGroup(): void {
+    this.#groups.push(this.#group)
     this.#group = []
     this.#groupUnits = 0
-    this.#embed(group).catch((reason) => {
-      // of the whole call: wrong options, a model that cannot be loaded, dispose
-      if (!this.#isOver) this.#fatal(group, reason)
+    this.#send()
+  }
+
+  /**
+   * Sends, after this turn of the event loop, the group that is not complete: if the source keeps us
+   * waiting or is at its end, or if the engine has nothing to do. Else it may grow, or it would be sent
+   * in crumbs as items leave.
+   */
+  #flushSoon(): void {
+    if (this.#group.length === 0 || this.#isOver) return
+    this.#flush ??= setImmediate(() => {
+      this.#flush = undefined
+      const growsNoMore = this.#reading || this.#sourceEnd !== undefined
+      const isWanted = this.#calls === 0 || (growsNoMore && this.#calls < CALLS)
+      if (this.#group.length > 0 && this.#groups.length === 0 && isWanted) this.#closeGroup()
     })
+  }
+
+  /** Hands complete groups to the engine, as long as it has use for them. */
+  #send(): void {
+    while (this.#calls < CALLS && this.#groups.length > 0 && !this.#isOver) {
+      const group = this.#groups.shift() as Slot[]
+      this.#calls++
+      this.#embed(group)
+        .catch((reason) => {
+          // of the whole call: wrong options, a model that cannot be loaded, dispose
+          if (!this.#isOver) this.#fatal(group, reason)
+        })
+        .finally(() => {
+          this.#calls--
+          this.#send()
+          this.#flushSoon()
+        })
+    }
   }
 
   /** Others may have filled the queue: a stream can wait, and asks for less. */
@@ -367,6 +400,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     const waiters = this.#waiters
     this.#waiters = []
     this.#slots.length = 0
+    this.#groups = []
     this.#group = []
     const first = failure && waiters.shift()
     if (first) first.reject(failure.reason)

@@ -142,8 +142,8 @@ describe('embedStream', () => {
     const items = await collect(embedStream(core, new Probe(10_000)))
     expect(idsOf(items)).toEqual(Array.from({ length: 10_000 }, (_, i) => `c${i}`))
     expect(core.calls.reduce((a, b) => a + b)).toBe(10_000)
-    expect(core.calls.length).toBeLessThan(2500)
-    expect(Math.max(...core.calls)).toBeLessThanOrEqual(64)
+    expect(core.calls.length).toBeLessThan(100)
+    expect(Math.max(...core.calls)).toBeLessThanOrEqual(256)
   })
 })
 
