@@ -2,7 +2,7 @@
 
 import type { OptionValues } from '../config.js'
 import type { Embedder } from '../embedder.js'
-import type { EvaluationReport } from '../quality/index.js'
+import type { EvaluationMode, EvaluationReport } from '../quality/index.js'
 import { DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/index.js'
 import type { EmbedOptions, Outputs } from '../types.js'
 import { evaluationTable } from './evaluate-output.js'
@@ -40,7 +40,7 @@ export interface EvaluateContext {
   outputs: Required<Outputs>
   weights: ScoreWeights
   /** For `embed`; the outputs are each part's own. */
-  options: Pick<EmbedOptions, 'maxTokens' | 'truncate' | 'signal'>
+  options: Pick<EmbedOptions, 'maxTokens' | 'truncate' | 'cache' | 'signal'>
 }
 
 /** Resamples of an interval. */
@@ -115,7 +115,8 @@ export function contextOf(
     flags,
     outputs: { ...outputs, colbert: outputs.colbert && flags.colbert !== false },
     weights,
-    options: { ...present({ maxTokens, truncate }), signal: io.signal },
+    // a corpus passes by once: it would only push others out of the cache
+    options: { ...present({ maxTokens, truncate }), cache: false, signal: io.signal },
   }
 }
 
@@ -142,19 +143,19 @@ function merged(
   parts: readonly EvaluationReport[],
   rest: Partial<EvaluationReport>,
 ): EvaluationReport {
-  const report: EvaluationReport = { ci: {}, notes: [] }
-  for (const { ci, notes, ...part } of parts) {
-    report.notes.push(...notes)
+  const modes: Pick<EvaluationReport, EvaluationMode> = {}
+  const ci: EvaluationReport['ci'] = {}
+  const counts: Partial<EvaluationReport> = {}
+  for (const part of parts) {
     for (const mode of ['dense', 'sparse', 'colbert', 'hybrid'] as const) {
-      const { [mode]: metrics } = part
-      if (!metrics) continue
-      report[mode] = { ...report[mode], ...metrics }
-      report.ci[mode] = { ...report.ci[mode], ...ci[mode] }
+      if (!part[mode]) continue
+      modes[mode] = { ...modes[mode], ...part[mode] }
+      ci[mode] = { ...ci[mode], ...part.ci[mode] }
     }
     const { corpus, queries, sts, rerank } = part
-    Object.assign(report, present({ corpus, queries, sts, rerank }))
+    Object.assign(counts, present({ corpus, queries, sts, rerank }))
   }
-  return { ...report, ...rest }
+  return { ...modes, ci, ...counts, ...rest, notes: parts.flatMap(({ notes }) => notes) }
 }
 
 function failuresOf({ corpus, queries, sts }: EvaluationReport): number {
