@@ -354,6 +354,8 @@ export class Embedder {
           cache: this.#cache,
           maxPending: this.#defaults.maxPending,
           warn: (message: string) => this.#warn(message),
+          mayBeRescued: (error: EmbedderError) =>
+            this.#fallback !== undefined && isModelFailure(error),
           onTokenized: (milliseconds: number) => {
             this.#tokenizeMs += milliseconds
           },

@@ -38,6 +38,8 @@ export interface Services {
   /** Texts that may wait. */
   maxPending: number
   warn(message: string): void
+  /** Whether a fallback will see to a text that failed like this. */
+  mayBeRescued(error: EmbedderError): boolean
   /** Milliseconds that tokenizing took. */
   onTokenized(milliseconds: number): void
 }
@@ -98,8 +100,11 @@ export class Work {
     const misses = await this.#lookUp()
     const { kept, lengths } = await this.#check(misses)
     const good = misses.filter((index) => lengths.has(index))
-    const failed = this.#results.filter((result) => result instanceof EmbedderError)
-    if (failed.length > 0 && !call.collect) return withoutEmbeddings(this.#results)
+    const { mayBeRescued } = this.#services
+    const isRefused = this.#results.some(
+      (result) => result instanceof EmbedderError && !mayBeRescued(result),
+    )
+    if (isRefused && !call.collect) return withoutEmbeddings(this.#results)
     this.#startProgress()
     if (good.length === 0) return this.#results
 

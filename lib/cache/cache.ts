@@ -122,13 +122,13 @@ export class EmbeddingCache {
     for (const kind of KINDS) {
       if (!wants(asked, kind)) continue
       const key = entryKey(model, tag, kind, variant)
-      let entry = this.#fromMemory(key, now)
-      const isShared = entry !== undefined
-      entry ??= this.#fromDisk(key, model, tag, kind, variant)
+      const held = this.#fromMemory(key, now)
+      const entry = held ?? this.#fromDisk(key, model, tag, kind, variant)
       if (!entry || entry.tokenCount > maxTokens) return undefined
-      const kept = isShared || this.#memory.put(key, entry)
+      if (!held) this.#memory.put(key, entry)
       found ??= { tokenCount: entry.tokenCount, truncated: variant !== 0 }
-      assign(found, kind, kept ? copyValue(entry.value) : entry.value)
+      // also where it was just read: that is a part of a longer record
+      assign(found, kind, copyValue(entry.value))
       this.#use(entry, now)
     }
     return found
