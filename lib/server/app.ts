@@ -45,6 +45,11 @@ export async function buildApp(
     // Fastify's own lines quote requests; ours are in log.ts
     logger: false,
     genReqId: (request: IncomingMessage) => requestId(request.headers['x-request-id']),
+    // a path that is no path
+    frameworkErrors: (cause: unknown, _request: FastifyRequest, reply: FastifyReply) => {
+      const error = toHttpError(cause)
+      sendError(reply.code(error.status), error, 'openai')
+    },
     // ours answers with the route's own error body, and lets accepted connections have their turn
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -63,6 +68,8 @@ export async function buildApp(
     },
   } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance
   app.server.maxConnections = config.maxConnections
+  // JSON only: a page of another origin may send text without asking first
+  app.removeContentTypeParser('text/plain')
   hooks(app, context, log, authenticator(keys))
   errors(app, log)
   await cors(app, config.cors)
@@ -111,8 +118,6 @@ function hooks(
       context.metrics.request(end)
       logRequest(log, request, end)
     })
-    // a connection may have one more request while the server drains, and then ends
-    if (context.state === 'draining') reply.header('connection', 'close')
     const { public: isPublic = false, work = false } = request.routeOptions.config
     if (!isPublic) authenticate(request)
     if (work) {
@@ -122,6 +127,8 @@ function hooks(
     done()
   })
   app.addHook('onSend', (request, reply, payload, done) => {
+    // a connection may have one more request while the server drains, and then ends
+    if (context.state === 'draining') reply.header('connection', 'close')
     // vectors of different models do not compare
     const fallback = request.work?.fallback
     if (fallback !== undefined) reply.header('x-embedding-fallback', fallback)

@@ -67,13 +67,19 @@ export function* listOf(parts: Iterable<Iterable<string>>): Generator<string> {
 /**
  * Sends JSON text: what is small at once, what is large in pieces as fast as the client takes them,
  * so that no answer is in memory as text as a whole, and other requests are served in between.
+ *
+ * @param onPiece called whenever the client has taken a piece
  */
-export function sendJson(reply: FastifyReply, text: Iterable<string>): FastifyReply {
+export function sendJson(
+  reply: FastifyReply,
+  text: Iterable<string>,
+  onPiece = () => {},
+): FastifyReply {
   reply.type('application/json; charset=utf-8')
   const iterator = text[Symbol.iterator]()
   const first = take(iterator)
   if (first.done) return reply.send(first.text)
-  return reply.send(Readable.from(rest(first.text, iterator), { objectMode: false }))
+  return reply.send(Readable.from(rest(first.text, iterator, onPiece), { objectMode: false }))
 }
 
 function take(iterator: Iterator<string>): { text: string; done: boolean } {
@@ -87,11 +93,16 @@ function take(iterator: Iterator<string>): { text: string; done: boolean } {
   return { text: parts.join(''), done: false }
 }
 
-async function* rest(first: string, iterator: Iterator<string>): AsyncGenerator<string> {
+async function* rest(
+  first: string,
+  iterator: Iterator<string>,
+  onPiece: () => void,
+): AsyncGenerator<string> {
   yield first
   for (;;) {
     await new Promise((resolve) => setImmediate(resolve))
     const { text, done } = take(iterator)
+    onPiece()
     if (text !== '') yield text
     if (done) return
   }

@@ -7,9 +7,8 @@ import type { Embedding } from '../types.js'
 import { openaiBody, toHttpError } from './errors.js'
 import type { Work, WorkOptions } from './work.js'
 
-/** Texts, and UTF-16 units of them, that are embedded before their lines are written. */
+/** Texts that are embedded before their lines are written. */
 const WINDOW_TEXTS = 32
-const WINDOW_UNITS = 32_768
 
 export const NDJSON = 'application/x-ndjson'
 
@@ -42,7 +41,7 @@ export function sendNdjson(reply: FastifyReply, job: NdjsonJob): FastifyReply {
 async function* lines({ work, texts, options, write }: NdjsonJob): AsyncGenerator<string> {
   let from = 0
   try {
-    for (const size of windowSizes(texts)) {
+    for (const size of windowSizes(texts, work.windowUnits(options))) {
       const window = texts.slice(from, from + size)
       const results = await work.settle({ texts: window }, { priority: 'bulk', ...options })
       for (const [i, result] of results.entries()) {
@@ -53,21 +52,21 @@ async function* lines({ work, texts, options, write }: NdjsonJob): AsyncGenerato
         }
         for (const part of await write(window[i] as string, result, index)) yield part
         yield '\n'
+        work.renewDeadline()
       }
       from += size
       work.release()
-      work.renewDeadline()
     }
   } catch (error) {
     yield `${JSON.stringify(openaiBody(toHttpError(error)))}\n`
   }
 }
 
-function* windowSizes(texts: readonly string[]): Generator<number> {
+function* windowSizes(texts: readonly string[], mostUnits: number): Generator<number> {
   let count = 0
   let units = 0
   for (const text of texts) {
-    if (count > 0 && (count === WINDOW_TEXTS || units + text.length > WINDOW_UNITS)) {
+    if (count > 0 && (count === WINDOW_TEXTS || units + text.length > mostUnits)) {
       yield count
       count = 0
       units = 0

@@ -28,8 +28,10 @@ export async function drain(
     NetServer.prototype.close.call(server)
     const grace = Math.min(GRACE_MS, config.drainTimeout)
     await until(async () => (await connections(server)) === 0, performance.now() + grace)
-    server.closeIdleConnections()
-    await until(async () => (await connections(server)) === 0, deadline)
+    await until(async () => {
+      server.closeIdleConnections()
+      return (await connections(server)) === 0
+    }, deadline)
   }
   const isComplete = gate.readings.places === 0 && (await connections(server)) === 0
   server.closeAllConnections()

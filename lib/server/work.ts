@@ -25,6 +25,9 @@ declare module 'fastify' {
 
 /** Text of a small answer beside its vectors: bytes a number. */
 const TEXT_BYTES = 12
+const WINDOW_UNITS = 32_768
+/** Of the memory for answers, what one stream may take at a time. */
+const STREAM_SHARE = 16
 /** Numbers of an answer that are text at a time. */
 const TEXT_NUMBERS = 1 << 16
 
@@ -46,6 +49,7 @@ export class Work {
   readonly #turns = new Set<Turn>()
   readonly #free: () => void
   #timer: NodeJS.Timeout | undefined
+  #hasEnded = false
   texts = 0
   tokens = 0
   waitedMs = 0
@@ -69,6 +73,7 @@ export class Work {
   /** The request's time starts anew: a line of a stream has been taken. */
   renewDeadline(): void {
     clearTimeout(this.#timer)
+    if (this.#hasEnded) return
     const { requestTimeout } = this.#context.config
     this.#timer = setTimeout(() => {
       this.#abort.abort(
@@ -84,6 +89,7 @@ export class Work {
 
   /** The response is closed: whatever the request held is given back. */
   end(hasAnswered: boolean): void {
+    this.#hasEnded = true
     clearTimeout(this.#timer)
     if (!hasAnswered) this.#abort.abort(new ClientGoneError())
     for (const turn of this.#turns) turn.end()
@@ -116,6 +122,16 @@ export class Work {
     } finally {
       turn.leave()
     }
+  }
+
+  /**
+   * UTF-16 units (a token has about four) of the texts of a stream that are embedded at a time: so
+   * many that no stream takes more than a small part of the memory for answers.
+   */
+  windowUnits({ outputs }: WorkOptions): number {
+    if (!outputs.colbert) return WINDOW_UNITS
+    const bytes = this.#context.config.requestMemory / STREAM_SHARE
+    return Math.min(WINDOW_UNITS, bytes / (4 * this.#context.info.dimensions))
   }
 
   /** What was embedded so far has left: the bytes are free for others. */
@@ -185,7 +201,26 @@ export function workOf(request: FastifyRequest): Work {
   return request.work
 }
 
-/** Follows the response: it ends the work, whichever way it closes. */
+/** How long an answer that has begun may take to end once its time is over. */
+const GRACE_MS = 1000
+
+/**
+ * Follows the response: it ends the work, whichever way it closes. When the work is over before an
+ * answer that has begun has ended (nobody reads it, say), the connection is ended.
+ */
 export function followResponse(work: Work, reply: FastifyReply): void {
-  reply.raw.once('close', () => work.end(reply.raw.writableFinished))
+  const { raw } = reply
+  let timer: NodeJS.Timeout | undefined
+  raw.once('close', () => {
+    clearTimeout(timer)
+    work.end(raw.writableFinished)
+  })
+  work.signal.addEventListener(
+    'abort',
+    () => {
+      timer = setTimeout(() => raw.destroy(), GRACE_MS)
+      timer.unref()
+    },
+    { once: true },
+  )
 }

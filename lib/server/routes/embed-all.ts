@@ -110,7 +110,7 @@ export function embedAllRoutes(app: FastifyInstance, context: ServerContext): vo
         standin: info.standin,
         dimensions: body.dimensions ?? info.dimensions,
       }
-      return sendJson(reply, envelope(head, written, tokens))
+      return sendJson(reply, envelope(head, written, tokens), () => work.renewDeadline())
     },
   )
 }

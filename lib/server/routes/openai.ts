@@ -95,12 +95,14 @@ export function openaiRoutes(app: FastifyInstance, context: ServerContext): void
         )
       }
       await checkInputs(context, inputs, 'input')
-      const results = await workOf(request).embed(inputs, {
+      const work = workOf(request)
+      const results = await work.embed(inputs, {
         outputs: { dense: true, sparse: false, colbert: false },
         dimensions: dimensions ?? undefined,
       })
       context.metrics.items(results.length)
-      return sendJson(reply, answer(results, modelName(info), encoding_format === 'base64'))
+      const text = answer(results, modelName(info), encoding_format === 'base64')
+      return sendJson(reply, text, () => work.renewDeadline())
     },
   )
 

@@ -141,7 +141,8 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
       ]
       if (acceptsNdjson(request)) return sendNdjson(reply, { work, texts, options, write })
       const embeddings = await work.embed({ texts }, options)
-      return sendJson(reply, listOf(map(embeddings, (embedding) => write('', embedding))))
+      const text = listOf(map(embeddings, (embedding) => write('', embedding)))
+      return sendJson(reply, text, () => work.renewDeadline())
     },
   )
 
