@@ -5,13 +5,11 @@ import path from 'node:path'
 import { buildSync } from 'esbuild'
 import { afterEach } from 'vitest'
 import { EmbeddingCache } from '../../lib/cache/index.js'
-import type { Asked, CachedOutputs, CacheOptions, Limit } from '../../lib/cache/types.js'
+import type { CacheOptions } from '../../lib/cache/types.js'
 import { root } from '../helpers/child.js'
+import { DAY } from './values.js'
 
-export const DAY = 86_400_000
-export const DENSE: Asked = { dense: true, sparse: false, colbert: false }
-export const ALL: Asked = { dense: true, sparse: true, colbert: true }
-export const LIMIT: Limit = { maxTokens: 8192, truncate: 'error' }
+export * from './values.js'
 
 /** Empties itself after each test. */
 export function useTemporaryFolders(): (name?: string) => string {
@@ -54,30 +52,6 @@ export async function openCache(options: TestOptions = {}): Promise<TestCache> {
   return { cache, warnings, clock }
 }
 
-/** Numbers that follow from the seed. */
-export function floats(length: number, seed: number): Float32Array {
-  return Float32Array.from({ length }, (_, i) => Math.fround(Math.sin(seed * 7919 + i * 31) * 3))
-}
-
-export function dense(seed: number, dim = 64): CachedOutputs {
-  return { tokenCount: 5, truncated: false, pooled: floats(dim, seed) }
-}
-
-/** All three outputs. */
-export function everything(seed: number, tokenCount = 5, dim = 16): CachedOutputs {
-  const count = seed % 4
-  return {
-    tokenCount,
-    truncated: false,
-    pooled: floats(dim, seed),
-    sparse: {
-      indices: Uint32Array.from({ length: count }, (_, i) => i * 1000 + (seed % 999)),
-      values: floats(count, seed + 1),
-    },
-    colbert: floats((tokenCount - 1) * dim, seed + 2),
-  }
-}
-
 export function filesIn(folder: string): string[] {
   return fs
     .readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -85,18 +59,27 @@ export function filesIn(folder: string): string[] {
     .map((entry) => path.join(entry.parentPath, entry.name))
 }
 
-/** `lib/cache` as one JavaScript file that a child process can import. */
-export function bundleCache(folder: string): string {
-  const outfile = path.join(folder, 'cache.mjs')
+function bundle(source: string, outfile: string): string {
   buildSync({
-    entryPoints: [path.join(root, 'lib/cache/index.ts')],
+    entryPoints: [path.join(root, source)],
     bundle: true,
     platform: 'node',
+    target: 'node20',
     format: 'esm',
     outfile,
     logLevel: 'error',
-    // lru-cache's ES modules ask for the built-in diagnostics_channel in their own way
+    // esbuild would take its CommonJS form, which asks for built-in modules in a way that ESM has not
     alias: { 'lru-cache': path.join(root, 'node_modules/lru-cache/dist/esm/index.js') },
   })
   return outfile
+}
+
+/** `lib/cache` as one JavaScript file that a child process can import. */
+export function bundleCache(folder: string): string {
+  return bundle('lib/cache/index.ts', path.join(folder, 'cache.mjs'))
+}
+
+/** `program.ts` as one JavaScript file for a child process. */
+export function bundleProgram(folder: string): string {
+  return bundle('test/cache/program.ts', path.join(folder, 'program.mjs'))
 }
