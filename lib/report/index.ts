@@ -18,5 +18,6 @@ export {
 export { createReport, type ReportOptions, type ReportStage } from './report.js'
 export { type RunReading, type RunSample, readEvaluation, readRun } from './run.js'
 export { readVectors } from './vectors/read.js'
-export { type Scalar, TableBuilder, type VectorTable } from './vectors/table.js'
+export type { Scalar, VectorTable } from './vectors/table.js'
+export { type TableItem, tableOf } from './vectors/table-of.js'
 export { joinTexts } from './vectors/texts.js'
