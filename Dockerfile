@@ -44,8 +44,9 @@ RUN --mount=type=cache,id=bge-m3-node-${TARGETARCH},target=/root/.cache/bge-m3-n
 FROM base AS packages
 COPY package.json package-lock.json ./
 COPY docker/server-packages.mjs docker/
-RUN npm install --no-save --ignore-scripts --no-audit --no-fund --omit=dev \
-    $(node docker/server-packages.mjs)
+RUN node docker/server-packages.mjs > manifest.json \
+    && mv manifest.json package.json \
+    && npm install --no-save --ignore-scripts --no-audit --no-fund --omit=dev
 
 FROM base AS runtime
 LABEL org.opencontainers.image.title="bge-m3-node" \

@@ -1,13 +1,13 @@
-// Prints name@version, as package-lock.json has it, of the optional packages that the server needs:
-// they are peer dependencies of `bge-m3-node/server`, which npm does not install by itself.
+// Prints package.json with the optional packages that the server needs as plain dependencies: they are
+// peers of `bge-m3-node/server` and packages for tests, and `npm install --omit=dev` leaves both out.
+// Versions stay those of package-lock.json.
 import fs from 'node:fs'
 import path from 'node:path'
 
 const root = path.resolve(import.meta.dirname, '..')
-const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8'))
 
-/** Peers that `bge-m3 serve` loads; test/server/page/docker.test.ts compares this with its imports. */
-export const SERVER_PACKAGES = [
+/** Peers that `bge-m3 serve` loads; test/docker compares this with the server's imports. */
+const SERVER_PACKAGES = [
   'fastify',
   '@fastify/cors',
   '@fastify/swagger',
@@ -17,11 +17,11 @@ export const SERVER_PACKAGES = [
   'prom-client',
 ]
 
-if (process.argv[1] === import.meta.filename) {
-  const versions = SERVER_PACKAGES.map((name) => {
-    const found = lock.packages[`node_modules/${name}`]
-    if (!found) throw new Error(`package-lock.json has no ${name}`)
-    return `${name}@${found.version}`
-  })
-  console.log(versions.join(' '))
+const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+for (const name of SERVER_PACKAGES) {
+  const range = manifest.devDependencies[name]
+  if (!range) throw new Error(`package.json has no ${name}`)
+  manifest.dependencies[name] = range
+  delete manifest.devDependencies[name]
 }
+console.log(JSON.stringify(manifest, null, 2))

@@ -358,6 +358,23 @@ describe.skipIf(hasNoChromium())('the page in Chromium', () => {
     await page.locator('#dashboard-error:empty').waitFor({ state: 'attached' })
   })
 
+  it('says that the model is being loaded, and that there is no cache', async () => {
+    const { page } = await visit()
+    await page.locator('#model', { hasText: 'dimensions' }).waitFor()
+    const stats = (await (await fetch(`${open.url}stats`)).json()) as WireStats
+    const { model: _, cache: __, ...rest } = stats
+    let state = 'loading'
+    await page.route('**/stats', (route) => route.fulfill({ json: { ...rest, state } }))
+    const note = page.getByRole('note')
+    await note.getByText('The model is still being loaded.').waitFor()
+    await page.locator('.chart', { hasText: 'Cache hit rate' }).getByText('none').waitFor()
+    await page.locator('#facts', { hasText: 'switched off' }).waitFor()
+    state = 'failed'
+    await note.getByText('The model could not be loaded; the server’s log says why.').waitFor()
+    await page.unrouteAll()
+    await note.getByText('the scores mean nothing').waitFor()
+  })
+
   it('asks for an API key, again when it is wrong, and keeps it for the tab', async () => {
     const made = await visit({ url: locked.url })
     const { page } = made
