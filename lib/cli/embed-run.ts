@@ -117,7 +117,7 @@ async function pump(
   for await (const done of mapAhead(windows(input.items, WINDOW), WINDOWS_AHEAD, work)) {
     for (const { item, result } of done) {
       await output.write(item, result)
-      recorder.add(result instanceof EmbedderError ? undefined : result.tokenCount)
+      recorder.add(result instanceof EmbedderError ? undefined : result)
       bar.update(inBytes ? item.end : recorder.texts, rateNote(recorder))
     }
   }
@@ -162,10 +162,11 @@ function rateNote({ texts, tokens, seconds }: RunRecorder): string {
 async function writeStats(run: Run, recorder: RunRecorder, interrupted: boolean): Promise<void> {
   if (run.stats === undefined) return
   const { model: path, name, architecture, dimensions, threads, standin } = run.embedder.info
-  const record = recorder.finish({
+  const about = {
     interrupted,
     model: { path, name, architecture, dimensions, standin },
     options: { ...run.options, threads },
-  })
+  }
+  const record = recorder.finish(about, run.embedder.stats().computeMs)
   await writeRunRecord(run.stats, record)
 }

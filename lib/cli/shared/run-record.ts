@@ -1,6 +1,7 @@
 /** A record of a run, for `embed --stats` and the report that reads it. */
 
 import { writeFile } from 'node:fs/promises'
+import type { RunStats } from '../../types.js'
 import { UsageError } from './errors.js'
 
 export interface Sample {
@@ -12,6 +13,8 @@ export interface Sample {
   textsPerSecond: number
   tokensPerSecond: number
   rssBytes: number
+  /** Texts that came from the cache, so far. */
+  cached: number
 }
 
 export interface RunRecord {
@@ -27,6 +30,11 @@ export interface RunRecord {
   tokensPerSecond: number
   /** Most memory the process has had, loading included. */
   peakRssBytes: number
+  /** Texts that came from the cache, and their share of those that did not fail. */
+  cached: number
+  cacheHitRate: number
+  /** Milliseconds: tokenizing and waiting summed over texts, computing over batches. */
+  stages: RunStats['stages']
   /** Whether the run ended before its input did. */
   interrupted: boolean
   model: Readonly<Record<string, unknown>>
@@ -37,10 +45,19 @@ export interface RunRecord {
 
 const MAX_SAMPLES = 3600
 
+/** What a record takes of an embedding. */
+export interface Done {
+  tokenCount: number
+  cached?: boolean
+  timings?: { tokenizeMs: number; queueMs: number }
+}
+
 export class RunRecorder {
   texts = 0
   tokens = 0
   failures = 0
+  cached = 0
+  readonly #stages = { tokenizeMs: 0, queueMs: 0 }
   readonly #startedAt = new Date()
   readonly #started = performance.now()
   #timeline: Sample[] = []
@@ -53,22 +70,29 @@ export class RunRecorder {
     this.#timer.unref()
   }
 
-  /** One text is done. @param tokens `undefined` if it failed */
-  add(tokens: number | undefined): void {
+  /** One text is done. @param result `undefined` if it failed */
+  add(result: Done | undefined): void {
     this.texts++
-    if (tokens === undefined) this.failures++
-    else this.tokens += tokens
+    if (result === undefined) {
+      this.failures++
+      return
+    }
+    const { tokenCount, cached, timings } = result
+    this.tokens += tokenCount
+    if (cached) this.cached++
+    this.#stages.tokenizeMs += timings?.tokenizeMs ?? 0
+    this.#stages.queueMs += timings?.queueMs ?? 0
   }
 
   get seconds(): number {
     return (performance.now() - this.#started) / 1000
   }
 
-  /** Ends the sampling. */
-  finish(about: Pick<RunRecord, 'interrupted' | 'model' | 'options'>): RunRecord {
+  /** Ends the sampling. @param computeMs of all batches, which several texts share */
+  finish(about: Pick<RunRecord, 'interrupted' | 'model' | 'options'>, computeMs = 0): RunRecord {
     this.stop()
     this.#sample()
-    const { seconds, texts, tokens, failures } = this
+    const { seconds, texts, tokens, failures, cached } = this
     return {
       startedAt: this.#startedAt.toISOString(),
       seconds: round(seconds),
@@ -78,6 +102,13 @@ export class RunRecorder {
       textsPerSecond: round(texts / seconds),
       tokensPerSecond: round(tokens / seconds),
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      cached,
+      cacheHitRate: round(cached / Math.max(1, texts - failures)),
+      stages: {
+        tokenizeMs: round(this.#stages.tokenizeMs),
+        queueMs: round(this.#stages.queueMs),
+        computeMs: round(computeMs),
+      },
       ...about,
       timeline: this.#timeline,
     }
@@ -96,10 +127,9 @@ export class RunRecorder {
   }
 
   #sample(): void {
-    const { seconds, texts, tokens } = this
-    this.#timeline.push(
-      since(this.#timeline.at(-1), { seconds, texts, tokens, rssBytes: process.memoryUsage.rss() }),
-    )
+    const { seconds, texts, tokens, cached } = this
+    const rssBytes = process.memoryUsage.rss()
+    this.#timeline.push(since(this.#timeline.at(-1), { seconds, texts, tokens, rssBytes, cached }))
   }
 }
 
@@ -115,7 +145,7 @@ function merged(timeline: readonly Sample[]): Sample[] {
 }
 
 function since(before: Reading | undefined, now: Reading): Sample {
-  const { seconds, texts, tokens, rssBytes } = now
+  const { seconds, texts, tokens, rssBytes, cached } = now
   const span = Math.max(seconds - (before?.seconds ?? 0), 1e-3)
   return {
     seconds: round(seconds),
@@ -124,6 +154,7 @@ function since(before: Reading | undefined, now: Reading): Sample {
     textsPerSecond: round((texts - (before?.texts ?? 0)) / span),
     tokensPerSecond: round((tokens - (before?.tokens ?? 0)) / span),
     rssBytes,
+    cached,
   }
 }
 
