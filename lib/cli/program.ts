@@ -1,6 +1,7 @@
 /** The commands and their help texts. */
 
 import { Command } from 'commander'
+import { cacheCommand } from './cache.js'
 import { doctorCommand } from './doctor.js'
 import { embedCommand } from './embed.js'
 import { evaluateCommand } from './evaluate.js'
@@ -20,6 +21,7 @@ const COMMANDS = [
   evaluateCommand,
   reportCommand,
   modelCommand,
+  cacheCommand,
   serveCommand,
   doctorCommand,
 ]
