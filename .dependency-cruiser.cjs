@@ -5,7 +5,7 @@ const layers = [
   ['pure', '^lib/(scoring|quality|chunking)/'],
   ['model', '^lib/model/'],
   ['batching', '^lib/(batching|cache)/'],
-  ['embedder', '^lib/((embedder|embedding|progress|call|item-errors|named|work|fallback|readings|diagnose|settings)\\.ts$|documents/)'],
+  ['embedder', '^lib/((embedder|embedding|progress|call|item-errors|named|work|fallback|readings|estimator|diagnose|settings)\\.ts$|documents/)'],
   ['outer', '^lib/(cli|server|output|input|adapters|report)/'],
 ]
 

@@ -11,7 +11,20 @@ import { EmbeddingCache } from './cache/cache.js'
 import { resolveCall, withTimeout } from './call.js'
 import { type Config, checkOptions } from './config.js'
 import { type Diagnosis, diagnose } from './diagnose.js'
+import {
+  type ChunkList,
+  type Documents,
+  type EmbedCore,
+  type EmbeddingResult,
+  embedChunks,
+  embedDocuments,
+  embedStream,
+  type Source,
+  type StreamItem,
+  type StreamOptions,
+} from './documents/index.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from './errors.js'
+import { Estimator } from './estimator.js'
 import { Fallback, isModelFailure } from './fallback.js'
 import { failuresOf, withoutErrors } from './item-errors.js'
 import { followLog, warn } from './native/log.js'
@@ -19,10 +32,13 @@ import { infoOf, statsOf } from './readings.js'
 import { useSimd } from './scoring/index.js'
 import { addonFor, readSettings, type Settings, splitFallback } from './settings.js'
 import type {
+  Chunk,
+  EmbeddedChunk,
   EmbedderInfo,
   EmbedderStats,
   Embedding,
   EmbedOptions,
+  Estimate,
   LoadOptions,
   Precision,
   Settled,
@@ -41,6 +57,7 @@ export class Embedder {
   #fallback: Fallback<Embedder> | undefined
   /** The fallback's model, where ours could not be loaded. */
   #takenOver: Embedder | undefined
+  readonly #estimator = new Estimator()
   #disposed = false
   #tokenizeMs = 0
   /** Calls under way. */
@@ -137,6 +154,60 @@ export class Embedder {
     const failures = failuresOf(results)
     if (failures.length === 0 || this.#collects(options)) return results
     throw new BatchError(failures, results.map(withoutErrors))
+  }
+
+  /**
+   * Embeds whatever an iterable gives, in its order and with bounded memory: see `embedStream` in
+   * docs/documents.md. With `onError: 'collect'` a failed chunk comes out in its place.
+   */
+  embedStream<P extends Precision = 'float32'>(
+    source: Source<Chunk | string>,
+    options: StreamOptions & { precision?: P; onError: 'collect' },
+  ): AsyncGenerator<StreamItem<P>, void, undefined>
+  embedStream<P extends Precision = 'float32'>(
+    source: Source<Chunk | string>,
+    options?: StreamOptions & { precision?: P },
+  ): AsyncGenerator<EmbeddedChunk<P>, void, undefined>
+  embedStream(
+    source: Source<Chunk | string>,
+    options: StreamOptions = {},
+  ): AsyncGenerator<StreamItem<Precision>, void, undefined> {
+    this.#assertUsable()
+    return embedStream(this.#core, source, options as StreamOptions & { onError: 'collect' })
+  }
+
+  /** Embeds chunks: items, failures, statistics, quality and batches. See docs/documents.md. */
+  async embedChunks<P extends Precision = 'float32'>(
+    chunks: ChunkList,
+    options?: EmbedOptions & { precision?: P },
+  ): Promise<EmbeddingResult<P>> {
+    this.#assertUsable()
+    return embedChunks(this.#core, chunks, options)
+  }
+
+  /** Embeds the chunks of many documents in shared batches: a result per document. */
+  async embedDocuments<P extends Precision = 'float32'>(
+    documents: Documents,
+    options?: EmbedOptions & { precision?: P },
+  ): Promise<Map<string, EmbeddingResult<P>>> {
+    this.#assertUsable()
+    return embedDocuments(this.#core, documents, options)
+  }
+
+  /**
+   * What `embed(texts, options)` will take here. Learnt from the batches that ran on this machine;
+   * where none has, a few are measured first.
+   */
+  async estimate(texts: readonly string[], options: EmbedOptions = {}): Promise<Estimate> {
+    this.#assertUsable()
+    return this.#use((engine) => {
+      const limits = {
+        maxTokens: this.#maxTokens(engine),
+        signal: options.signal,
+        defaults: this.#defaults,
+      }
+      return this.#estimator.estimate(engine, texts, resolveCall(engine, options, limits))
+    })
   }
 
   /** Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. */
@@ -256,7 +327,9 @@ export class Embedder {
     const engine = this.#engine
     this.#engine = undefined
     this.#current = undefined
-    if (engine) await engine.then((loaded) => loaded.close(), ignore)
+    if (!engine) return
+    await engine.then((loaded) => loaded.close(), ignore)
+    await this.#estimator.save()
   }
 
   /** Ends everything: work under way rejects with `DisposedError`. Idempotent. */
@@ -275,6 +348,18 @@ export class Embedder {
 
   #assertUsable(): void {
     if (this.#disposed) throw new DisposedError()
+  }
+
+  /** What streams, chunks and documents need. */
+  get #core(): EmbedCore {
+    return {
+      embedSettled: (texts, options, hooks) => this.#settle(texts, options, hooks ? { hooks } : {}),
+      fingerprint: async () => {
+        if (this.#takenOver) return this.#takenOver.info.fingerprint
+        return this.#use(async (engine) => engine.prepared.fingerprint)
+      },
+      warn: (message) => this.#warn(message),
+    }
   }
 
   #collects(options: EmbedOptions): boolean {
@@ -305,7 +390,10 @@ export class Embedder {
   }
 
   async #read(settings: Settings | undefined): Promise<Engine> {
-    return Engine.load(settings ?? (await readSettings(this.#options)))
+    const wanted = settings ?? (await readSettings(this.#options))
+    const engine = await Engine.load({ ...wanted, observe: this.#estimator.observe })
+    await this.#estimator.follow(engine, wanted.cacheDir)
+    return engine
   }
 
   #maxTokens(engine: Engine): number {

@@ -1,4 +1,20 @@
 /** The public API. */
+export {
+  type ChunkTextOptions,
+  chunkDocument,
+  chunkText,
+  type TextChunk,
+  type TokenCounter,
+} from './chunking/index.js'
+export type { Diagnosis, DiagnosticFinding } from './diagnose.js'
+export type {
+  ChunkList,
+  Documents,
+  EmbeddingResult,
+  Source,
+  StreamItem,
+  StreamOptions,
+} from './documents/index.js'
 export { Embedder } from './embedder.js'
 export * from './errors.js'
 export { embedNamed, type NamedEmbeddings } from './named.js'

@@ -15,17 +15,11 @@ import {
 } from './batching/tokens.js'
 import type { Asked, CachedOutputs, Limit } from './cache/types.js'
 import { type Call, checkFinite, embeddingOf, outputBits, type RawOutputs } from './call.js'
+import type { EmbedHooks } from './documents/core.js'
 import { EmbedderError, QueueFullError } from './errors.js'
 import { withIndex } from './item-errors.js'
 import { reportProgress } from './progress.js'
-import type { BatchInfo, Embedding, Precision, Settled } from './types.js'
-
-export interface Hooks {
-  /** Called for each micro-batch that held texts of this call. */
-  onBatch?: ((batch: BatchInfo) => void) | undefined
-  /** Called as each text has its result. */
-  onResult?: ((index: number, result: Settled<Embedding<Precision>>) => void) | undefined
-}
+import type { Embedding, Precision, Settled } from './types.js'
 
 /** What a call needs of the cache. Arrays that it gives may be changed; those it gets, later, too. */
 export interface TextCache {
@@ -57,7 +51,7 @@ type Tokenized = TokenizedText | EmbedderError
 export interface WorkOptions {
   /** The text is not one of an array: errors carry no index. */
   single?: boolean
-  hooks?: Hooks
+  hooks?: EmbedHooks
   /** The texts are tokens already; the cache, which goes by text, is left alone. */
   ids?: readonly Int32Array[]
 }
@@ -67,7 +61,7 @@ export class Work {
   readonly #texts: readonly unknown[]
   readonly #call: Call
   readonly #services: Services
-  readonly #hooks: Hooks
+  readonly #hooks: EmbedHooks
   readonly #single: boolean
   readonly #ids: readonly Int32Array[] | undefined
   readonly #results: Settled<Embedding<Precision>>[]
@@ -97,6 +91,7 @@ export class Work {
    */
   async run(): Promise<Settled<Embedding<Precision>>[]> {
     const call = this.#call
+    this.#hooks.onModel?.(this.#engine.prepared.fingerprint)
     const misses = await this.#lookUp()
     const { kept, lengths } = await this.#check(misses)
     const good = misses.filter((index) => lengths.has(index))
@@ -241,7 +236,7 @@ export class Work {
           texts.delete(index)
           this.#settle(index, text, outcome)
         },
-        onBatch: this.#hooks.onBatch,
+        onBatch: this.#hooks.onBatch && ((batch, indices) => this.#hooks.onBatch?.(batch, indices)),
       },
       signal,
     )

@@ -57,6 +57,7 @@ const caller = (count: number, embedders: number) =>
     outputs: fc.constantFrom(...CHOICES),
     embedder: fc.nat(embedders - 1),
     delay: fc.constantFrom(0, 0, 0, 1, 4),
+    priority: fc.constantFrom('interactive' as const, 'bulk' as const),
   })
 
 interface Setup {
@@ -78,6 +79,8 @@ describe.each<Setup>([
       Embedder.load({ model, threads: 1, cache: false }),
       Embedder.load({ model, threads: 2, cache: false }),
       Embedder.load({ model, threads: 2, batchTokens: 64, cache: false }),
+      // too small for all of the pool: hits, misses and evictions
+      Embedder.load({ model, threads: 2, cache: '1MB' }),
     ])
     const [first] = embedders as [Embedder]
     expect(first.info.packing).toBe(true)
@@ -90,14 +93,14 @@ describe.each<Setup>([
 
   it(`gives the bits of alone in ${runs} random mixes`, async () => {
     let embedded = 0
-    const mix = fc.array(caller(pool.length, 3), { minLength: 1, maxLength: 4 })
+    const mix = fc.array(caller(pool.length, 4), { minLength: 1, maxLength: 4 })
     await fc.assert(
       fc.asyncProperty(mix, async (callers) => {
         const found = await Promise.all(
-          callers.map(async ({ texts, outputs, embedder, delay }) => {
+          callers.map(async ({ texts, outputs, embedder, delay, priority }) => {
             if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay))
             const batch = texts.map((i) => pool[i] as string)
-            return (embedders[embedder] as Embedder).embed(batch, { outputs })
+            return (embedders[embedder] as Embedder).embed(batch, { outputs, priority })
           }),
         )
         for (const [c, { texts, outputs }] of callers.entries()) {

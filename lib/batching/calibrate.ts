@@ -12,8 +12,8 @@ const SHAPES: readonly (readonly number[])[] = [
 const ROUNDS = 3
 const BUDGET_MS = 1500
 
-/** Embeds one batch of texts of so many tokens each; gives the milliseconds that it computed. */
-export type BatchRunner = (lengths: readonly number[]) => Promise<number>
+/** Embeds texts of so many tokens each; the model observes the batch, as it does any other. */
+export type BatchRunner = (lengths: readonly number[]) => Promise<unknown>
 
 export interface CalibrateOptions {
   /** Sum of `Output` bits. */
@@ -38,8 +38,10 @@ export async function calibrate(
   const fallback = [Math.max(2, Math.min(16, maxTokens))]
   const started = performance.now()
   const first = shapes[0] ?? fallback
-  // memory is touched for the first time, threads start
+  // memory is touched for the first time, threads start: that is no measure
+  const isNew = !model.isReady
   await run(first)
+  if (isNew) model.forget()
   for (let round = 0; round < ROUNDS; round++) {
     for (const lengths of shapes.length > 0 ? shapes : [fallback]) {
       signal?.throwIfAborted()
@@ -48,7 +50,7 @@ export async function calibrate(
         const { seconds } = model.predict(lengths, { batchTokens, outputs })
         if (performance.now() - started + seconds * 1000 > budgetMs) continue
       }
-      model.observe({ lengths, outputs, computeMs: await run(lengths) })
+      await run(lengths)
     }
   }
 }

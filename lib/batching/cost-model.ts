@@ -89,6 +89,13 @@ export class CostModel {
     if (this.#recent.length > RECENT) this.#recent.shift()
   }
 
+  /** Begins anew. */
+  forget(): void {
+    this.#kinds.clear()
+    this.#recent = []
+    this.#fitted = undefined
+  }
+
   /**
    * Seconds of compute and number of batches for texts of these lengths in one call.
    *

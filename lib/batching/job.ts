@@ -10,8 +10,8 @@ export interface JobOptions {
   priority: Priority
   /** Called once per text that was added, unless the job is cancelled. */
   onOutcome(index: number, outcome: Outcome): void
-  /** Called for each micro-batch that held texts of this job. */
-  onBatch?: ((batch: BatchInfo) => void) | undefined
+  /** Called for each micro-batch that held texts of this job, with their numbers. */
+  onBatch?: ((batch: BatchInfo, indices: readonly number[]) => void) | undefined
 }
 
 export interface Waiter {
@@ -41,7 +41,7 @@ export class Job {
   readonly outputs: number
   readonly priority: Priority
   readonly onOutcome: (index: number, outcome: Outcome) => void
-  readonly onBatch: ((batch: BatchInfo) => void) | undefined
+  readonly onBatch: JobOptions['onBatch']
   /** Every unit that may still have this job among its waiters. */
   readonly units = new Set<Unit>()
   /** Texts without an outcome. */

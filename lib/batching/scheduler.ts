@@ -322,15 +322,18 @@ function isBefore(a: Priority, b: Priority): boolean {
 
 /** Tells every caller in a batch what it was. */
 function reportBatch(units: readonly Unit[], allTokens: number, computeMs: number): void {
-  const parts = new Map<Job, { texts: number; tokens: number }>()
+  const parts = new Map<Job, { texts: number; tokens: number; indices: number[] }>()
   for (const { ids, waiters } of units) {
-    for (const job of new Set(waiters.map((waiter) => waiter.job))) {
+    for (const { job, index } of waiters) {
       if (!job.onBatch) continue
-      const part = parts.get(job) ?? { texts: 0, tokens: 0 }
-      parts.set(job, { texts: part.texts + 1, tokens: part.tokens + ids.length })
+      const part = parts.get(job) ?? { texts: 0, tokens: 0, indices: [] }
+      part.texts++
+      part.tokens += ids.length
+      part.indices.push(index)
+      parts.set(job, part)
     }
   }
-  for (const [job, part] of parts) {
-    job.onBatch?.({ ...part, allTexts: units.length, allTokens, computeMs })
+  for (const [job, { indices, ...part }] of parts) {
+    job.onBatch?.({ ...part, allTexts: units.length, allTokens, computeMs }, indices)
   }
 }
