@@ -1,13 +1,18 @@
 /** No Docker engine runs where this is tested: what can be read is checked, docs/docker.md says the rest. */
-import { spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { validate } from 'dockerfile-utils'
 import { afterEach, describe, expect, it } from 'vitest'
 import { root, run } from '../helpers/child.js'
 import { argumentsOf, dockerfileText, inherited, isInContext, read, stages } from './files.js'
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0
+if (!hasOpenssl) console.warn('SKIPPED: the health check over TLS (there is no openssl here)')
 
 interface Manifest {
   bin: Record<string, string>
@@ -127,7 +132,7 @@ describe('server-packages.mjs', () => {
 })
 
 describe('healthcheck.mjs', () => {
-  const servers: http.Server[] = []
+  const servers: (http.Server | https.Server)[] = []
   afterEach(() => {
     for (const server of servers.splice(0)) server.close()
   })
@@ -143,9 +148,9 @@ describe('healthcheck.mjs', () => {
     })
   }
 
-  const check = (port: number) =>
+  const check = (port: number, certificate = '') =>
     run(process.execPath, ['docker/healthcheck.mjs'], {
-      env: { ...process.env, BGE_M3_PORT: String(port), BGE_M3_TLS_CERT: '' },
+      env: { ...process.env, BGE_M3_PORT: String(port), BGE_M3_TLS_CERT: certificate },
     })
 
   it('ends with 0 when the server is ready, and with 1 when it is not', async () => {
@@ -154,6 +159,24 @@ describe('healthcheck.mjs', () => {
       code: 1,
       stderr: 'not ready: status 503\n',
     })
+  })
+
+  it.skipIf(!hasOpenssl)('speaks TLS when the server does', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'bge-m3-health-'))
+    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+    const subject = ['-subj', '/CN=elsewhere', '-days', '1', '-nodes']
+    const args = ['req', '-x509', '-newkey', 'rsa:2048', '-keyout', key, '-out', cert, ...subject]
+    expect(spawnSync('openssl', args).status).toBe(0)
+    const tls = { key: readFileSync(key), cert: readFileSync(cert) }
+    const server = https.createServer(tls, (_, response) => response.end('{}'))
+    servers.push(server)
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve)
+    })
+    const { port } = server.address() as AddressInfo
+    expect(await check(port, cert)).toMatchObject({ code: 0 })
+    expect(await check(port)).toMatchObject({ code: 1 })
+    rmSync(directory, { recursive: true })
   })
 
   it('ends with 1 when nobody listens, or nobody answers', async () => {

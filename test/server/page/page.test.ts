@@ -423,7 +423,8 @@ describe.skipIf(hasNoChromium())('the page in Chromium', () => {
     })
     const stats = (await (await fetch(`${open.url}stats`)).json()) as WireStats
     expect(stats.throughput.textsPerSecond).toBeGreaterThan(0)
-    await page.waitForFunction(`Number(document.querySelector('.chart .number').textContent) > 0`)
+    const now = page.locator('.chart', { hasText: 'Texts a second' }).locator('.number')
+    await expect.poll(async () => Number(await textOf(now))).toBeGreaterThan(0)
     await expect.poll(async () => Number(await textOf(fact('Requests')))).toBeGreaterThan(before)
     const chart = page.getByRole('img', { name: /^Texts a second over the last \d+ s: now / })
     expect(
