@@ -78,7 +78,8 @@ function limitOf(distances: Float64Array): number {
   const sorted = distances.slice().sort()
   const largest = quantile(sorted, 1)
   const margin = MARGIN + MARGIN_OF_ONE / distances.length
-  return largest + margin * (largest - quantile(sorted, 0.5))
+  // 1 is what fitted vectors have on the average: a set without spread is no reason to refuse rounding
+  return Math.max(1, largest + margin * (largest - quantile(sorted, 0.5)))
 }
 
 /** A quarter of the range on top on either side, and never tighter than rounding. */

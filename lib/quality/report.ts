@@ -1,6 +1,7 @@
 /** A set of vectors: each one checked, and how they lie to each other. */
 
 import { InvalidInputError } from '../errors.js'
+import { components } from '../scoring/components.js'
 import { cosine } from '../scoring/dense.js'
 import type { Vector } from '../scoring/types.js'
 import { exactDuplicates, nearDuplicates, type SameText } from './duplicates.js'
@@ -295,7 +296,7 @@ function named<K extends string>(key: K, id: string | undefined): { [key in K]?:
 }
 
 function sizeOf(vector: Vector): number {
-  return vector instanceof Uint8Array ? vector.length * 8 : vector.length
+  return vector instanceof Uint8Array ? vector.length * 8 : components(vector).length
 }
 
 /** The length that most vectors have. */

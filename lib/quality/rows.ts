@@ -16,6 +16,9 @@ export interface Rows {
 
 /** @throws InvalidInputError when it is no set of vectors */
 export function rowsOf(vectors: Vectors): Rows {
+  if (typeof vectors !== 'object' || vectors === null) {
+    throw new InvalidInputError('A set of vectors is an array of them.')
+  }
   if ('rows' in vectors) {
     const { data, rows, cols } = vectors
     if (!(data instanceof Float32Array) || data.length !== rows * cols) {
