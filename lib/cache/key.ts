@@ -86,11 +86,6 @@ export class ModelKeys {
     this.#byTag.set(tag, key)
     return key
   }
-
-  /** Everything but this one, among those met. */
-  others(key: ModelKey): ModelKey[] {
-    return [...this.#byTag.values()].filter((other) => other.prefix !== key.prefix)
-  }
 }
 
 /**

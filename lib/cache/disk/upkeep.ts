@@ -165,8 +165,8 @@ const alive = (live: readonly Live[]): Live[] => live.filter(({ expired }) => !e
 
 /**
  * Makes room for so many bytes. The oldest segment goes first. Of its records those that were read
- * since they were written move to our own segment, the most recently used first, until they are half
- * of it: so what is used stays, and each round frees at least half a segment.
+ * since they were written move to our own segment, the most recently used first, up to half of it (of
+ * a small one all): so what is used stays. It ends, because what was moved counts as not used there.
  */
 export async function makeRoom(parts: Parts, bytes: number): Promise<void> {
   while (usedBytes(parts) + bytes > parts.limitBytes) {
@@ -175,7 +175,7 @@ export async function makeRoom(parts: Parts, bytes: number): Promise<void> {
     await rewrite(parts, victim.id, (live) => {
       const used = alive(live).filter((record) => record.used)
       used.sort((a, b) => b.access - a.access)
-      let room = victim.bytes / 2
+      let room = Math.max(victim.bytes / 2, parts.segmentBytes / 4)
       return used.filter((record) => {
         room -= record.bytes
         return room >= 0
