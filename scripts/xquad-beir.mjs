@@ -18,7 +18,9 @@ const { values, positionals } = parseArgs({
   },
 })
 const [directory] = positionals
-if (!directory) {
+const known = ['en', 'de', 'zh', 'ar']
+const named = [values.corpus, values.queries].flatMap((list) => list.split(','))
+if (!directory || named.some((language) => !known.includes(language))) {
   console.error('usage: node scripts/xquad-beir.mjs DIR [--corpus LANGS] [--queries LANGS] [--all]')
   process.exit(2)
 }

@@ -63,7 +63,7 @@ describe('compareEmbeddings', () => {
   })
 
   it('says who drifted', () => {
-    const other = clean.map((vector) => vector.slice())
+    const other: Float32Array[] = clean.map((vector) => vector.slice())
     other[17] = clean[18] as Float32Array
     const ids = clean.map((_, i) => `id-${i}`)
     const drift = compareEmbeddings(clean, other, { ids }).outputs.dense?.drift
