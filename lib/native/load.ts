@@ -38,11 +38,12 @@ export function addonCandidates(root = packageRoot(), env = process.env): string
 }
 
 /** The addon; throws `UnsupportedCpuError` or `ModelLoadError` (code `MODEL_LOAD`) with what to do. */
-export function loadAddon(candidates = addonCandidates()): NativeAddon {
+export function loadAddon(candidates?: readonly string[]): NativeAddon {
   if (loaded) return loaded
   const require = createRequire(path.join(packageRoot(), 'package.json'))
   const tried: string[] = []
-  for (const file of candidates) {
+  // looking for them takes milliseconds (libc asks for a process report), so only the first time
+  for (const file of candidates ?? addonCandidates()) {
     if (!fs.existsSync(file)) {
       tried.push(`${file}: not there`)
       continue
