@@ -217,11 +217,18 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
     const { cache } = await openCache(options())
     cache.set('a', 't', dense(0), LIMIT)
     expect(cache.invalidate('a')).toBe(1)
-    cache.set('a', 'u', dense(0), LIMIT)
-    const flushed = cache.flush()
-    cache.clear()
-    await flushed
-    await cache.flush()
+    // at any moment of the writing
+    for (let turns = 0; turns < 30; turns++) {
+      cache.set('a', 'u', dense(0, 50_000), LIMIT)
+      const flushed = cache.flush()
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+      if (turns % 3 === 0) cache.clear()
+      else cache.invalidate('a')
+      expect(cache.get('a', 'u', DENSE, LIMIT)).toBeUndefined()
+      await flushed
+      await cache.flush()
+      expect(cache.get('a', 'u', DENSE, LIMIT)).toBeUndefined()
+    }
     expect(cache.get('a', 't', DENSE, LIMIT)).toBeUndefined()
     expect(cache.get('a', 'u', DENSE, LIMIT)).toBeUndefined()
     expect(cache.stats().disk.entries).toBe(0)

@@ -190,6 +190,33 @@ describe('a folder that cannot be written', () => {
   })
 })
 
+describe('a process with too many files open', () => {
+  it('misses, and goes on when it can', async (context) => {
+    const dir = folder()
+    const first = await openCache({ dir })
+    first.cache.set('m', 't', dense(1), LIMIT)
+    await first.cache.close()
+    const { cache, warnings } = await openCache({ dir })
+    // every descriptor that there is
+    const open: number[] = []
+    try {
+      while (open.length < 200_000) open.push(fs.openSync('/dev/null', 'r'))
+    } catch {
+      // none is left
+    }
+    const got = cache.get('m', 't', DENSE, LIMIT)
+    for (const fd of open) fs.closeSync(fd)
+    if (open.length === 200_000) {
+      console.warn(`SKIPPED: ${context.task.name} (files without a limit, see ulimit -n)`)
+      context.skip()
+    }
+    expect(got).toBeUndefined()
+    expect(warnings).toEqual([])
+    expect(cache.get('m', 't', DENSE, LIMIT)).toEqual(dense(1))
+    await cache.close()
+  })
+})
+
 describe('a store that was damaged', () => {
   const CASES = 500
   const PER_PROCESS = 50

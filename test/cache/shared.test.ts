@@ -149,7 +149,10 @@ describe('damage', () => {
     await opened.cache.close()
   })
 
-  it('of a slot is found, too', async () => {
+  it.each([
+    ['where the record lies', 57, 4],
+    ['when it was made', 40, 1],
+  ])('of a slot is found, too: %s', async (_what, offset, bit) => {
     const dir = folder()
     const opened = await openCache({ dir })
     opened.cache.set('m', 't', dense(1), LIMIT)
@@ -158,8 +161,7 @@ describe('damage', () => {
     const bytes = fs.readFileSync(file)
     const at = bytes.findIndex((byte) => byte !== 0)
     const slot = at - (at % 64)
-    // where the record lies
-    bytes[slot + 57] = (bytes[slot + 57] as number) ^ 4
+    bytes[slot + offset] = (bytes[slot + offset] as number) ^ bit
     fs.writeFileSync(file, bytes, { flag: 'r+' })
     expect(opened.cache.get('m', 't', DENSE, LIMIT)).toBeUndefined()
     expect(opened.cache.stats().disk).toMatchObject({ entries: 0, damaged: 1 })

@@ -185,6 +185,11 @@ describe('import refuses', () => {
       }
       await refusal(file)
     }
+    // what only the checksum of all covers: the time of the export
+    const other = Buffer.from(good)
+    other.writeUInt8(other.readUInt8(17) ^ 1, 17)
+    fs.writeFileSync(file, other)
+    expect(await refusal(file)).toContain('is damaged')
     fs.writeFileSync(file, Buffer.concat([good, Buffer.from('more')]))
     await refusal(file)
   })

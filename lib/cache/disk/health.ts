@@ -4,7 +4,7 @@
  */
 import type { DiskState } from '../types.js'
 
-/** A full disk is tried again after so long. */
+/** A disk that was full is tried again after so long. */
 const RETRY_MS = 5 * 60_000
 
 export class Health {
@@ -38,7 +38,9 @@ export class Health {
   /** Nothing is written from here on. */
   stopWriting(error: unknown): void {
     this.set('read-only', explain(error))
-    if (isDiskFull(error)) this.#retryAt = performance.now() + this.#retryMs
+    if (isDiskFull(error) || isOutOfFiles(error)) {
+      this.#retryAt = performance.now() + this.#retryMs
+    }
     this.#warnOnce('trouble', `cannot be written (${this.reason}); it is only read from here on.`)
   }
 
@@ -65,6 +67,12 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
+/** The process, or the machine, has too many files open: nothing that is wrong with the disk. */
+export function isOutOfFiles(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
 export function isReadOnlyError(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
   return code === 'EROFS' || code === 'EACCES' || code === 'EPERM'
@@ -74,6 +82,7 @@ function explain(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ENOSPC') return 'the disk is full'
   if (code === 'EDQUOT') return 'the disk quota is used up'
+  if (code === 'EMFILE' || code === 'ENFILE') return 'too many files are open'
   if (code === 'EROFS') return 'the file system is read-only'
   if (code === 'EACCES' || code === 'EPERM') return 'permission is missing'
   return code ?? message

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { HEADER_BYTES, header, MAGIC } from './layout.js'
 
 const NAME = /^([0-9a-f]{8})\.seg$/
+const MAX_ID = 0xffffffff
 const MAX_OPEN = 96
 
 export interface Segment {
@@ -56,12 +57,12 @@ export class Segments {
 
   /** A new segment, newer than all. */
   create(): { id: number; fd: number } {
-    let id = (this.list().at(-1)?.id ?? 0) + 1
-    for (; ; id++) {
+    const last = this.list().at(-1)?.id ?? 0
+    for (let id = last < MAX_ID ? last + 1 : 1; ; id++) {
       try {
         return { id, fd: fs.openSync(this.path(id), 'wx', 0o600) }
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || id >= 0xffffffff) throw error
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || id === MAX_ID) throw error
       }
     }
   }

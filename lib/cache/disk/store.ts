@@ -11,7 +11,7 @@ import type { Touch } from '../memory.js'
 import type { DiskState, DiskStats, EntryInfo } from '../types.js'
 import { byteLength, copyValue, type Value } from '../value.js'
 import { Appender } from './appender.js'
-import { Health, isDiskFull, isReadOnlyError } from './health.js'
+import { Health, isDiskFull, isOutOfFiles, isReadOnlyError } from './health.js'
 import {
   HEADER_BYTES,
   HEADER_META,
@@ -501,7 +501,8 @@ export class DiskStore {
       return task()
     } catch (error) {
       if (isDiskFull(error) || isReadOnlyError(error)) this.#stopWriting(error)
-      else this.#fail(error)
+      // a miss, this time
+      else if (!isOutOfFiles(error)) this.#fail(error)
       return undefined
     } finally {
       this.#reportDamage()
