@@ -19,7 +19,8 @@ const IMPORT_SLACK_BYTES = 128_000_000
 
 function directory(io: CliIo, flags: Flags): string {
   if (typeof flags.dir === 'string') return path.resolve(flags.dir)
-  return embeddingsDir(optionValues(flags, io.env).cacheDir)
+  const { cacheDir, diskCache } = optionValues(flags, io.env)
+  return typeof diskCache === 'string' ? path.resolve(diskCache) : embeddingsDir(cacheDir)
 }
 
 /** The store, if there is one. */
@@ -102,7 +103,7 @@ export async function clear(io: CliIo, flags: Flags): Promise<number> {
   if ([all, expired, fingerprint].filter((flag) => flag !== undefined).length > 1) {
     throw new UsageError('Only one of --all, --expired and --fingerprint can be given.')
   }
-  const ttlMs = ageOf(flags)
+  const ttlMs = ageOf(io, flags)
   const dir = directory(io, flags)
   const store = await open(io, dir, { readOnly: false, ...(expired === true && { ttlMs }) })
   const before = store?.stats()
@@ -122,13 +123,16 @@ export async function clear(io: CliIo, flags: Flags): Promise<number> {
   return EXIT.done
 }
 
-function ageOf(flags: Flags): number {
-  if (flags.olderThan === undefined) return DEFAULT_TTL_MS
+function ageOf(io: CliIo, flags: Flags): number {
+  if (flags.olderThan === undefined) return timeToLive(io, flags)
   if (!flags.expired) throw new UsageError('--older-than goes with --expired.')
   const age = parseDuration(String(flags.olderThan))
   if (age === undefined) throw new UsageError('--older-than must be a duration, such as 12h or 7d.')
   return age
 }
+
+const timeToLive = (io: CliIo, flags: Flags): number =>
+  optionValues(flags, io.env).cacheTtl ?? DEFAULT_TTL_MS
 
 function remove(store: DiskStore, flags: Flags, entries: number): number {
   if (flags.expired) return store.clearExpired()
@@ -173,7 +177,7 @@ export async function importCache(
   const cache = await EmbeddingCache.open({
     memoryBytes: 0,
     disk: { dir, maxBytes },
-    ttlMs: DEFAULT_TTL_MS,
+    ttlMs: timeToLive(io, flags),
     warn: (message) => say(io, `warning: ${message}`),
   })
   try {

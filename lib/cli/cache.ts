@@ -14,7 +14,10 @@ export function cacheCommand(program: Command, cli: Cli): void {
 
   const add = (usage: string, summary: string, description: string, action: Action): Command => {
     const command = parent.command(usage).summary(summary).description(description)
-    command.option('--dir <DIR>', 'The cache. Default: `embeddings` in the cache directory.')
+    command.option(
+      '--dir <DIR>',
+      'The cache. Default: `embeddings` in the cache directory. [BGE_M3_DISK_CACHE]',
+    )
     addTableOptions(command, ['cacheDir'])
     command.option('--json', 'Print JSON.')
     cli.action(command, async (args, flags) =>
@@ -40,7 +43,7 @@ export function cacheCommand(program: Command, cli: Cli): void {
   clear
     .option('--all', 'Remove everything. This is the default.')
     .option('--expired', 'Remove what is older than --older-than only.')
-    .option('--older-than <TIME>', 'The age, such as 7d. Default: 30d.')
+    .option('--older-than <TIME>', 'The age, such as 7d. Default: 30d. [BGE_M3_CACHE_TTL]')
     .option('--fingerprint <F>', "Remove one model's entries only; `stats` prints fingerprints.")
   examples(
     clear,

@@ -38,6 +38,16 @@ const json = async (...args: string[]) => {
   return JSON.parse(stdout)
 }
 
+describe('cache --help', () => {
+  it.each(['stats', 'clear', 'export', 'import', 'path'])('of %s has an example', async (name) => {
+    const { code, stdout } = await cli(['cache', name, '--help'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(new RegExp(`^Usage: bge-m3 cache ${name}`))
+    expect(stdout).toContain('Examples:\n  # ')
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(105)
+  })
+})
+
 describe('cache path', () => {
   it('is in the cache directory, or the one that is named', async () => {
     expect(await cache('path')).toEqual({ code: 0, stdout: `${dir}\n`, stderr: '' })
@@ -46,6 +56,14 @@ describe('cache path', () => {
     expect((await cache('path', '--dir', other)).stdout).toBe(`${other}\n`)
     const env = { BGE_M3_CACHE_DIR: home }
     expect((await cli(['cache', 'path'], { env })).stdout).toBe(`${dir}\n`)
+    for (const [value, expected] of [
+      ['on', dir],
+      ['off', dir],
+      [other, other],
+    ]) {
+      const set = { ...env, BGE_M3_DISK_CACHE: value }
+      expect((await cli(['cache', 'path'], { env: set })).stdout).toBe(`${expected}\n`)
+    }
   })
 })
 
@@ -89,6 +107,9 @@ describe('cache clear', () => {
     await fill('week', 4, 8 * DAY)
     await fill('new', 10)
     expect(await json('clear', '--expired')).toMatchObject({ removed: 5 })
+    const env = { BGE_M3_CACHE_TTL: '20d' }
+    const none = await cli(['cache', 'clear', '--expired', '--json', '--cache-dir', home], { env })
+    expect(JSON.parse(none.stdout)).toMatchObject({ removed: 0 })
     expect(await json('clear', '--expired', '--older-than', '7d')).toMatchObject({ removed: 4 })
     expect(await json('stats')).toMatchObject({ entries: 10 })
   })
