@@ -1,6 +1,5 @@
 /** What the routes share. */
 
-import type { Embedder } from '../embedder.js'
 import type { TokenPieces } from '../model/pieces.js'
 import type { EmbedderInfo } from '../types.js'
 import type { Drift } from './drift.js'
@@ -8,15 +7,8 @@ import { HttpError } from './errors.js'
 import type { Gate } from './limits.js'
 import type { ServerMetrics } from './metrics.js'
 import type { ServerConfig } from './options.js'
+import type { ServedEmbedder, ServerState } from './served.js'
 import type { WireStats } from './wire.js'
-
-/** What the server uses of an embedder. */
-export type ServedEmbedder = Pick<
-  Embedder,
-  'embed' | 'embedTokens' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
->
-
-export type ServerState = 'loading' | 'ready' | 'draining' | 'failed'
 
 export interface ServerContext {
   readonly config: ServerConfig

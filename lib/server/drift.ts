@@ -7,8 +7,8 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidInputError } from '../errors.js'
 import { dot } from '../scoring/index.js'
-import type { ServedEmbedder } from './context.js'
 import { REFERENCE_TEXTS } from './reference-texts.js'
+import type { ServedEmbedder } from './served.js'
 
 const MAX_REFERENCES = 256
 /** Answers whose mean similarity later ones are held against. */

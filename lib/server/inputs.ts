@@ -2,8 +2,9 @@
 
 import { invalidText } from '../batching/tokens.js'
 import type { Embedding, EmbedOptions, Settled } from '../types.js'
-import type { ServedEmbedder, ServerContext } from './context.js'
+import type { ServerContext } from './context.js'
 import { HttpError } from './errors.js'
+import type { ServedEmbedder } from './served.js'
 
 export type Inputs = { readonly texts: readonly string[] } | { readonly ids: readonly number[][] }
 

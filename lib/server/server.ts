@@ -11,7 +11,7 @@ import { optional } from '../optional.js'
 import type { EmbedderInfo, LoadOptions } from '../types.js'
 import { buildApp } from './app.js'
 import { readKeys } from './auth.js'
-import { notReady, type ServedEmbedder, type ServerContext, type ServerState } from './context.js'
+import { notReady, type ServerContext } from './context.js'
 import { Drift } from './drift.js'
 import { Gate } from './limits.js'
 import { embedderLogger, type PinoLogger } from './log.js'
@@ -23,6 +23,7 @@ import {
   type ServerConfig,
   type ServerOptionValues,
 } from './options.js'
+import type { ServedEmbedder, ServerState } from './served.js'
 import { drain } from './shutdown.js'
 import { readStats } from './stats.js'
 
@@ -77,12 +78,16 @@ export async function createServer(
   return new RunningServer(app, context, log, options)
 }
 
+/** How long what is loaded is taken for what it was. */
+const INFO_MS = 50
+
 class Context implements ServerContext {
   readonly gate: Gate
   readonly startedAt = Date.now()
   state: ServerState = 'loading'
   loaded: ServedEmbedder | undefined
   #info: EmbedderInfo | undefined
+  #infoReadAt = 0
   #pieces: { path: string; reading: Promise<TokenPieces> } | undefined
 
   constructor(
@@ -106,8 +111,12 @@ class Context implements ServerContext {
 
   get info(): EmbedderInfo {
     const { embedder } = this
+    const now = performance.now()
+    // many ask while one request is served, and only a model that is swapped changes it
+    if (this.#info && now - this.#infoReadAt < INFO_MS) return this.#info
     try {
       this.#info = embedder.info
+      this.#infoReadAt = now
     } catch (error) {
       if (!this.#info) throw error
     }

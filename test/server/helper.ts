@@ -1,7 +1,7 @@
 /** Servers of the stand-in inside the test, what they logged, and clients for them. */
 import { Writable } from 'node:stream'
-import type { ServedEmbedder } from '../../lib/server/context.js'
 import { createServer, type Server, type ServerOptions } from '../../lib/server/index.js'
+import type { ServedEmbedder } from '../../lib/server/served.js'
 import { standinPath } from '../helpers/standins.js'
 
 export interface Answer {

@@ -1,0 +1,11 @@
+/** What is served, and whether it is. */
+
+import type { Embedder } from '../embedder.js'
+
+/** What the server uses of an embedder. */
+export type ServedEmbedder = Pick<
+  Embedder,
+  'embed' | 'embedTokens' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
+>
+
+export type ServerState = 'loading' | 'ready' | 'draining' | 'failed'
