@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { run } from '../helpers/child.js'
 import {
   ALL,
@@ -17,6 +17,7 @@ import {
 } from './helpers.js'
 
 const long = process.env.BGE_M3_TEST_LONG === '1'
+vi.setConfig({ testTimeout: long ? 900_000 : 120_000 })
 const folder = useTemporaryFolders()
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-program-'))
 let program: string
@@ -26,10 +27,11 @@ beforeAll(() => {
 afterAll(() => fs.rmSync(home, { recursive: true }))
 
 async function result(...args: (string | number)[]) {
-  const { stdout, stderr, code, signal, timedOut } = await run(process.execPath, [
-    program,
-    ...args.map(String),
-  ])
+  const { stdout, stderr, code, signal, timedOut } = await run(
+    process.execPath,
+    [program, ...args.map(String)],
+    { deadline: long ? 600_000 : 60_000 },
+  )
   expect({ stderr, code, signal, timedOut }).toEqual({
     stderr: '',
     code: 0,
@@ -75,7 +77,8 @@ describe('processes that share a store', () => {
       expect(found).toBeGreaterThan(entries / 10)
     }
     const bytes = filesIn(dir).reduce((sum, file) => sum + fs.statSync(file).size, 0)
-    expect(bytes).toBeLessThanOrEqual(1_000_000)
+    // each may add a batch at the same moment
+    expect(bytes).toBeLessThanOrEqual(1_050_000)
   })
 })
 

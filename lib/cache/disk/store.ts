@@ -5,7 +5,6 @@
  * the order it was asked for. Nothing here throws at its user: a disk that is full, read-only or broken
  * turns the tier off, or its writing, with one warning.
  */
-import { setImmediate as turn } from 'node:timers/promises'
 import { entryKey, type Kind, type ModelKey, OUTPUT_OF_KIND } from '../key.js'
 import type { Touch } from '../memory.js'
 import type { DiskState, DiskStats, EntryInfo } from '../types.js'
@@ -22,31 +21,20 @@ import {
   meta,
   SLOT_BYTES,
   SLOT_META,
-  slotFor,
 } from './layout.js'
-import { writeName } from './names.js'
 import { makeStoreDir, openIndex, openIndexToRead, storeDir } from './open.js'
 import { readRecord, type Unread, valueIn } from './read-record.js'
 import { Segments } from './segments.js'
 import type { SlotTable } from './slots.js'
-import {
-  dropDead,
-  isMaintenanceDue,
-  maintain,
-  makeRoom,
-  type Parts,
-  rebuild,
-  sweep,
-  usedBytes,
-} from './upkeep.js'
-import { MAX_PENDING_BYTES, WriteQueue } from './write-queue.js'
+import { dropDead, type Parts, rebuild, sweep, usedBytes } from './upkeep.js'
+import { MAX_PENDING_BYTES } from './write-queue.js'
+import { Writer } from './writer.js'
 
 export const MIN_DISK_BYTES = 1_000_000
 const MIN_SEGMENT_BYTES = 64 << 10
 const MAX_SEGMENT_BYTES = 64 << 20
 /** How often other processes' removals are looked for. */
 const REFRESH_MS = 2_000
-const HOUR_MS = 3_600_000
 
 export interface StoreOptions {
   dir: string
@@ -84,18 +72,13 @@ export class DiskStore {
   readonly #health: Health
   readonly #segments: Segments
   readonly #parts: Parts
-  readonly #queue = new WriteQueue()
+  readonly #writer: Writer
   readonly #counts = { evictions: 0, expired: 0, damaged: 0, dropped: 0 }
   #table: SlotTable | undefined
-  /** Everything that writes to the store goes one after the other. */
-  #work: Promise<void> = Promise.resolve()
-  #draining = false
   #closed = false
   /** Whether the table holds the bucket of the text that is asked for. */
   #sought = false
   #refreshed = performance.now()
-  #maintainedAt = 0
-  #named = new Set<string>()
 
   private constructor(options: StoreOptions) {
     const { dir, ttlMs, now, warn } = options
@@ -120,6 +103,14 @@ export class DiskStore {
       now,
       counts: this.#counts,
     }
+    this.#writer = new Writer(this.#parts, {
+      isWritable: () => this.state === 'on' && this.#table !== undefined,
+      refresh: () => this.#refresh(),
+      done: (error) => {
+        if (error !== undefined) this.#stopWriting(error)
+        this.#reportDamage()
+      },
+    })
   }
 
   /** Opens a store. What stands in the way is a warning, and the store's state. */
@@ -183,7 +174,7 @@ export class DiskStore {
    * @param key what `entryKey` gives for the rest
    */
   read(key: string, model: ModelKey, tag: string, kind: Kind, variant: number): Loaded | undefined {
-    const pending = this.#queue.get(key)
+    const pending = this.#writer.queue.get(key)
     if (pending) {
       const { value, tokenCount, created } = pending
       return { value: copyValue(value), tokenCount, created, hits: 0 }
@@ -301,92 +292,24 @@ export class DiskStore {
     if (this.#closed || !this.#health.isWritable()) return
     const bytes = HEADER_BYTES + byteLength(entry.value)
     const isTooLarge = bytes > Math.min(MAX_RECORD_BYTES, this.#parts.limitBytes / 4)
-    if (isTooLarge || !this.#queue.accepts(bytes)) {
+    if (isTooLarge || !this.#writer.queue.accepts(bytes)) {
       this.#counts.dropped++
       return
     }
     const key = entryKey(model, tag, kind, variant)
     const { tokenCount, created, hits = 0, lastAccess = created, value } = entry
-    const known = this.#queue.get(key)?.created ?? this.info(model, tag, kind, variant)?.created
+    const known =
+      this.#writer.queue.get(key)?.created ?? this.info(model, tag, kind, variant)?.created
     const isKnown = known !== undefined && known >= created && !isAhead(known, this.#options.now())
     // looking may have shown that the disk is of no use
     if (isKnown || !this.#table || this.state !== 'on') return
     const info = { kind, model, tag, variant, tokenCount, created, lastAccess, hits }
-    this.#queue.add(key, info, value)
-    this.#drainSoon()
-  }
-
-  /** After this turn of the event loop, so that what comes together is written together. */
-  #drainSoon(): void {
-    if (this.#draining) return
-    this.#draining = true
-    void this.#exclusively(async () => {
-      await turn()
-      await this.#drain()
-    }).then(() => {
-      this.#draining = false
-      // what came while the last batch was being finished
-      if (this.#queue.size > 0 && this.state === 'on' && !this.#closed) this.#drainSoon()
-    })
-  }
-
-  async #drain(): Promise<void> {
-    while (this.#queue.size > 0) {
-      this.#refresh()
-      const batch = this.#queue.batch()
-      const bytes = batch.reduce((sum, { record }) => sum + record.length, 0)
-      await makeRoom(this.#parts, bytes)
-      const places = await this.#parts.appender.append(batch.map(({ record }) => record))
-      const { now, ttlMs } = this.#options
-      places.forEach(({ segment, offset, bytes }, i) => {
-        const pending = batch[i]
-        // it may have been removed while it was written
-        if (!pending || this.#queue.get(pending.key) !== pending) return
-        const { key, model, record } = pending
-        this.#name(model)
-        const placing = this.#parts.table.put(slotFor(record, segment, offset, bytes), now(), ttlMs)
-        if (placing === 'evicted') this.#counts.evictions++
-        this.#queue.delete(key)
-      })
-      await this.#maintainIfDue()
-    }
-  }
-
-  #name(model: ModelKey): void {
-    if (this.#named.has(model.prefix)) return
-    this.#named.add(model.prefix)
-    writeName(this.dir, model)
-  }
-
-  async #maintainIfDue(): Promise<void> {
-    const now = this.#options.now()
-    const every = Math.min(HOUR_MS, this.#options.ttlMs)
-    if (Math.abs(now - this.#maintainedAt) < every) return
-    this.#maintainedAt = now
-    if (isMaintenanceDue(this.dir, now, every)) await maintain(this.#parts)
+    this.#writer.add(key, info, value)
   }
 
   /** Notes uses of entries, for what goes first when there is no room. */
-  async touch(touches: readonly Touch[]): Promise<void> {
-    if (touches.length === 0) return
-    await this.#exclusively(async () => {
-      let seen = 0
-      for (const { model, tag, kind, variant, hits, lastAccess } of touches) {
-        if (++seen % 128 === 0) await turn()
-        const { table } = this.#parts
-        table.seek(model, tag)
-        const at = table.find(model, kind, variant)
-        if (at < 0) continue
-        const metaAt = at + SLOT_META
-        const { buffer } = table
-        const now = this.#options.now()
-        if (isAhead(meta.created(buffer, metaAt), now)) meta.setCreated(buffer, metaAt, now)
-        const known = meta.access(buffer, metaAt)
-        const access = isAhead(known, now) ? lastAccess : Math.max(known, lastAccess)
-        meta.setUse(buffer, metaAt, meta.hits(buffer, metaAt) + hits, access)
-        table.update(at)
-      }
-    })
+  touch(touches: readonly Touch[]): Promise<void> {
+    return this.#writer.touch(touches)
   }
 
   // -- removing --------------------------------------------------------------------------------
@@ -398,7 +321,7 @@ export class DiskStore {
 
   /** Removes the entries whose model's tag (16 hex digits) is picked. Returns their number. */
   remove(pick: (modelTag: string) => boolean): number {
-    const waiting = this.#queue.remove(({ model }) => pick(model.tag.toString('hex')))
+    const waiting = this.#writer.queue.remove(({ model }) => pick(model.tag.toString('hex')))
     const swept = this.#sweepNow((buffer, at) => pick(meta.model(buffer, at)))
     return waiting + (swept?.removed ?? 0)
   }
@@ -412,19 +335,19 @@ export class DiskStore {
       let step = steps.next()
       while (!step.done) step = steps.next()
       // segments that our own writes are on their way to are looked at another time
-      if (!this.#draining) dropDead(this.#parts, step.value)
+      if (!this.#writer.isDraining) dropDead(this.#parts, step.value)
       return step.value
     })
   }
 
   /** Moves what is left after removals together, so that the room is free. */
-  async compact(): Promise<void> {
-    await this.#exclusively(() => maintain(this.#parts, 0))
+  compact(): Promise<void> {
+    return this.#writer.compact()
   }
 
   /** Removes every entry, of all processes. */
   clear(): void {
-    this.#queue.remove(() => true)
+    this.#writer.queue.remove(() => true)
     if (this.#closed || !this.#health.isWritable()) return
     this.#attempt(() => {
       this.#sought = false
@@ -452,18 +375,18 @@ export class DiskStore {
       ...(counted ?? { entries: 0, estimated: false, bytes: 0 }),
       maxBytes,
       ...this.#counts,
-      pendingBytes: this.#queue.bytes,
+      pendingBytes: this.#writer.queue.bytes,
     }
   }
 
   /** Whether so much waits to be written that a bulk job should wait for `flush`. */
   get isBusy(): boolean {
-    return this.#queue.bytes > MAX_PENDING_BYTES / 4
+    return this.#writer.queue.bytes > MAX_PENDING_BYTES / 4
   }
 
   /** Waits until everything that was put is on the disk (in the system's cache: there is no fsync). */
-  async flush(): Promise<void> {
-    await this.#exclusively(() => this.#drain())
+  flush(): Promise<void> {
+    return this.#writer.flush()
   }
 
   /** Flushes and closes. Idempotent. */
@@ -480,19 +403,6 @@ export class DiskStore {
   }
 
   // -- trouble ---------------------------------------------------------------------------------
-
-  /** Runs what writes after all that was asked for before. What fails ends the writing. */
-  #exclusively(task: () => Promise<void>): Promise<void> {
-    this.#work = this.#work.then(async () => {
-      try {
-        if (this.state === 'on' && this.#table) await task()
-      } catch (error) {
-        this.#stopWriting(error)
-      }
-      this.#reportDamage()
-    })
-    return this.#work
-  }
 
   /** Runs what reads. What fails ends the use of the disk. */
   #attempt<T>(task: () => T): T | undefined {
@@ -519,12 +429,12 @@ export class DiskStore {
   #stopWriting(error: unknown): void {
     if (this.state !== 'on') return
     this.#health.stopWriting(error)
-    this.#counts.dropped += this.#queue.remove(() => true)
+    this.#counts.dropped += this.#writer.queue.remove(() => true)
   }
 
   #fail(error: unknown): void {
     this.#health.fail(error)
-    this.#counts.dropped += this.#queue.remove(() => true)
+    this.#counts.dropped += this.#writer.queue.remove(() => true)
     try {
       this.#segments.close()
       this.#parts.appender.finish()

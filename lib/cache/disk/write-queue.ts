@@ -4,7 +4,7 @@ import { type Value, viewValue } from '../value.js'
 import { encodeRecord, HEADER_BYTES, type RecordInfo } from './layout.js'
 
 /** More is not kept, so that a disk that cannot keep up costs no memory. */
-export const MAX_PENDING_BYTES = 64 << 20
+export const MAX_PENDING_BYTES = 32 << 20
 /** Records written at a time. */
 const BATCH_RECORDS = 256
 const BATCH_BYTES = 8 << 20
@@ -37,7 +37,7 @@ export class WriteQueue {
   }
 
   /** Adds a record, its value copied. */
-  add(key: string, info: RecordInfo & { kind: number; model: ModelKey }, from: Value): void {
+  add(key: string, info: RecordInfo & { model: ModelKey }, from: Value): void {
     const record = encodeRecord(info, from)
     const at = record.byteOffset + HEADER_BYTES
     const memory = record.buffer as ArrayBuffer
