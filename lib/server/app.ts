@@ -70,9 +70,10 @@ export async function buildApp(
   app.server.maxConnections = config.maxConnections
   // JSON only: a page of another origin may send text without asking first
   app.removeContentTypeParser('text/plain')
+  // a preflight request carries no key
+  await cors(app, config.cors)
   hooks(app, context, log, authenticator(keys))
   errors(app, log)
-  await cors(app, config.cors)
   if (config.docs) await documentation(app)
   await app.register(async (scope) => {
     openaiRoutes(scope, context)
@@ -83,7 +84,6 @@ export async function buildApp(
     metricsRoutes(scope, context)
   })
   if (config.page) await app.register(page, context)
-  await app.ready()
   return app
 }
 
@@ -129,6 +129,7 @@ function hooks(
   app.addHook('onSend', (request, reply, payload, done) => {
     // a connection may have one more request while the server drains, and then ends
     if (context.state === 'draining') reply.header('connection', 'close')
+    reply.header('x-content-type-options', 'nosniff')
     // vectors of different models do not compare
     const fallback = request.work?.fallback
     if (fallback !== undefined) reply.header('x-embedding-fallback', fallback)

@@ -238,7 +238,7 @@ describe('operation', () => {
         '/tokenize',
         '/v1/embeddings',
         '/v1/models',
-        '/v1/models/{*}',
+        '/v1/models/{model}',
       ].sort(),
     )
     const docs = await served.get('/docs/')

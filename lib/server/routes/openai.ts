@@ -1,5 +1,6 @@
 /** OpenAI's `POST /v1/embeddings` and `GET /v1/models`. */
 
+import type {} from '@fastify/swagger' // `hide` of a schema
 import type { FastifyInstance } from 'fastify'
 import type { Embedding } from '../../types.js'
 import type { ServerContext } from '../context.js'
@@ -78,6 +79,11 @@ const models = {
   response: schemas.responses({ type: 'object', additionalProperties: true }),
 }
 
+const model = {
+  ...models,
+  params: { type: 'object', properties: { model: { type: 'string', description: 'any name' } } },
+}
+
 export function openaiRoutes(app: FastifyInstance, context: ServerContext): void {
   app.post<{ Body: EmbeddingsBody }>(
     '/v1/embeddings',
@@ -110,8 +116,9 @@ export function openaiRoutes(app: FastifyInstance, context: ServerContext): void
     object: 'list',
     data: [modelObject(context)],
   }))
-  // any name is the loaded model's, as in `POST /v1/embeddings`
-  app.get('/v1/models/*', { schema: models }, () => modelObject(context))
+  // any name is the loaded model's, as in `POST /v1/embeddings`; some have a slash
+  app.get('/v1/models/:model', { schema: model }, () => modelObject(context))
+  app.get('/v1/models/*', { schema: { ...models, hide: true } }, () => modelObject(context))
 }
 
 function inputsOf(input: EmbeddingsBody['input']): Inputs {
