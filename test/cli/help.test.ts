@@ -7,6 +7,7 @@ const COMMANDS = [
   ['embed'],
   ['tokenize'],
   ['score'],
+  ['evaluate'],
   ['model'],
   ['model', 'pull'],
   ['model', 'path'],
@@ -32,7 +33,7 @@ describe('help', () => {
 
   it('names every command, exit code and where output goes', async () => {
     const { stdout } = await cli(['--help'])
-    for (const name of ['embed', 'tokenize', 'score', 'model', 'doctor']) {
+    for (const name of ['embed', 'tokenize', 'score', 'evaluate', 'model', 'doctor']) {
       expect(stdout).toMatch(new RegExp(`^ {2}${name} `, 'm'))
     }
     for (const code of [0, 1, 2, 3, 130]) expect(stdout).toMatch(new RegExp(`^ {2}${code} `, 'm'))
