@@ -4,12 +4,12 @@
 const COLBERT = 4
 
 /**
- * Features of one or many batches. Their time is a sum: a fixed part of every batch (a graph is built,
- * threads wake), the layers' products per token, attention per pair of tokens of a text, and the
- * ColBERT head per token where that is asked for.
+ * Features of a batch. Its time is a sum: a fixed part (a graph is built, threads wake), the layers'
+ * products per token, attention per pair of tokens of a text, and the ColBERT head per token where
+ * that is asked for.
  */
 export type Features = readonly [
-  batches: number,
+  one: 1,
   tokens: number,
   /** Sum over texts of the tokens squared. */
   squares: number,
@@ -18,7 +18,7 @@ export type Features = readonly [
 
 export const FEATURES = 4
 
-export function featuresOf(lengths: ArrayLike<number>, outputs: number, batches = 1): Features {
+export function featuresOf(lengths: ArrayLike<number>, outputs: number): Features {
   let tokens = 0
   let squares = 0
   for (let i = 0; i < lengths.length; i++) {
@@ -26,7 +26,7 @@ export function featuresOf(lengths: ArrayLike<number>, outputs: number, batches 
     tokens += length
     squares += length * length
   }
-  return [batches, tokens, squares, outputs & COLBERT ? tokens : 0]
+  return [1, tokens, squares, outputs & COLBERT ? tokens : 0]
 }
 
 export interface PackingOptions {
@@ -41,22 +41,17 @@ const MAX_TEXTS = 128
 /** How many waiting texts the scheduler looks through for one that still fits (see job.ts). */
 const LOOK_AHEAD = 32
 
-/** The number of batches that the scheduler makes of one call's texts. */
-export function countBatches(
+/** The batches that the scheduler makes of one call's texts: their features, one after the other. */
+export function* packedBatches(
   lengths: ArrayLike<number>,
   { batchTokens, maxTexts = MAX_TEXTS }: PackingOptions,
-): number {
+  outputs: number,
+): Generator<Features> {
   const taken = new Uint8Array(lengths.length)
-  let head = 0
-  let batches = 0
-  while (head < lengths.length) {
+  for (let head = 0; head < lengths.length; ) {
+    const batch: number[] = []
     let room = Number.POSITIVE_INFINITY
-    let texts = 0
-    for (
-      let i = head, looked = 0;
-      i < lengths.length && texts < maxTexts && looked < LOOK_AHEAD;
-      i++
-    ) {
+    for (let i = head, looked = 0; i < lengths.length && looked < LOOK_AHEAD && room > 0; i++) {
       if (taken[i]) continue
       const length = lengths[i] as number
       if (length > room) {
@@ -64,13 +59,12 @@ export function countBatches(
         continue
       }
       // the first text is taken whatever its length
-      room = (texts === 0 ? batchTokens : room) - length
+      room = (batch.length === 0 ? batchTokens : room) - length
       taken[i] = 1
-      texts++
-      if (room <= 0) break
+      batch.push(length)
+      if (batch.length >= maxTexts) break
     }
     while (taken[head]) head++
-    batches++
+    yield featuresOf(batch, outputs)
   }
-  return batches
 }

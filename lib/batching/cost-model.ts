@@ -4,16 +4,17 @@
  * The **shape** — what a batch, a token, a pair of tokens costs — is fitted to the last observations of
  * every kind of batch seen (a kind: its tokens, its texts' length, whether ColBERT was asked, in steps
  * of two). So a long run of one kind does not make the model forget the others, which a plain
- * recursive fit with forgetting would. The **level** follows the last batches: other programs come
- * and go, and slow all kinds alike.
+ * recursive fit with forgetting would. Where the sum of features does not tell the truth of a kind
+ * (caches overflow) that kind's own **factor** does, as far as it was seen. The **level** follows the
+ * last batches: other programs come and go, and slow all kinds alike.
  */
 import { InvalidInputError } from '../errors.js'
 import {
-  countBatches,
   FEATURES,
   type Features,
   featuresOf,
   type PackingOptions,
+  packedBatches,
 } from './cost-features.js'
 import { type Equation, nonNegativeLeastSquares } from './least-squares.js'
 
@@ -35,6 +36,13 @@ export interface Prediction {
   batches: number
 }
 
+interface Fit {
+  /** Milliseconds per unit of each feature. */
+  shape: readonly number[]
+  /** By kind. */
+  factors: ReadonlyMap<string, number>
+}
+
 interface Observation {
   features: Features
   ms: number
@@ -48,12 +56,16 @@ export interface CostRecord {
 }
 
 /** Observations kept of each kind of batch. */
-const PER_KIND = 12
-/** Batches that say how fast the machine is now. */
-const RECENT = 24
-/** Relative errors beyond this count linearly: a batch that others held up is no measure. */
-const HUBER = 0.15
-const ROUNDS = 8
+const PER_KIND = 24
+/** Batches that say how fast the machine is now: of the last seconds, but not too few, nor too many. */
+const RECENT = { ms: 10_000, least: 24, most: 256 }
+/** Off by more than this part of what was expected, a batch counts less: something held it up. */
+const ORDINARY = 0.2
+/** Observations of a kind after which its factor is half believed: one or two may be accidents. */
+const HALF_BELIEVED = 4
+/** No kind is off the sum of its features by more. */
+const MOST_FACTOR = 1.5
+const ROUNDS = 4
 /** No fraction of its speed that a machine can have is below this, or above its inverse. */
 const LEAST_LEVEL = 0.2
 /** How little is believed without evidence; an observation weighs 1. */
@@ -68,7 +80,8 @@ export class CostModel {
   readonly #attention: number
   readonly #kinds = new Map<string, Observation[]>()
   #recent: Observation[] = []
-  #fitted: readonly number[] | undefined
+  #recentMs = 0
+  #fitted: Fit | undefined
 
   /** @param dim width of the model */
   constructor({ dim = 1024 }: { dim?: number } = {}) {
@@ -86,13 +99,18 @@ export class CostModel {
     const observation = { features: featuresOf(lengths, outputs), ms: computeMs }
     this.#keep(observation)
     this.#recent.push(observation)
-    if (this.#recent.length > RECENT) this.#recent.shift()
+    this.#recentMs += computeMs
+    const { ms, least, most } = RECENT
+    while (this.#recent.length > (this.#recentMs > ms ? least : most)) {
+      this.#recentMs -= (this.#recent.shift() as Observation).ms
+    }
   }
 
   /** Begins anew. */
   forget(): void {
     this.#kinds.clear()
     this.#recent = []
+    this.#recentMs = 0
     this.#fitted = undefined
   }
 
@@ -106,9 +124,13 @@ export class CostModel {
       throw new InvalidInputError('Nothing is known of this machine’s speed yet: calibrate first.')
     }
     if (lengths.length === 0) return { seconds: 0, batches: 0 }
-    const batches = countBatches(lengths, options)
-    const features = featuresOf(lengths, options.outputs, batches)
-    return { seconds: (this.#level() * dot(this.#shape(), features)) / 1000, batches }
+    let ms = 0
+    let batches = 0
+    for (const features of packedBatches(lengths, options, options.outputs)) {
+      ms += this.#expected(features)
+      batches++
+    }
+    return { seconds: (this.#level() * ms) / 1000, batches }
   }
 
   toJSON(): CostRecord {
@@ -141,39 +163,35 @@ export class CostModel {
     this.#fitted = undefined
   }
 
-  /** Milliseconds per unit of each feature. */
-  #shape(): readonly number[] {
+  /** Milliseconds of a batch at the usual level. */
+  #expected(features: Features): number {
     this.#fitted ??= this.#fit()
-    return this.#fitted
+    const { shape, factors } = this.#fitted
+    return dot(shape, features) * (factors.get(kindOf(features)) ?? 1)
   }
 
   /**
    * Relative errors are minimised, so that short batches count as much as long ones; each kind weighs
-   * the same. Iteratively reweighted, so that outliers lose their say.
+   * the same. Reweighted in rounds, so that outliers lose their say.
    */
-  #fit(): number[] {
-    const observations = [...this.#kinds.values()].flatMap((list) =>
-      list.map((observation) => ({ ...observation, weight: 1 / list.length })),
-    )
-    let coefficients: number[] = []
-    let weights = observations.map(({ weight }) => weight)
+  #fit(): Fit {
+    const kinds = [...this.#kinds]
+    const perToken = median(kinds.map(([, list]) => median(list.map(rateOf))))
+    let fit: Fit | undefined
     for (let round = 0; round < ROUNDS; round++) {
-      const equations = observations.map(
-        ({ features, ms }, i): Equation => ({
-          x: features.map((value) => value / ms),
-          y: 1,
-          weight: weights[i] as number,
-        }),
+      const equations = kinds.flatMap(([kind, list]) =>
+        list.map((observation) => equationOf(observation, kind, list.length, fit)),
       )
-      const perToken = typicalPerToken(observations)
-      equations.push(...this.#prior(coefficients[1] || perToken, perToken))
-      coefficients = nonNegativeLeastSquares(equations, FEATURES)
-      weights = observations.map(({ features, ms, weight }) => {
-        const error = Math.abs(dot(coefficients, features) / ms - 1)
-        return error <= HUBER ? weight : (weight * HUBER) / error
+      equations.push(...this.#prior(fit?.shape[1] || perToken, perToken))
+      const shape = nonNegativeLeastSquares(equations, FEATURES)
+      const factors = kinds.map(([kind, list]) => {
+        const ratio = median(list.map(({ features, ms }) => ms / dot(shape, features)))
+        const seen = Math.min(Math.max(ratio, 1 / MOST_FACTOR), MOST_FACTOR)
+        return [kind, seen ** (list.length / (list.length + HALF_BELIEVED))] as const
       })
+      fit = { shape, factors: new Map(factors) }
     }
-    return coefficients
+    return fit as Fit
   }
 
   /** What holds where observations are silent: batches cost little, pairs what the arithmetic says. */
@@ -186,23 +204,41 @@ export class CostModel {
     ]
   }
 
-  /** How much slower than the fit the last batches were. */
+  /** How much slower than expected the last batches were. */
   #level(): number {
     if (this.#recent.length === 0) return 1
-    const shape = this.#shape()
-    const ratios = this.#recent.map(({ features, ms }) => ms / dot(shape, features))
-    const middle = median(ratios)
-    let actual = 0
-    let expected = 0
-    this.#recent.forEach(({ features, ms }, i) => {
+    const expected = this.#recent.map(({ features }) => this.#expected(features))
+    const ratios = this.#recent.map(({ ms }, i) => ms / (expected[i] as number))
+    const usual = median(ratios)
+    let actualSum = 0
+    let expectedSum = 0
+    this.#recent.forEach(({ ms }, i) => {
       // one batch that stood still says nothing of the next
-      if ((ratios[i] as number) > 3 * middle) return
-      actual += ms
-      expected += dot(shape, features)
+      if ((ratios[i] as number) > 2 * usual) return
+      actualSum += ms
+      expectedSum += expected[i] as number
     })
-    return Math.min(Math.max(actual / expected, LEAST_LEVEL), 1 / LEAST_LEVEL)
+    return Math.min(Math.max(actualSum / expectedSum, LEAST_LEVEL), 1 / LEAST_LEVEL)
   }
 }
+
+/** The relative error of an observation, as an equation; `before` says how ordinary it is. */
+function equationOf(
+  { features, ms }: Observation,
+  kind: string,
+  ofItsKind: number,
+  before: Fit | undefined,
+): Equation {
+  const expected = before ? dot(before.shape, features) * (before.factors.get(kind) ?? 1) : ms
+  const off = Math.abs(ms / expected - 1)
+  return {
+    x: features.map((value) => value / ms),
+    y: 1,
+    weight: (off <= ORDINARY ? 1 : ORDINARY / off) / ofItsKind,
+  }
+}
+
+const rateOf = ({ features, ms }: Observation) => ms / features[1]
 
 function kindOf([, tokens, squares, colbert]: Features): string {
   const step = (value: number) => Math.round(Math.log2(Math.max(1, value)))
@@ -213,10 +249,6 @@ function dot(coefficients: readonly number[], features: Features): number {
   let sum = 0
   for (let i = 0; i < FEATURES; i++) sum += (coefficients[i] as number) * (features[i] as number)
   return Math.max(sum, 1e-6)
-}
-
-function typicalPerToken(observations: readonly Observation[]): number {
-  return median(observations.map(({ features, ms }) => ms / features[1]))
 }
 
 function median(values: readonly number[]): number {
