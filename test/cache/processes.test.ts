@@ -90,7 +90,7 @@ describe('a process that is killed while it writes', () => {
     const pick = random(7)
     let next = 0
     for (let round = 0; round < rounds; round++) {
-      const safe = await writeAndKill(dir, next, 60 + pick() * 120)
+      const safe = await writeAndKill(dir, next, 60 + pick() * 120, 200_000_000)
       const { cache, warnings } = await openCache({
         dir,
         maxBytes: 200_000_000,
@@ -113,10 +113,49 @@ describe('a process that is killed while it writes', () => {
     }
   })
 
+  it(`while it makes room, too, ${rounds / 2} times`, async () => {
+    const dir = folder()
+    const pick = random(8)
+    const maxBytes = 1_000_000
+    let next = 0
+    for (let round = 0; round < rounds / 2; round++) {
+      const safe = await writeAndKill(dir, next, 100 + pick() * 200, maxBytes)
+      const { cache, warnings } = await openCache({ dir, maxBytes, clock: { now: Date.now() } })
+      // the latest are there, the others may have had to go
+      for (let i = Math.max(next, safe - 50); i <= safe; i++) {
+        expect(cache.get('m', `t${i}`, ALL, LIMIT), `round ${round}, entry ${i}`).toEqual(
+          everything(i),
+        )
+      }
+      for (let i = 0; i < safe + 20; i += 7) {
+        const got = cache.get('m', `t${i}`, ALL, LIMIT)
+        if (got) expect(got).toEqual(everything(i))
+      }
+      expect(warnings).toEqual([])
+      expect(cache.stats().disk).toMatchObject({ state: 'on', damaged: 0 })
+      await cache.close()
+      next = safe + 20
+    }
+    expect(filesIn(dir).reduce((sum, file) => sum + fs.statSync(file).size, 0)).toBeLessThan(
+      maxBytes,
+    )
+  })
+
   /** Returns the last entry that the process said was safe. */
-  function writeAndKill(dir: string, first: number, milliseconds: number): Promise<number> {
+  function writeAndKill(
+    dir: string,
+    first: number,
+    milliseconds: number,
+    maxBytes: number,
+  ): Promise<number> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [program, 'write', dir, String(first)])
+      const child = spawn(process.execPath, [
+        program,
+        'write',
+        dir,
+        String(first),
+        String(maxBytes),
+      ])
       let output = ''
       child.stdout.on('data', (data) => {
         if (output === '') setTimeout(() => child.kill('SIGKILL'), milliseconds)

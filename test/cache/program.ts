@@ -56,9 +56,9 @@ async function churn(id: number, entries: number): Promise<void> {
   console.log(JSON.stringify({ wrong, found, damaged, state, warnings }))
 }
 
-/** Writes until it is killed; each line is the number of entries that are safe. Argument: the first. */
-async function writeOn(first: number): Promise<void> {
-  const cache = await open(dir, 200_000_000)
+/** Writes until it is killed; each line is the last entry that is safe. Arguments: the first, bytes. */
+async function writeOn(first: number, maxBytes: number): Promise<void> {
+  const cache = await open(dir, maxBytes)
   if (warnings.length > 0) console.log(JSON.stringify(warnings))
   for (let i = first; ; i++) {
     cache.set('m', `t${i}`, everything(i), LIMIT)
@@ -181,7 +181,7 @@ async function prepare(): Promise<void> {
 
 if (command === 'share') await share(a, b)
 else if (command === 'churn') await churn(a, b)
-else if (command === 'write') await writeOn(a)
+else if (command === 'write') await writeOn(a, b)
 else if (command === 'survive') await survive(a, b)
 else if (command === 'prepare') await prepare()
 else process.exitCode = 2
