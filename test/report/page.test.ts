@@ -87,12 +87,21 @@ describe.skipIf(skip)('the page of a report', () => {
       expect(problems).toEqual([])
     }
   })
-  afterAll(() => browser?.close())
+  afterAll(async () => {
+    expect(looked?.problems).toEqual([])
+    await browser?.close()
+  })
 
   const visit = async (file: string, options?: Parameters<typeof open>[2]) => {
     const one = await open(browser, file, options)
     opened.push(one)
     return one
+  }
+  /** One page for the tests that only look at it. */
+  let looked: Opened | undefined
+  const look = async () => {
+    looked ??= await open(browser, single.file)
+    return looked
   }
   const chart = <T>(data: PageData, id: string) =>
     data.charts.find((one) => one.id === id) as unknown as T
@@ -112,7 +121,7 @@ describe.skipIf(skip)('the page of a report', () => {
   }
 
   it.each(['similarities', 'norms'])('draws the histogram of %s bar by bar', async (id) => {
-    const { evaluate } = await visit(single.file)
+    const { evaluate } = await look()
     const { series } = chart<HistogramSpec>(single.data, id)
     const counts = series[0]?.counts as number[]
     const drawn = (await evaluate<Box[]>(boxes(id, '--series-1'))).filter(
@@ -132,7 +141,7 @@ describe.skipIf(skip)('the page of a report', () => {
   it.each(['run-tokens', 'run-texts', 'run-memory', 'run-cache'])(
     'draws the line of %s',
     async (id) => {
-      const { evaluate } = await visit(single.file)
+      const { evaluate } = await look()
       const { x, series } = chart<LineSpec>(single.data, id)
       const values = series[0]?.values as number[]
       const d = await evaluate<string>(`
@@ -164,7 +173,7 @@ describe.skipIf(skip)('the page of a report', () => {
   )
 
   it.each(['stages', 'parts'])('draws the lying bars of %s', async (id) => {
-    const { evaluate } = await visit(single.file)
+    const { evaluate } = await look()
     const values = chart<BarsSpec>(single.data, id).series[0]?.values as number[]
     const drawn = (await evaluate<Box[]>(boxes(id, '--series-1'))).sort((a, b) => a.y - b.y)
     expect(drawn).toHaveLength(values.length)
@@ -177,7 +186,7 @@ describe.skipIf(skip)('the page of a report', () => {
   })
 
   it('draws the variance along the principal directions', async () => {
-    const { evaluate } = await visit(single.file)
+    const { evaluate } = await look()
     const values = chart<BarsSpec>(single.data, 'variance').series[0]?.values as number[]
     const drawn = await evaluate<Box[]>(boxes('variance', '--series-1'))
     expect(drawn).toHaveLength(values.length)
@@ -190,7 +199,7 @@ describe.skipIf(skip)('the page of a report', () => {
   })
 
   it('draws the measures of an evaluation with their intervals over the bars', async () => {
-    const { evaluate } = await visit(single.file)
+    const { evaluate } = await look()
     const { series } = chart<BarsSpec>(single.data, 'evaluation')
     expect(series.map(({ name }) => name)).toEqual(['dense', 'sparse', 'hybrid'])
     const all: { value: number; box: Box }[] = []
