@@ -16,8 +16,8 @@ import {
   parseGolden,
 } from '../quality/index.js'
 import type { EmbedOptions, Outputs } from '../types.js'
+import { announce, type EvaluateFlags } from './evaluate-context.js'
 import { goldenTable } from './evaluate-output.js'
-import { announce, type EvaluateFlags } from './evaluate-run.js'
 import { EXIT, UsageError } from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
 import { openEmbedder } from './shared/load.js'
@@ -126,7 +126,7 @@ async function embedAll(
       const block = texts.slice(at, at + BLOCK)
       const results = await embedder.embed(
         block.map(({ text }) => text),
-        { ...options, precision: 'float32', onError: 'collect' },
+        { ...options, precision: 'float32', cache: false, onError: 'collect' },
       )
       results.forEach((result, i) => {
         const { id, text } = block[i] as TextWithId

@@ -9,6 +9,7 @@ import {
   type RetrievalQuery,
 } from '../quality/index.js'
 import type { Embedding, Outputs, Settled } from '../types.js'
+import { type EvaluateContext, type EvaluateFlags, SAMPLES } from './evaluate-context.js'
 import {
   type CorpusIndex,
   indexCorpus,
@@ -17,7 +18,6 @@ import {
   readQrels,
   readQueries,
 } from './evaluate-data.js'
-import { type EvaluateContext, type EvaluateFlags, SAMPLES } from './evaluate-run.js'
 import type { CliIo } from './shared/io.js'
 import { mapAhead, windows } from './shared/pipeline.js'
 import { progressBar } from './shared/progress-bar.js'

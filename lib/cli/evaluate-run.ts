@@ -1,50 +1,17 @@
 /** `bge-m3 evaluate`: which evaluation it is, and what comes out of it. */
 
-import type { OptionValues } from '../config.js'
 import type { Embedder } from '../embedder.js'
 import type { EvaluationMode, EvaluationReport } from '../quality/index.js'
-import { DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/index.js'
-import type { EmbedOptions, Outputs } from '../types.js'
+import { DEFAULT_WEIGHTS } from '../scoring/index.js'
+import { contextOf, type EvaluateFlags, SAMPLES } from './evaluate-context.js'
 import { evaluationTable } from './evaluate-output.js'
-import { parseWeights } from './score-run.js'
 import { EXIT, UsageError } from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
-import { announceStandin, openEmbedder } from './shared/load.js'
+import { openEmbedder } from './shared/load.js'
 import { type Flags, optionValues } from './shared/options.js'
 import { present } from './shared/present.js'
 import { Sink } from './shared/sink.js'
-
-export interface EvaluateFlags {
-  corpus?: string
-  queries?: string
-  qrels?: string
-  sts?: string
-  golden?: string
-  input?: string
-  save?: boolean
-  colbert?: boolean
-  tolerance?: string
-  weights?: string
-  rerank: number
-  ignoreUnknown?: boolean
-  excludeSelf?: boolean
-  seed: number
-  json?: boolean
-}
-
-/** What each part of an evaluation gets. */
-export interface EvaluateContext {
-  io: CliIo
-  embedder: Embedder
-  flags: EvaluateFlags
-  outputs: Required<Outputs>
-  weights: ScoreWeights
-  /** For `embed`; the outputs are each part's own. */
-  options: Pick<EmbedOptions, 'maxTokens' | 'truncate' | 'cache' | 'signal'>
-}
-
-/** Resamples of an interval. */
-export const SAMPLES = 1000
+import { parseWeights } from './shared/weights.js'
 
 export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
   const flags = rawFlags as unknown as EvaluateFlags
@@ -88,35 +55,6 @@ export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
     return failuresOf(report) > 0 ? EXIT.failed : EXIT.done
   } finally {
     await embedder.dispose()
-  }
-}
-
-/** Says what a stand-in's figures are worth: nothing. */
-export function announce(io: CliIo, embedder: Embedder): void {
-  announceStandin(io, embedder.info)
-  if (embedder.info.standin) say(io, 'NOTE: THE FIGURES ARE MEANINGLESS with random weights.')
-}
-
-export function contextOf(
-  io: CliIo,
-  embedder: Embedder,
-  flags: EvaluateFlags,
-  weights: ScoreWeights,
-  { maxTokens, truncate }: OptionValues,
-): EvaluateContext {
-  announce(io, embedder)
-  const { outputs } = embedder.info
-  if (!(outputs.sparse && outputs.colbert)) {
-    say(io, 'note: this model has no heads, so it is evaluated dense only.')
-  }
-  return {
-    io,
-    embedder,
-    flags,
-    outputs: { ...outputs, colbert: outputs.colbert && flags.colbert !== false },
-    weights,
-    // a corpus passes by once: it would only push others out of the cache
-    options: { ...present({ maxTokens, truncate }), cache: false, signal: io.signal },
   }
 }
 

@@ -8,7 +8,7 @@ import {
   scorePair,
   stsMetrics,
 } from '../quality/index.js'
-import { type EvaluateContext, SAMPLES } from './evaluate-run.js'
+import { type EvaluateContext, SAMPLES } from './evaluate-context.js'
 import { progressBar } from './shared/progress-bar.js'
 
 const PAIRS = 32

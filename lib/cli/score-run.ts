@@ -9,7 +9,7 @@ import {
   type ScoreWeights,
 } from '../scoring/index.js'
 import type { Embedding, EmbedOptions, Settled } from '../types.js'
-import { EXIT, UsageError } from './shared/errors.js'
+import { EXIT } from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
 import { announceStandin, openEmbedder } from './shared/load.js'
 import { type Flags, optionValues } from './shared/options.js'
@@ -17,6 +17,7 @@ import { present } from './shared/present.js'
 import { renamed } from './shared/renamed.js'
 import { Sink } from './shared/sink.js'
 import { table } from './shared/table.js'
+import { parseWeights } from './shared/weights.js'
 
 type Scored = { index: number } & (Partial<Scores> | { error: { code: string; message: string } })
 
@@ -66,20 +67,6 @@ function scored(
     return { index, error: { code, message } }
   }
   return { index, ...computeScore(query, passage, { weights }) }
-}
-
-/** @throws UsageError */
-export function parseWeights(text: string): ScoreWeights {
-  const [dense = Number.NaN, sparse = Number.NaN, colbert = Number.NaN, ...rest] = text
-    .split(',')
-    .map((part) => (/^\s*\d*\.?\d+\s*$/.test(part) ? Number(part) : Number.NaN))
-  const all = [dense, sparse, colbert, ...rest]
-  if (all.length !== 3 || all.some(Number.isNaN) || dense + sparse + colbert === 0) {
-    throw new UsageError(
-      '--weights must be three numbers from 0 for dense, sparse and colbert, such as 0.4,0.2,0.4, and not all zero.',
-    )
-  }
-  return [dense, sparse, colbert]
 }
 
 const PASSAGE_WIDTH = 40
