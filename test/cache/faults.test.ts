@@ -222,9 +222,10 @@ describe('a store that was damaged', () => {
   const PER_PROCESS = 50
   /** In the store, as program.ts makes it. */
   const ENTRIES = 100
-  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-damage-'))
+  let home: string
   let program: string
   beforeAll(() => {
+    home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-damage-'))
     program = bundleProgram(home)
   })
   afterAll(() => fs.rmSync(home, { recursive: true }))

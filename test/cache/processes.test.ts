@@ -19,9 +19,10 @@ import {
 const long = process.env.BGE_M3_TEST_LONG === '1'
 vi.setConfig({ testTimeout: long ? 900_000 : 120_000 })
 const folder = useTemporaryFolders()
-const home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-program-'))
+let home: string
 let program: string
 beforeAll(() => {
+  home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-program-'))
   program = bundleProgram(home)
 })
 afterAll(() => fs.rmSync(home, { recursive: true }))
