@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EmbedCore, EmbedHooks } from '../../lib/documents/index.js'
 import { type EmbedderError, InputTooLongError, InvalidInputError } from '../../lib/errors.js'
-import type { Embedder, Embedding, EmbedOptions, Precision, Settled } from '../../lib/index.js'
+import type { Embedding, EmbedOptions, Precision, Settled } from '../../lib/index.js'
 
 export interface FakeOptions {
   /** Milliseconds for one text. */
@@ -119,15 +119,5 @@ export function fakeEmbedding(text: string): Embedding {
     truncated: false,
     cached: text.startsWith('cached'),
     timings: { tokenizeMs: 1, queueMs: 2, computeMs: 3, totalMs: 6 },
-  }
-}
-
-/** A real embedder, through what is public. */
-export function coreOf(embedder: Embedder): EmbedCore {
-  return {
-    embedSettled: (texts, options) =>
-      embedder.embed(texts as string[], { ...options, onError: 'collect' }),
-    fingerprint: async () => embedder.info.fingerprint,
-    warn: () => {},
   }
 }
