@@ -145,12 +145,34 @@ async function layOut(
     const name = `umap${dims}` as const
     const before = guide?.laid[name]
     const start =
-      before && guide
+      guide && before
         ? follow(before, guide.first.items, items, allItems)
-        : firstColumns(scores, dims)
+        : laid.umap2
+          ? deepened(laid.umap2, scores)
+          : firstColumns(scores, dims)
     laid[name] = await umap(landmarks, start, { dims, seed, signal })
   }
   return laid
+}
+
+/** A flat layout with the third principal component as its depth, as deep as it is wide. */
+function deepened(flat: Matrix, scores: Matrix): Matrix {
+  const from = Math.min(2, scores.cols - 1)
+  const depth = (row: number) => scores.data[row * scores.cols + from] as number
+  const widest = (values: Iterable<number>) => {
+    let most = 0
+    for (const value of values) most = Math.max(most, Math.abs(value))
+    return most
+  }
+  const scale =
+    widest(flat.data) / (widest(Array.from({ length: flat.rows }, (_, i) => depth(i))) || 1)
+  const data = new Float32Array(flat.rows * 3)
+  for (let i = 0; i < flat.rows; i++) {
+    data[3 * i] = flat.data[2 * i] as number
+    data[3 * i + 1] = flat.data[2 * i + 1] as number
+    data[3 * i + 2] = depth(i) * scale
+  }
+  return { data, rows: flat.rows, cols: 3 }
 }
 
 /** Where the items lay in another layout; 0 for those that it did not have. */

@@ -11,7 +11,8 @@ import { type Neighbours, nearest } from './nearest.js'
 
 export const MAX_LANDMARKS = 2000
 export const NEIGHBOURS = 15
-const EPOCHS = 200
+/** By dimensions: the third is added to a layout that is done. */
+const EPOCHS = { 2: 200, 3: 80 }
 /** Landmarks that another point is placed by. */
 const PLACED_BY = 5
 /** UMAP lays out in about this range, and the start should be as wide. */
@@ -66,7 +67,7 @@ export async function umap(
   const layout = new UMAP({
     nComponents: dims,
     nNeighbors: NEIGHBOURS,
-    nEpochs: EPOCHS,
+    nEpochs: EPOCHS[dims],
     minDist: 0.1,
     random: seededRandom(seed),
   })
