@@ -90,9 +90,9 @@ export function runCharts(run: RunReading): ChartSpec[] {
     charts.push({
       kind: 'bars',
       id: 'stages',
-      title: 'Where the time went',
+      title: 'Where the time went (tokenize and wait: of texts; compute: of batches)',
       summary: 'Tokenizing and waiting are summed over texts, computing over batches.',
-      xLabel: 'summed over texts (tokenize, wait) and batches (compute)',
+      xLabel: 'time, summed',
       yLabel: '',
       categories: ['tokenize', 'wait', 'compute'],
       series: [{ name: '', values: [tokenizeMs, queueMs, computeMs] }],
