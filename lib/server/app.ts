@@ -143,7 +143,7 @@ function errors(app: FastifyInstance, log: PinoLogger): void {
     const style = request.routeOptions.config?.errors ?? 'openai'
     reply.code(style === 'tei' ? teiStatus(error) : error.status)
     logFailure(log, request, reply, error)
-    return sendError(reply, error, style)
+    return sendError(reply, error, style, request.routeOptions.config?.param)
   })
   app.setNotFoundHandler((request, reply) => {
     const allowed = allowedMethods(app, request.url)
@@ -163,12 +163,17 @@ function errors(app: FastifyInstance, log: PinoLogger): void {
 
 const TEI_PATHS = new Set(['/embed', '/embed_sparse', '/rerank', '/tokenize', '/info'])
 
-function sendError(reply: FastifyReply, error: HttpError, style: ErrorStyle): FastifyReply {
+function sendError(
+  reply: FastifyReply,
+  error: HttpError,
+  style: ErrorStyle,
+  param?: string,
+): FastifyReply {
   if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter))
   if (error.status === 401) reply.header('www-authenticate', 'Bearer')
   return reply
     .type('application/json; charset=utf-8')
-    .send(JSON.stringify(style === 'tei' ? teiBody(error) : openaiBody(error)))
+    .send(JSON.stringify(style === 'tei' ? teiBody(error) : openaiBody(error, param)))
 }
 
 function pathOf(url: string): string {

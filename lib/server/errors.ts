@@ -77,7 +77,6 @@ function fromEmbedder(error: EmbedderError): HttpError {
   const code =
     error.code === 'INPUT_TOO_LONG' ? 'context_length_exceeded' : error.code.toLowerCase()
   return new HttpError(status, code, error.message, {
-    param: status === 400 ? 'input' : undefined,
     retryAfter: status === 503 || status === 429 ? 5 : undefined,
     cause: error,
   })
@@ -130,13 +129,34 @@ function fromFastify(code: string): [code: string, message: string] {
   }
 }
 
-/** OpenAI's body, which is ours, too. */
-export function openaiBody(error: HttpError): object {
+/**
+ * The error of a query or of one of the texts that were embedded after it, by the names that they have
+ * for the client: 'The passage at index 2'.
+ *
+ * @param name what one of the texts is called
+ * @param param the member of the body they are in
+ */
+export function ofQueryOr(name: string, param: string, error: unknown): unknown {
+  if (!(error instanceof EmbedderError) || error.index === undefined) return error
+  const { status, code, retryAfter } = toHttpError(error)
+  const at = error.index - 1
+  const who = at < 0 ? 'The query' : `The ${name} at index ${at}`
+  const message = error.message.replace(/^The text( at index \d+)?/, who)
+  const where = at < 0 ? 'query' : `${param}[${at}]`
+  return new HttpError(status, code, message, { param: where, retryAfter, cause: error })
+}
+
+/**
+ * OpenAI's body, which is ours, too.
+ *
+ * @param param the member that holds the texts, for errors that name none
+ */
+export function openaiBody(error: HttpError, param?: string): object {
   return {
     error: {
       message: error.message,
       type: openaiType(error.status),
-      param: error.param ?? null,
+      param: error.param ?? (error.status === 400 ? (param ?? null) : null),
       code: error.code,
     },
   }

@@ -7,6 +7,11 @@ export const textOrTexts = {
 
 export const numbers = { type: 'array', items: { type: 'number' } }
 
+/** A vector in either of its forms. */
+export const vector = {
+  anyOf: [numbers, { type: 'string', description: 'base64 of little-endian float32' }],
+}
+
 export const outputs = {
   type: 'object',
   description: 'an object of dense, sparse and colbert, each true or false',

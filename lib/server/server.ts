@@ -5,7 +5,7 @@ import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Environment } from '../config.js'
 import { Embedder } from '../embedder.js'
-import { InvalidInputError } from '../errors.js'
+import { DisposedError, InvalidInputError } from '../errors.js'
 import { TokenPieces } from '../model/pieces.js'
 import { optional } from '../optional.js'
 import type { EmbedderInfo, LoadOptions } from '../types.js'
@@ -189,8 +189,14 @@ class RunningServer implements Server {
     const { context } = this
     const { embedder, load } = this.#options
     const loaded = embedder ?? (await Embedder.load({ logger: embedderLogger(this.#log), ...load }))
-    await loaded.warmup()
-    await context.drift.begin(loaded)
+    try {
+      await loaded.warmup()
+      await context.drift.begin(loaded)
+      if (this.#closing) throw new DisposedError('The server was closed while it started.')
+    } catch (error) {
+      if (!embedder) await loaded.dispose()
+      throw error
+    }
     context.loaded = loaded
     context.state = 'ready'
     const { standin, model } = context.info

@@ -16,6 +16,8 @@ declare module 'fastify' {
     work?: boolean
     /** Whose error body it answers with; OpenAI's, which is ours too, if not said. */
     errors?: 'openai' | 'tei'
+    /** The member of its body that holds the texts. */
+    param?: string
   }
   interface FastifyRequest {
     /** Of routes with `config.work`. */

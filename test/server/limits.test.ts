@@ -237,6 +237,10 @@ describe('a server', () => {
     const loading = new Promise<void>((resolve) => {
       load = resolve
     })
+    let loadLate = () => {}
+    const loadingLate = new Promise<void>((resolve) => {
+      loadLate = resolve
+    })
     const { createServer } = await import('../../lib/server/index.js')
     const slow = withOverrides(embedder, { warmup: () => loading })
     const server = await createServer(
@@ -266,6 +270,21 @@ describe('a server', () => {
     await starting
     expect((await call('/ready')).status).toBe(200)
     await server.close()
+    const dying = await createServer(
+      {
+        embedder: withOverrides(embedder, { warmup: () => loadingLate }),
+        port: 0,
+        page: false,
+        logLevel: 'silent',
+      },
+      {},
+    )
+    const dead = expect(dying.start()).rejects.toThrow('closed while it started')
+    await eventually(() => dying.app.server.listening)
+    const closing = dying.close()
+    loadLate()
+    await dead
+    await closing
     const failing = withOverrides(embedder, { warmup: () => Promise.reject(new Error('no')) })
     const failed = await createServer(
       { embedder: failing, port: 0, page: false, logLevel: 'silent' },

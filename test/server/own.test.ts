@@ -113,6 +113,14 @@ describe('/embed_all', () => {
     expect(f32(wire.dense)).toEqual(direct.dense)
   })
 
+  it('names the member that holds a text that is wrong', async () => {
+    const { json } = await served.post('/embed_all', { inputs: ['a', 'word '.repeat(9000)] })
+    expect(json.error).toMatchObject({
+      param: 'inputs',
+      message: expect.stringContaining('index 1'),
+    })
+  })
+
   it('streams large answers in pieces, and NDJSON line by line', async () => {
     // 6,000 ColBERT rows of 64: some 4 MB of JSON
     const texts = Array.from({ length: 12 }, (_, i) => `${i} ${'some word '.repeat(250)}`)

@@ -8,7 +8,7 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { root, runModule } from '../helpers/child.js'
+import { root, run, runModule } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
 
 const CLI = join(root, 'dist', 'cli', 'main.js')
@@ -286,6 +286,16 @@ describe('bge-m3 serve', () => {
     })
     expect(status).toBe(200)
     await expect(fetch(`http://127.0.0.1:${port}/ready`)).rejects.toThrow()
+  })
+})
+
+describe('the example', () => {
+  it('runs', async () => {
+    const end = await run(process.execPath, ['examples/server/serve.mjs'], {
+      env: { ...process.env, BGE_M3_MODEL: model },
+    })
+    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
+    expect(end.stdout).toContain('2 embeddings of 64 from ')
   })
 })
 

@@ -131,6 +131,17 @@ describe('/rerank', () => {
     expect(scoreOf(await ranks('hybrid'))).toBe(hybridScore(q, p))
   })
 
+  it('names the text that is wrong', async () => {
+    const long = 'word '.repeat(9000)
+    const first = await served.post('/rerank', { query: long, texts: ['a'] })
+    expect(first.json.error).toMatch(/^The query has 9002 tokens/)
+    const second = await served.post('/rerank', { query: 'a', texts: ['a', long] })
+    expect(second.json.error).toMatch(/^The text at index 1 has/)
+    expect(
+      (await served.post('/rerank', { query: long, texts: ['a'], truncate: true })).status,
+    ).toBe(200)
+  })
+
   it('needs texts', async () => {
     const { status, json } = await served.post('/rerank', { query, texts: [] })
     expect({ status, json }).toEqual({

@@ -56,13 +56,22 @@ const schema = {
           type: 'object',
           properties: {
             index: { type: 'integer' },
-            dense: { ...schemas.numbers, description: 'base64 of float32 with encoding base64' },
+            dense: schemas.vector,
             sparse: { type: 'array', items: schemas.weight },
             colbert: {
-              type: 'array',
-              items: schemas.numbers,
-              description:
-                'a row for every token but the first; with encoding base64 {data, rows, cols}',
+              description: 'a row for every token but the first',
+              anyOf: [
+                { type: 'array', items: schemas.numbers },
+                {
+                  type: 'object',
+                  description: 'with encoding base64',
+                  properties: {
+                    data: { type: 'string' },
+                    rows: { type: 'integer' },
+                    cols: { type: 'integer' },
+                  },
+                },
+              ],
             },
             tokens: { type: 'array', items: schemas.token },
             tokenCount: { type: 'integer' },
@@ -79,7 +88,7 @@ const schema = {
 export function embedAllRoutes(app: FastifyInstance, context: ServerContext): void {
   app.post<{ Body: EmbedAllBody }>(
     '/embed_all',
-    { schema, config: { work: true } },
+    { schema, config: { work: true, param: 'inputs' } },
     async (request, reply) => {
       const work = workOf(request)
       const { body } = request

@@ -57,10 +57,7 @@ const embeddings = {
           properties: {
             object: { type: 'string' },
             index: { type: 'integer' },
-            embedding: {
-              ...schemas.numbers,
-              description: 'base64 of float32 with encoding_format base64',
-            },
+            embedding: schemas.vector,
           },
         },
       },
@@ -87,7 +84,7 @@ const model = {
 export function openaiRoutes(app: FastifyInstance, context: ServerContext): void {
   app.post<{ Body: EmbeddingsBody }>(
     '/v1/embeddings',
-    { schema: embeddings, config: { work: true } },
+    { schema: embeddings, config: { work: true, param: 'input' } },
     async (request, reply) => {
       const { input, dimensions, encoding_format } = request.body
       const inputs = inputsOf(input)

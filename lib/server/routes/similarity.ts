@@ -1,7 +1,6 @@
 /** `POST /similarity`: a query against passages in FlagEmbedding's five scores. */
 
 import type { FastifyInstance } from 'fastify'
-import { EmbedderError } from '../../errors.js'
 import {
   combineScores,
   computeScore,
@@ -13,7 +12,7 @@ import {
 import type { Embedding } from '../../types.js'
 import { alignTokens } from '../alignment.js'
 import type { ServerContext } from '../context.js'
-import { HttpError, toHttpError } from '../errors.js'
+import { ofQueryOr } from '../errors.js'
 import { checkInputs } from '../inputs.js'
 import { sendJson, weightsOf } from '../json.js'
 import { modelName } from '../model-name.js'
@@ -126,7 +125,7 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
           },
         )
         .catch((error: unknown) => {
-          throw naming(error)
+          throw ofQueryOr('passage', 'passages', error)
         })
       const described = await describe(context, texts, embeddings, request.body)
       const [first, ...rest] = described as [Described, ...Described[]]
@@ -151,17 +150,6 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       return sendJson(reply, [JSON.stringify(answer)])
     },
   )
-}
-
-/** An error of one text says whether it is the query or which passage: its index counts both. */
-function naming(error: unknown): unknown {
-  if (!(error instanceof EmbedderError) || error.index === undefined) return error
-  const { status, code, retryAfter } = toHttpError(error)
-  const passage = error.index - 1
-  const name = passage < 0 ? 'The query' : `The passage at index ${passage}`
-  const message = error.message.replace(/^The text( at index \d+)?/, name)
-  const param = passage < 0 ? 'query' : `passages[${passage}]`
-  return new HttpError(status, code, message, { param, retryAfter, cause: error })
 }
 
 type Described = Omit<WireSimilarity, 'scores' | 'alignment'>

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { colbertScore, dot, hybridScore, lexicalScore } from '../../scoring/index.js'
 import type { Embedding } from '../../types.js'
 import type { ServerContext } from '../context.js'
-import { HttpError } from '../errors.js'
+import { HttpError, ofQueryOr } from '../errors.js'
 import { checkInputs } from '../inputs.js'
 import { floatsToJson, listOf, sendJson } from '../json.js'
 import { modelName } from '../model-name.js'
@@ -168,10 +168,14 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
     await checkInputs(context, { texts: [query, ...texts] }, 'texts')
     context.metrics.items(texts.length + 1)
     const { outputs, score } = scorer(context)
-    const [asked, ...passages] = (await workOf(request).embed(
-      { texts: [query, ...texts] },
-      { outputs, truncate: truncation(truncate ?? false), priority: 'interactive' },
-    )) as [Embedding, ...Embedding[]]
+    const [asked, ...passages] = (await workOf(request)
+      .embed(
+        { texts: [query, ...texts] },
+        { outputs, truncate: truncation(truncate ?? false), priority: 'interactive' },
+      )
+      .catch((error: unknown) => {
+        throw ofQueryOr('text', 'texts', error)
+      })) as [Embedding, ...Embedding[]]
     return passages
       .map((passage, index) => {
         const raw = score(asked, passage)
