@@ -127,7 +127,8 @@ export class RetrievalEvaluation {
       for (let query = 0; query < count; query++) {
         if (this.#queries[query]?.exclude === number) continue
         const dense = products[i * count + query] as number
-        this.#byDense[query]?.add({ document: number, score: dense })
+        const best = this.#byDense[query] as TopList
+        if (best.accepts(dense)) best.add({ document: number, score: dense })
         if (lexical) this.#addLexical(query, number, dense, lexical[query] as number)
       }
     })
@@ -145,6 +146,7 @@ export class RetrievalEvaluation {
       const own = this.#queries[query]?.colbert
       if (!own) continue
       const score = colbertScore(own, colbert)
+      if (Number.isNaN(score)) continue
       const scores = combineScores({ dense, sparse, colbert: score }, this.#options.weights)
       push(this.#colbert, query, { document: number, score })
       push(this.#hybrid, query, {
@@ -212,7 +214,8 @@ export class RetrievalEvaluation {
 
   #addLexical(query: number, document: number, dense: number, sparse: number): void {
     // a document that shares no token with the query is not found
-    if (sparse > 0) this.#bySparse[query]?.add({ document, score: sparse })
+    const best = this.#bySparse[query] as TopList
+    if (sparse > 0 && best.accepts(sparse)) best.add({ document, score: sparse })
     const score = this.#both(dense, sparse)
     const list = this.#byBoth[query]
     if (list?.accepts(score)) list.add({ document, score, dense, sparse })
