@@ -116,3 +116,24 @@ describe.skipIf(process.platform !== 'linux')('address space', () => {
     expect(big).toEqual(Array(4).fill('MEMORY_LIMIT'))
   }, 150_000)
 })
+
+describe.skipIf(process.platform !== 'linux')('resident memory', () => {
+  it('does not grow with every other length of text', async () => {
+    // llama.cpp lays states behind room for a quarter of a million logits a token: each length of text
+    // touches other pages, 190 MB of them here if nobody gave them back
+    const end = await runModule(
+      `${importPackage}
+      import fs from 'node:fs'
+      const rss = () => Number(/VmRSS:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) / 1024
+      const m3 = await Embedder.load({ model: ${JSON.stringify(small)}, cache: false })
+      const embed = (tokens) => m3.embed('a '.repeat(tokens), { truncate: 'end', maxTokens: tokens })
+      for (const tokens of [512, 500, 490]) await embed(tokens)
+      const before = rss()
+      for (let tokens = 400; tokens < 500; tokens++) await embed(tokens)
+      console.log(rss() - before)`,
+      { deadline: 120_000 },
+    )
+    expect(end, end.stderr).toMatchObject({ code: 0, signal: null })
+    expect(Number(end.stdout)).toBeLessThan(30)
+  }, 130_000)
+})

@@ -8,10 +8,6 @@
 
 #include "error.h"
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 namespace bge {
 namespace {
 
@@ -55,12 +51,6 @@ ComputeSlot::~ComputeSlot() {
         q.waiting.pop_front();
     }
     q.changed.notify_all();
-}
-
-void release_free_memory() {
-#if defined(__GLIBC__)
-    malloc_trim(0);
-#endif
 }
 
 } // namespace bge

@@ -16,7 +16,4 @@ class ComputeSlot {
     ComputeSlot& operator=(const ComputeSlot&) = delete;
 };
 
-/// Hands the allocator's free pages back to the system.
-void release_free_memory();
-
 } // namespace bge

@@ -14,6 +14,7 @@
 #include "ggml-cpu.h"
 #include "llama.h"
 #include "log.h"
+#include "pages.h"
 
 namespace bge {
 
@@ -46,7 +47,7 @@ void require_threads(int count) {
 /// Context sizes, in tokens. A context is made for the smallest that fits: its buffers grow with
 /// it.
 constexpr std::array<uint32_t, 5> kContextSizes = {512, 1024, 2048, 4096, 8192};
-/// After this long without work a context larger than the smallest is given back.
+/// After this long without work for it, a context larger than the smallest is given back.
 constexpr auto kIdleShrink = std::chrono::seconds(2);
 /// Below llama.cpp's LLAMA_MAX_SEQ (256).
 constexpr uint32_t kMaxTexts = 128;
@@ -256,7 +257,7 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
     if (status != 0)
         throw Error(ErrorCode::Inference,
                     "llama.cpp gave up (" + std::to_string(status) + "): " + log.errors());
-    const float* states = llama_get_embeddings(llama);
+    float* states = llama_get_embeddings(llama);
     if (!states)
         throw Error(ErrorCode::Inference, "llama.cpp gave no token states.");
 
@@ -266,6 +267,9 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
                 result);
         row += batch.lengths[first_text + i];
     }
+    // llama.cpp puts the states behind room for logits that nobody asked for, a megabyte a token:
+    // every other number of tokens touches other pages, gigabytes of them in the end
+    discard_pages(states, n_tokens * model_->spec().dim * sizeof(float));
 }
 
 void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, const float* states,
@@ -296,9 +300,13 @@ uint32_t Session::context_size(uint32_t tokens) const {
 }
 
 void Session::ensure_context(uint32_t tokens) {
-    if (context_ && context_tokens_ >= tokens)
-        return;
     const uint32_t size = context_size(tokens);
+    const auto now = Clock::now();
+    // a context much larger than anything of late is given back, also while there is work
+    if (size >= context_tokens_)
+        fully_used_ = now;
+    if (context_ && context_tokens_ >= tokens && now - fully_used_ < kIdleShrink)
+        return;
     drop_context();
 
     const LogCapture log;

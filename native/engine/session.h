@@ -113,6 +113,8 @@ class Session {
 
     std::unique_ptr<Context> context_; // touched by the thread alone
     std::atomic<uint32_t> context_tokens_{0};
+    /// When a batch last needed a context as large as this one.
+    std::chrono::steady_clock::time_point fully_used_{};
     std::atomic<Batch*> current_{nullptr};
     std::thread thread_;
     std::mutex join_mutex_;
