@@ -68,7 +68,7 @@ describe('examples', () => {
     expect(end.stdout).toContain('38 embedded, 2 failed')
     expect(end.stdout).toContain('#7 INVALID_INPUT')
     expect(end.stdout).toContain('#19 INPUT_TOO_LONG')
-    expect(end.stderr).toContain('38/38')
+    expect(end.stderr).toContain('40/40')
   })
 
   it('a model agrees with itself', async () => {

@@ -15,6 +15,9 @@ const COMMANDS = [
   ['model', 'verify'],
   ['model', 'convert'],
   ['model', 'standin'],
+  ['serve'],
+  ['report'],
+  ['cache'],
   ['doctor'],
 ]
 
