@@ -17,7 +17,6 @@ const COMMANDS = [
   ['model', 'standin'],
   ['serve'],
   ['report'],
-  ['cache'],
   ['doctor'],
 ]
 
