@@ -73,6 +73,7 @@ describe('CostModel', () => {
 
   it('is right within 25 % after a short run with noise and outliers', () => {
     const ratios: number[] = []
+    const far: number[] = []
     for (let seed = 0; seed < 100; seed++) {
       const machine = new Machine(0.15)
       for (let i = 0; i < seed * 100; i++) machine.random()
@@ -85,8 +86,14 @@ describe('CostModel', () => {
         const { seconds } = model.predict(lengths, { batchTokens: 512, outputs: DENSE })
         ratios.push(seconds / trueSeconds(lengths))
       }
+      // six times as long as anything that ran
+      const { seconds } = model.predict([3000], { batchTokens: 512, outputs: DENSE })
+      far.push(seconds / trueSeconds([3000]))
     }
     ratios.sort((a, b) => a - b)
+    far.sort((a, b) => a - b)
+    expect(far[5]).toBeGreaterThan(0.68)
+    expect(far[94]).toBeLessThan(1.32)
     expect(ratios[0]).toBeGreaterThan(0.8)
     // a kind that was seen once or twice, and held up
     expect(ratios[297]).toBeLessThan(1.25)

@@ -151,6 +151,14 @@ describe('borders', () => {
     expect(parts[1]?.text.startsWith('dddd ')).toBe(true)
   })
 
+  it('cuts no grapheme behind a paragraph either', async () => {
+    // the mark sits on the last blank: one grapheme
+    const text = 'aaaa bbbb.\n\n \u0301cccc dddd eeee ffff'
+    const chunks = await chunkText(text, { maxTokens: 18, overlap: 0, tokenizer: codePoints })
+    expect(rejoined(chunks)).toBe(text)
+    for (const { text: part } of chunks) expect(part).not.toMatch(/^\u0301/)
+  })
+
   it('cuts no grapheme', async () => {
     const family = '👨‍👩‍👧‍👦'
     const text = `${family.repeat(20)}${'e\u0301'.repeat(30)}${'🇩🇪'.repeat(20)}`

@@ -220,6 +220,21 @@ describe('back-pressure', () => {
     await stream.return()
   })
 
+  it('sends what a slow source gave while the engine is busy with the rest', async () => {
+    const core = new FakeCore({ delay: 200 })
+    const source = new Probe(2, async (i) => {
+      if (i === 1) await sleep(20)
+      return { id: `c${i}`, text: 'text' }
+    })
+    const stream = embedStream(core, source)
+    const first = stream.next()
+    await sleep(100)
+    // the second does not wait for the first to come back
+    expect(core.calls).toEqual([1, 1])
+    await first
+    await stream.return()
+  })
+
   it('waits while the queue is full, and asks for less', async () => {
     let refusals = 0
     const core = new FakeCore({
@@ -290,6 +305,17 @@ describe('the end of a stream', () => {
     await stream.return()
     expect(await next).toEqual({ done: true, value: undefined })
     expect(source.returned).toBe(1)
+  })
+
+  it('returns while an async generator is stuck, whose own return() would wait for ever', async () => {
+    async function* source(): AsyncGenerator<string> {
+      yield 'a'
+      await new Promise(() => {})
+    }
+    const stream = embedStream(new FakeCore(), source())
+    await stream.next()
+    await sleep(5)
+    expect(await Promise.race([stream.return(), sleep(200, 'hangs')])).toMatchObject({ done: true })
   })
 
   it('throws into the consumer what it throws into the stream', async () => {
@@ -388,6 +414,33 @@ describe('errors', () => {
       expect((error as Error).message).toBe('The text at index 70: no good')
       expect(source.returned).toBe(1)
     }
+  })
+
+  it('reads no further once it is known to fail, however slow the consumer', async () => {
+    const source = new Probe(Number.POSITIVE_INFINITY, (i) => ({
+      id: `c${i}`,
+      text: i === 5 ? 'bad' : 'good',
+    }))
+    const stream = embedStream(new FakeCore({ fail: bad }), source, { maxInFlight: 8 })
+    await stream.next()
+    await sleep(20)
+    expect(source.returned).toBe(1)
+    const { pulled } = source
+    const { items, error } = await drain(stream)
+    expect(items).toHaveLength(4)
+    expect(error).toMatchObject({ index: 5 })
+    expect(source.pulled).toBe(pulled)
+  })
+
+  it('names a text by its place in the stream, not in a group', async () => {
+    const texts = Array.from({ length: 30 }, (_, i) => ({
+      id: `c${i}`,
+      text: i === 21 ? (7 as never as string) : 'text',
+    }))
+    const stream = embedStream(new FakeCore(), texts, { maxInFlight: 8, onError: 'collect' })
+    const failed = (await collect(stream))[21] as { error: EmbedderError }
+    expect(failed.error.message).toBe('The text at index 21 must be a string.')
+    expect(failed.error.index).toBe(21)
   })
 
   it('collects failures in their places, under their own index', async () => {
