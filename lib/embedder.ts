@@ -432,7 +432,8 @@ export class Embedder {
   ): Promise<Settled<Embedding<Precision>>[]> {
     this.#assertUsable()
     if (this.#takenOver && this.#fallback) return this.#fallback.embed(texts, options)
-    const limit = withTimeout(options, this.#defaults)
+    // streams and lists have a timeout of their own over many such calls
+    const limit = how.hooks ? ownSignal(options) : withTimeout(options, this.#defaults)
     try {
       const results = await this.#use((engine) => {
         const maxTokens = this.#maxTokens(engine)
@@ -462,6 +463,10 @@ export class Embedder {
       limit.clear()
     }
   }
+}
+
+function ownSignal({ signal }: EmbedOptions): ReturnType<typeof withTimeout> {
+  return { signal, clear: () => {} }
 }
 
 function withSignal(options: EmbedOptions, signal: AbortSignal | undefined): EmbedOptions {

@@ -18,7 +18,7 @@ import { type Call, checkFinite, embeddingOf, outputBits, type RawOutputs } from
 import type { EmbedHooks } from './documents/core.js'
 import { EmbedderError, QueueFullError } from './errors.js'
 import { withIndex } from './item-errors.js'
-import { reportProgress } from './progress.js'
+import { type ProgressReporter, reportProgress } from './progress.js'
 import type { Embedding, Precision, Settled } from './types.js'
 
 /** What a call needs of the cache. Arrays that it gives may be changed; those it gets, later, too. */
@@ -66,7 +66,7 @@ export class Work {
   readonly #ids: readonly Int32Array[] | undefined
   readonly #results: Settled<Embedding<Precision>>[]
   readonly #started = performance.now()
-  #progress: (tokens: number) => void = () => {}
+  #progress: ProgressReporter | undefined
 
   constructor(
     engine: Engine,
@@ -100,7 +100,7 @@ export class Work {
       (result) => result instanceof EmbedderError && !mayBeRescued(result),
     )
     if (isRefused && !call.collect) return withoutEmbeddings(this.#results)
-    this.#startProgress()
+    this.#startProgress(lengths)
     if (good.length === 0) return this.#results
 
     const { scheduler, memory } = this.#engine
@@ -108,6 +108,7 @@ export class Work {
     const release = await memory.admit(this.#needs(good, lengths), call.signal)
     try {
       await this.#compute(good, kept)
+      this.#progress?.finish()
     } finally {
       release()
     }
@@ -300,19 +301,24 @@ export class Work {
 
   #deliver(index: number, result: Settled<Embedding<Precision>>, text: TokenizedText): void {
     this.#results[index] = result
-    this.#progress(text.ids.length)
+    this.#progress?.(text.ids.length)
     this.#hooks.onResult?.(index, result)
   }
 
   /** Texts from the cache, and bad ones among collected results, are done when the work begins. */
-  #startProgress(): void {
+  #startProgress(lengths: ReadonlyMap<number, number>): void {
     const { onProgress } = this.#call
     const { warn } = this.#services
-    this.#progress = reportProgress(onProgress, this.#texts.length, (error) =>
-      warn(`onProgress threw: ${(error as Error)?.name ?? typeof error}`),
-    )
+    const onThrow = (error: unknown) =>
+      warn(`onProgress threw: ${(error as Error)?.name ?? typeof error}`)
+    let totalTokens = 0
+    for (const tokens of lengths.values()) totalTokens += tokens
+    for (const result of this.#results) {
+      if (result && !(result instanceof EmbedderError)) totalTokens += result.tokenCount
+    }
+    this.#progress = reportProgress(onProgress, this.#texts.length, onThrow, { totalTokens })
     this.#results.forEach((result, index) => {
-      this.#progress(result instanceof EmbedderError ? 0 : result.tokenCount)
+      this.#progress?.(result instanceof EmbedderError ? 0 : result.tokenCount)
       this.#hooks.onResult?.(index, result)
     })
   }

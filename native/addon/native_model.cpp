@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "../engine/pages.h"
 #include "../engine/session.h"
 #include "../engine/task_group.h"
 #include "convert.h"
@@ -229,6 +230,8 @@ Napi::Value NativeModel::release(const Napi::CallbackInfo& info) {
     auto held = std::make_shared<std::shared_ptr<Model>>(std::move(model_));
     auto work = [dispatcher, deferred, held] {
         held->reset();
+        // what loading built and threw away stays with the allocator otherwise
+        release_free_memory();
         dispatcher->finish([deferred](Napi::Env e) { deferred.Resolve(e.Undefined()); });
     };
     if (!run_task(work))
