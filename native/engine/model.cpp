@@ -21,6 +21,7 @@
 #include "llama.h"
 #include "log.h"
 #include "model_vocabulary.h"
+#include "pages.h"
 
 namespace bge {
 namespace fs = std::filesystem;
@@ -173,6 +174,7 @@ ModelRegistry& registry() {
 } // namespace
 
 std::shared_ptr<Model> Model::load(const LoadOptions& options) {
+    limit_hoarding();
     const std::optional<FileKey> key = file_key(options.path);
     if (!key)
         return load_file(options);

@@ -1,6 +1,8 @@
 #include "pages.h"
 
 #include <cstdint>
+#include <cstdlib>
+#include <initializer_list>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -32,6 +34,22 @@ size_t page_size() {
 void release_free_memory() {
 #if defined(__GLIBC__)
     malloc_trim(0);
+#endif
+}
+
+void limit_hoarding() {
+#if defined(__GLIBC__)
+    static const bool done = [] {
+        for (const char* name :
+             {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"}) {
+            if (std::getenv(name))
+                return true;
+        }
+        mallopt(M_MMAP_THRESHOLD, 4 << 20);
+        mallopt(M_TRIM_THRESHOLD, 8 << 20);
+        return true;
+    }();
+    (void)done;
 #endif
 }
 

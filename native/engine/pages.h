@@ -8,6 +8,13 @@ namespace bge {
 /// Hands the allocator's free pages back to the system.
 void release_free_memory();
 
+/// Keeps the allocator from hoarding. glibc raises its thresholds to the largest block that was
+/// ever freed: after a model's weights every thread's arena may keep tens of megabytes, and blocks
+/// of that size come from arenas, where they leave holes. Fixed thresholds (4 MiB and more straight
+/// from the system, at most 8 MiB kept) prevent it; they hold for the process, and whoever set
+/// their own by MALLOC_* or GLIBC_TUNABLES is left alone. Once, on first use.
+void limit_hoarding();
+
 /// Hands back the pages under `bytes` bytes that will be written before they are read again: what
 /// they hold is lost. The page in which they begin goes as a whole, so nothing that is needed may
 /// lie before them in it; the page in which they end is kept.
