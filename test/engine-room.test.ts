@@ -263,7 +263,9 @@ describe('the cache', () => {
     })
     // another model's vectors are not found
     await withEmbedder({ model: minilm, diskCache }, async (other) => {
-      expect((await other.embed(texts, { truncate: 'end' })).some(({ cached }) => cached)).toBe(false)
+      expect((await other.embed(texts, { truncate: 'end' })).some(({ cached }) => cached)).toBe(
+        false,
+      )
     })
   })
 })
