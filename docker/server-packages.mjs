@@ -12,7 +12,6 @@ const SERVER_PACKAGES = [
   '@fastify/cors',
   '@fastify/swagger',
   '@fastify/swagger-ui',
-  'lmdb',
   'pino',
   'prom-client',
 ]

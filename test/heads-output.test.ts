@@ -283,8 +283,20 @@ describe('outputs', () => {
     const sparse = await m3.embed(text, { outputs: { sparse: true } })
     const colbert = await m3.embed(text, { outputs: { colbert: true } })
     const dense = await m3.embed(text)
-    expect(Object.keys(sparse).sort()).toEqual(['cached', 'sparse', 'tokenCount', 'truncated'])
-    expect(Object.keys(colbert).sort()).toEqual(['cached', 'colbert', 'tokenCount', 'truncated'])
+    expect(Object.keys(sparse).sort()).toEqual([
+      'cached',
+      'sparse',
+      'timings',
+      'tokenCount',
+      'truncated',
+    ])
+    expect(Object.keys(colbert).sort()).toEqual([
+      'cached',
+      'colbert',
+      'timings',
+      'tokenCount',
+      'truncated',
+    ])
     expect(sparse.sparse).toEqual(all.sparse)
     expect(colbert.colbert).toEqual(all.colbert)
     expect(dense.dense).toEqual(all.dense)
