@@ -39,7 +39,7 @@ let expected: Omit<Embedding, 'timings'>[]
 let expectedIds: number[][]
 
 interface Loaded {
-  embeddings: Embedding[]
+  embeddings: Omit<Embedding, 'timings'>[]
   ids: number[][]
   info: Embedder['info']
 }
