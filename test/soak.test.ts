@@ -146,7 +146,8 @@ it(
           `${mb(perMinute)} a minute; ${mb(before.rss)} before, ${mb(after.rss)} after; ${JSON.stringify(counts)}`,
       )
       expect(warm.length).toBeGreaterThan((SECONDS - WARM_UP) / 12)
-      expect(perMinute).toBeLessThan(1e6)
+      // two minutes of samples cannot tell one megabyte a minute from the noise of a few
+      expect(perMinute).toBeLessThan(LONG ? 1e6 : 2.5e6)
       expect(after.threads).toBeLessThanOrEqual(before.threads)
       expect(after.files).toEqual(before.files)
       expect(after.rss).toBeLessThan(atEnd)

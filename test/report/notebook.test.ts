@@ -257,24 +257,30 @@ describe.skipIf(!deno || !hasJupyter)("the example notebook, run by Deno's kerne
       path.join(kernel, 'kernel.json'),
       JSON.stringify({ argv, display_name: 'Deno', language: 'typescript' }),
     )
-    execFileSync(
-      'jupyter',
-      ['nbconvert', '--to', 'notebook', '--execute', 'in.ipynb', '--output', 'out.ipynb'],
-      {
-        cwd: folder,
-        env: {
-          ...process.env,
-          HOME: folder,
-          JUPYTER_PATH: path.join(folder, 'jupyter'),
-          BGE_M3_MODEL: await standinPath({ size: 'tiny' }),
-          DENO_DIR: path.join(folder, 'deno'),
-          DENO_NO_UPDATE_CHECK: '1',
+    const execute = async () =>
+      execFileSync(
+        'jupyter',
+        ['nbconvert', '--to', 'notebook', '--execute', 'in.ipynb', '--output', 'out.ipynb'],
+        {
+          cwd: folder,
+          env: {
+            ...process.env,
+            HOME: folder,
+            JUPYTER_PATH: path.join(folder, 'jupyter'),
+            BGE_M3_MODEL: await standinPath({ size: 'tiny' }),
+            DENO_DIR: path.join(folder, 'deno'),
+            DENO_NO_UPDATE_CHECK: '1',
+          },
+          stdio: 'pipe',
+          timeout: 150_000,
         },
-        stdio: 'pipe',
-        timeout: 150_000,
-      },
-    )
-    cells = JSON.parse(fs.readFileSync(path.join(folder, 'out.ipynb'), 'utf8')).cells
+      )
+    // nbconvert now and then loses a message of the kernel on a busy machine: a second run decides
+    for (let run = 0; run < 2; run++) {
+      await execute()
+      cells = JSON.parse(fs.readFileSync(path.join(folder, 'out.ipynb'), 'utf8')).cells
+      if (bundles('text/html').length === 5) break
+    }
   })
 
   const bundles = (type: string) =>
