@@ -1,5 +1,6 @@
 /** What an embedder says of itself. */
 import type { Engine } from './batching/engine.js'
+import { NOTHING_YET } from './batching/scheduler.js'
 import type { CacheStats } from './cache/types.js'
 import type { NativeMachine } from './native/addon.js'
 import { loadAddon } from './native/load.js'
@@ -32,18 +33,6 @@ export function infoOf(engine: Engine, maxTokens: number): EmbedderInfo {
     cpuFeatures: machine.cpuFeatures,
     warnings: info.warnings,
   }
-}
-
-const NOTHING_YET = {
-  texts: 0,
-  tokens: 0,
-  batches: 0,
-  failures: 0,
-  cancelled: 0,
-  retries: 0,
-  shared: 0,
-  computeMs: 0,
-  queueMs: 0,
 }
 
 export interface Around {

@@ -1,8 +1,8 @@
 /** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
-import { join } from 'node:path'
+import { embeddingsDir } from './cache/defaults.js'
 import { type Config, resolveOptions } from './config.js'
 import { InvalidInputError } from './errors.js'
-import { cacheDir, findModel } from './model/locations.js'
+import { findModel } from './model/locations.js'
 import type { NativeAddon } from './native/addon.js'
 import { loadAddon } from './native/load.js'
 import { type Tuning, tuningOf } from './presets.js'
@@ -15,14 +15,11 @@ export interface Settings extends Tuning {
   threads: number
   maxTokens: number | undefined
   memoryLimit: number
-  maxPending: number
   verify: 'auto' | 'always' | 'never'
   retry: number
   cacheDir: string | undefined
   disk: { dir: string; maxBytes: number } | undefined
   cacheTtl: number
-  /** Defaults of every call. */
-  config: Config
 }
 
 /** What takes over when the model cannot be used. */
@@ -49,13 +46,11 @@ export async function readSettings(options: LoadOptions): Promise<Settings> {
     threads: config.threads ?? 0,
     maxTokens: config.maxTokens,
     memoryLimit: config.memoryLimit,
-    maxPending: config.maxPending,
     verify: config.verify,
     retry: config.retry,
     cacheDir: config.cacheDir,
     disk: diskCacheOf(config),
     cacheTtl: config.cacheTtl,
-    config,
     batchTokens: config.batchTokens ?? tuning.batchTokens,
     inFlight: tuning.inFlight,
     // whoever names a budget gets it
@@ -67,7 +62,7 @@ export async function readSettings(options: LoadOptions): Promise<Settings> {
 
 function diskCacheOf({ diskCache, diskCacheSize, cacheDir: base }: Config): Settings['disk'] {
   if (diskCache === false) return undefined
-  const dir = diskCache === true ? join(cacheDir(base), 'embeddings') : diskCache
+  const dir = diskCache === true ? embeddingsDir(base) : diskCache
   return { dir, maxBytes: diskCacheSize }
 }
 

@@ -39,10 +39,6 @@ export class Lanes {
     for (const lane of this.#lanes) lane.jobs = lane.jobs.filter((other) => other !== job)
   }
 
-  get jobs(): Job[] {
-    return this.#lanes.flatMap((lane) => lane.jobs)
-  }
-
   /**
    * The units of the next batch: of one kind of job and with the same outputs, so that nobody waits
    * for work or pays for outputs that only others want. The first unit is taken whatever its length.

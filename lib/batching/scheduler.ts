@@ -50,6 +50,18 @@ export interface SchedulerStats {
   queueMs: number
 }
 
+export const NOTHING_YET: Readonly<SchedulerStats> = {
+  texts: 0,
+  tokens: 0,
+  batches: 0,
+  failures: 0,
+  cancelled: 0,
+  retries: 0,
+  shared: 0,
+  computeMs: 0,
+  queueMs: 0,
+}
+
 interface Flight {
   id: number
   units: Unit[]
@@ -61,17 +73,7 @@ interface Flight {
 }
 
 export class Scheduler {
-  readonly stats: SchedulerStats = {
-    texts: 0,
-    tokens: 0,
-    batches: 0,
-    failures: 0,
-    cancelled: 0,
-    retries: 0,
-    shared: 0,
-    computeMs: 0,
-    queueMs: 0,
-  }
+  readonly stats: SchedulerStats = { ...NOTHING_YET }
   readonly #session: NativeSession
   readonly #options: SchedulerOptions
   readonly #size: BatchSize
