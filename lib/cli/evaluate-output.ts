@@ -1,23 +1,15 @@
 /** What `bge-m3 evaluate` prints for people. */
 
-import type { EvaluationReport, GoldenComparison, MetricName } from '../quality/index.js'
+import { EVALUATION_MODES, METRIC_NAMES } from '../quality/evaluation-names.js'
+import type { EvaluationReport, GoldenComparison } from '../quality/index.js'
 import { table } from './shared/table.js'
-
-const MODES = ['dense', 'sparse', 'colbert', 'hybrid'] as const
-const METRICS: readonly MetricName[] = [
-  'recall@1',
-  'recall@10',
-  'recall@100',
-  'ndcg@10',
-  'mrr@10',
-  'spearman',
-  'pearson',
-]
 
 /** A row per mode; under each figure its interval. */
 export function evaluationTable(report: EvaluationReport): string {
-  const modes = MODES.filter((mode) => report[mode] !== undefined)
-  const metrics = METRICS.filter((name) => modes.some((mode) => report[mode]?.[name] !== undefined))
+  const modes = EVALUATION_MODES.filter((mode) => report[mode] !== undefined)
+  const metrics = METRIC_NAMES.filter((name) =>
+    modes.some((mode) => report[mode]?.[name] !== undefined),
+  )
   const rows = modes.flatMap((mode) => {
     const figures = metrics.map((name) => report[mode]?.[name]?.toFixed(4) ?? '-')
     const intervals = metrics.map((name) => {

@@ -1,22 +1,12 @@
 /** What `bge-m3 evaluate --json` gave. */
 
+import { EVALUATION_MODES, METRIC_NAMES } from '../../quality/evaluation-names.js'
 import type { EvaluationMode, EvaluationReport, MetricName } from '../../quality/types.js'
 import type { BarsSpec } from '../data.js'
 import { facts, figure, notes, scrolled, table } from '../html/fragments.js'
 import { html, type Markup } from '../html/markup.js'
 import { number } from '../page/client/format.js'
 import type { Section } from './section.js'
-
-const MODES: readonly EvaluationMode[] = ['dense', 'sparse', 'colbert', 'hybrid']
-const METRICS: readonly MetricName[] = [
-  'recall@1',
-  'recall@10',
-  'recall@100',
-  'ndcg@10',
-  'mrr@10',
-  'spearman',
-  'pearson',
-]
 
 export function evaluationSection(report: EvaluationReport): Section {
   const chart = evaluationChart(report)
@@ -50,8 +40,8 @@ function about({ model, corpus, queries, sts, bootstrap, rerank }: EvaluationRep
 }
 
 function present(report: EvaluationReport): { modes: EvaluationMode[]; metrics: MetricName[] } {
-  const modes = MODES.filter((mode) => report[mode] !== undefined)
-  const metrics = METRICS.filter((metric) =>
+  const modes = EVALUATION_MODES.filter((mode) => report[mode] !== undefined)
+  const metrics = METRIC_NAMES.filter((metric) =>
     modes.some((mode) => report[mode]?.[metric] !== undefined),
   )
   return { modes, metrics }

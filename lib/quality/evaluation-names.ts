@@ -1,0 +1,14 @@
+/** The order in which modes and measures of an evaluation are shown. */
+import type { EvaluationMode, MetricName } from './types.js'
+
+export const EVALUATION_MODES: readonly EvaluationMode[] = ['dense', 'sparse', 'colbert', 'hybrid']
+
+export const METRIC_NAMES: readonly MetricName[] = [
+  'recall@1',
+  'recall@10',
+  'recall@100',
+  'ndcg@10',
+  'mrr@10',
+  'spearman',
+  'pearson',
+]
