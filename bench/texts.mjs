@@ -54,3 +54,17 @@ export function sentencesOf(texts) {
   )
   return [...new Set(sentences)]
 }
+
+/** A new array in a seeded random order (Fisher-Yates). */
+export function shuffled(items, seed) {
+  const result = [...items]
+  let x = seed | 0 || 1
+  for (let i = result.length - 1; i > 0; i--) {
+    x ^= x << 13
+    x ^= x >>> 17
+    x ^= x << 5
+    const j = (x >>> 0) % (i + 1)
+    ;[result[i], result[j]] = [result[j], result[i]]
+  }
+  return result
+}
