@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { environmentName, OPTION_NAMES } from '../lib/config.js'
+import { startChromaServer } from './adapters/chroma-server.js'
 import { root, run, runModule } from './helpers/child.js'
 import { standinPath } from './helpers/standins.js'
 
@@ -52,6 +53,31 @@ describe('examples', () => {
     const end = await example('examples/basic/first.mjs')
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toContain('64 dimensions from 9 tokens')
+  })
+
+  it.each([
+    ['examples/langchain/search.mjs', 2],
+    ['examples/ai-sdk/embed.mjs', 3],
+    ['examples/llamaindex/retrieve.mjs', 2],
+  ])('%s', async (file, lines) => {
+    const end = await example(file)
+    expect(end.code, end.stderr).toBe(0)
+    expect(end.stdout.trim().split('\n')).toHaveLength(lines)
+    expect(end.stdout).not.toMatch(/NaN|undefined|\[object/)
+  })
+
+  it('chroma', async () => {
+    const server = await startChromaServer()
+    try {
+      const end = await run(process.execPath, ['examples/chroma/collection.mjs'], {
+        env: { ...env, CHROMA_PORT: String(server.port) },
+        deadline: 50_000,
+      })
+      expect(end.code, end.stderr).toBe(0)
+      expect(end.stdout).toMatch(/^-?\d\.\d{4} \w+\n-?\d\.\d{4} \w+\n$/)
+    } finally {
+      await server.close()
+    }
   })
 
   it('quickstart finds neighbours and says that they mean nothing', async () => {
