@@ -1,0 +1,48 @@
+/** Trying again what may work the next time: deadlocks, lost connections, a server that restarts. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** SQLSTATE classes and codes: serialization, deadlock, connection, shutdown, too many connections. */
+const PASSING = /^(40001|40P01|55P03|08...|57P0[123]|53300)$/
+const PASSING_SYSTEM = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT', // a unix socket of a server that restarts
+])
+/** What `pg` says without a code. */
+const PASSING_MESSAGE =
+  /connection terminated|client has encountered a connection error|timeout exceeded when trying to connect/i
+
+export interface RetryOptions {
+  /** Tries after the first. */
+  retries: number
+  /** Milliseconds before the first of them; doubled each time, up to 10 s. */
+  delayMs: number
+  signal?: AbortSignal | undefined
+}
+
+const LONGEST_MS = 10_000
+
+/** @throws what the last try threw, or at once what would come again */
+export async function withRetries<T>(
+  { retries, delayMs, signal }: RetryOptions,
+  run: () => Promise<T>,
+): Promise<T> {
+  for (let i = 0; ; i++) {
+    try {
+      return await run()
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (i >= retries || !mayPass(error)) throw error
+    }
+    await sleep(Math.min(delayMs * 2 ** i, LONGEST_MS), undefined, { signal })
+  }
+}
+
+export function mayPass(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
+  if (typeof code === 'string') return PASSING.test(code) || PASSING_SYSTEM.has(code)
+  return typeof message === 'string' && PASSING_MESSAGE.test(message)
+}
