@@ -22,6 +22,7 @@ export default defineConfig([
       'quality/index': 'lib/quality/index.ts',
       'report/index': 'lib/report/index.ts',
       'server/index': 'lib/server/index.ts',
+      'postgres/index': 'lib/output/postgres/index.ts',
       'adapters/langchain': 'lib/adapters/langchain.ts',
       'adapters/ai-sdk': 'lib/adapters/ai-sdk.ts',
       'adapters/llamaindex': 'lib/adapters/llamaindex.ts',

@@ -5,6 +5,7 @@ import { cacheCommand } from './cache.js'
 import { doctorCommand } from './doctor.js'
 import { embedCommand } from './embed.js'
 import { evaluateCommand } from './evaluate.js'
+import { loadCommand } from './load.js'
 import { modelCommand } from './model.js'
 import { reportCommand } from './report.js'
 import { scoreCommand } from './score.js'
@@ -19,6 +20,7 @@ const COMMANDS = [
   tokenizeCommand,
   scoreCommand,
   evaluateCommand,
+  loadCommand,
   reportCommand,
   modelCommand,
   cacheCommand,

@@ -52,7 +52,10 @@ describe('loadTable', () => {
       const stored = new Float32Array(JSON.parse(rows[i]?.dense as string))
       expect(stored).toEqual(dense)
       const [, list] = /^\{(.*)\}\/250002$/.exec(rows[i]?.sparse as string) ?? []
-      const pairs = (list as string).split(',').map((pair) => pair.split(':').map(Number))
+      const pairs = (list as string)
+        .split(',')
+        .filter(Boolean)
+        .map((pair) => pair.split(':').map(Number))
       expect(pairs.map(([index]) => (index as number) - 1)).toEqual([...(sparse?.indices ?? [])])
       expect(new Float32Array(pairs.map(([, value]) => value as number))).toEqual(sparse?.values)
     })
