@@ -59,6 +59,7 @@ describe('examples', () => {
     ['examples/langchain/search.mjs', 2],
     ['examples/ai-sdk/embed.mjs', 3],
     ['examples/llamaindex/retrieve.mjs', 2],
+    ['examples/postgres/fill.mjs', 3],
   ])('%s', async (file, lines) => {
     const end = await example(file)
     expect(end.code, end.stderr).toBe(0)

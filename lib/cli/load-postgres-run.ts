@@ -1,5 +1,6 @@
 /** `bge-m3 load postgres`: a table's texts to vectors. */
 
+import { EmbedderError } from '../errors.js'
 import type { HnswOptions } from '../output/postgres/hnsw.js'
 import { type LoadTableOptions, type LoadTableResult, loadTable } from '../output/postgres/load.js'
 import { EXIT, UsageError } from './shared/errors.js'
@@ -66,12 +67,23 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
         if (bar === NO_BAR) bar = progressBar(io, { label: 'Rows', total })
         bar.update(done + failed, `${rate.toFixed(0)} rows/s`)
       },
-    }).finally(() => bar.stop())
+    })
+      .catch((error) => {
+        throw named(error)
+      })
+      .finally(() => bar.stop())
     await report(io, result, own.json ?? false)
     return result.failed > 0 ? EXIT.failed : EXIT.done
   } finally {
     await embedder.dispose()
   }
+}
+
+/** The driver's errors do not say whose they are. They hold no password. */
+function named(error: unknown): unknown {
+  const isDriver = error instanceof Error && !(error instanceof EmbedderError) && 'code' in error
+  if (isDriver) error.message = `PostgreSQL: ${error.message || error.code}`
+  return error
 }
 
 function indexOf({ index, m, efConstruction, distance }: PostgresFlags): boolean | HnswOptions {

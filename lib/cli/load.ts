@@ -3,10 +3,10 @@ import { type Cli, examples } from './shared/cli.js'
 import { addTableOptions } from './shared/options.js'
 
 const POSTGRES_HELP = `
-Rows whose vector is NULL are taken in key order, embedded, written and committed, batch by batch. Several
-of these commands may work on one table at once, each skips what another has. Stopped or killed, run it
-again: what was committed stays. Rows whose text cannot be embedded are named at the end, and in the
---error column, where there is one, are marked and not tried again.
+Rows whose vector is NULL are taken in key order, embedded, written and committed, batch by batch.
+Several of these commands may work on one table at once, each skips what another has. Stopped or
+killed, run it again: what was committed stays. Rows whose text cannot be embedded are named at the
+end; with --error-column they are marked there, and not tried again.
 
 The connection string may hold a password: give it by DATABASE_URL rather than --url.`
 

@@ -16,6 +16,7 @@ const COMMANDS = [
   ['model', 'convert'],
   ['model', 'standin'],
   ['serve'],
+  ['load', 'postgres'],
   ['report'],
   ['doctor'],
 ]

@@ -74,6 +74,8 @@ export interface LoadTableResult {
 const BATCH_ROWS = 64
 const MOST_FAILURES = 1000
 const RETRIES = 8
+const FIRST_RETRIES = 2
+const RETRIES_AT_MOST = Number.POSITIVE_INFINITY
 const RETRY_MS = 100
 
 /**
@@ -168,7 +170,8 @@ class TableLoader {
     if (columns.sparse !== undefined && !info.outputs.sparse) {
       throw new InvalidInputError('This model has no sparse head: leave out the sparse column.')
     }
-    this.#table = await this.#retrying(() =>
+    // a mistake in the address should not take half a minute to tell
+    this.#table = await this.#retrying(FIRST_RETRIES, () =>
       checkTable(this.#connection, table, columns, {
         denseDimensions,
         sparseDimensions: this.#sparseDimensions,
@@ -176,14 +179,14 @@ class TableLoader {
     )
     const hnsw = index === true ? {} : index || undefined
     if (hnsw) checkHnsw(this.#table, hnsw, denseDimensions)
-    this.#total = await this.#retrying(() => this.#count())
+    this.#total = await this.#retrying(RETRIES_AT_MOST, () => this.#count())
     // lanes: while one batch is embedded, another is read or written
     const lanes = Array.from({ length: this.#connection.lanes }, () => this.#lane())
     const ends = await Promise.allSettled(lanes)
     for (const end of ends) if (end.status === 'rejected') throw end.reason
     if (hnsw) {
       const name = typeof table === 'string' ? table.replace(/^[^.]*\./, '') : table.table
-      await this.#retrying(() =>
+      await this.#retrying(RETRIES_AT_MOST, () =>
         createHnsw(this.#connection, this.#table, { ...columns, table: name }, hnsw),
       )
     }
@@ -215,7 +218,7 @@ class TableLoader {
     let foundInPass = false
     for (;;) {
       this.#options.signal?.throwIfAborted()
-      const batch = await this.#retrying(() =>
+      const batch = await this.#retrying(RETRIES_AT_MOST, () =>
         this.#connection.transaction((transaction) => this.#batch(transaction, after)),
       )
       if (batch === undefined) {
@@ -343,10 +346,10 @@ class TableLoader {
     })
   }
 
-  #retrying<T>(run: () => Promise<T>): Promise<T> {
+  #retrying<T>(most: number, run: () => Promise<T>): Promise<T> {
     const { retry: { retries = RETRIES, delayMs = RETRY_MS } = {}, signal } = this.#options
     let tries = 0
-    return withRetries({ retries, delayMs, signal }, () => {
+    return withRetries({ retries: Math.min(retries, most), delayMs, signal }, () => {
       if (tries++ > 0) this.#result.retries++
       return run()
     })
