@@ -3,12 +3,12 @@
 import { EmbedderError } from '../errors.js'
 import type { InputItem } from '../input/items.js'
 import { embeddingLine, errorLine } from '../output/jsonl.js'
-import { NpyWriter } from '../output/npy.js'
+import { missingRow, type NpyType, NpyWriter } from '../output/npy.js'
 import type { Precision } from '../precision.js'
 import type { Embedding, Outputs } from '../types.js'
 import { UsageError } from './shared/errors.js'
 import type { CliIo } from './shared/io.js'
-import { openOutputSink, refuseSameFile, type Sink } from './shared/sink.js'
+import { openOutputSink, refuseSameFile, Sink } from './shared/sink.js'
 
 export type Result = Embedding<Precision> | EmbedderError
 
@@ -27,11 +27,16 @@ export interface OutputOptions {
   precision: Precision
   /** Components of a dense vector. */
   width: number
+  /** Goes on with what is there, see `embed-resume.ts`. */
+  resume: boolean
 }
 
 /** Says what cannot be, before a model is loaded. @throws UsageError */
 export async function checkOutput(options: Omit<OutputOptions, 'width'>): Promise<void> {
-  const { format, file, input, outputs, precision } = options
+  const { format, file, input, outputs, precision, resume } = options
+  if (resume && (file === undefined || file === '-')) {
+    throw new UsageError('--resume needs --output FILE: that is what it goes on with.')
+  }
   if (format === 'npy') {
     if (file === undefined || file === '-') {
       throw new UsageError('--format npy needs --output FILE: its header is written at the end.')
@@ -48,32 +53,57 @@ export async function checkOutput(options: Omit<OutputOptions, 'width'>): Promis
   await refuseSameFile(file, input)
 }
 
-export async function openOutput(io: CliIo, options: OutputOptions): Promise<EmbeddingOutput> {
-  const { format, file, precision, width } = options
+/** @param done what the file holds already and is kept; without it, the file is created or emptied */
+export async function openOutput(
+  io: CliIo,
+  options: OutputOptions,
+  done?: { texts: number; end: number },
+): Promise<EmbeddingOutput> {
+  const { format, file, width } = options
+  const keeps = done !== undefined && done.texts > 0
   if (format === 'npy' && file !== undefined) {
-    const writer = await NpyWriter.create(file, width, precision === 'float16' ? '<f2' : '<f4')
-    return npyOutput(writer)
+    const type = npyTypeOf(options)
+    return npyOutput(
+      keeps
+        ? await NpyWriter.resume(file, { cols: width, type, rows: done.texts })
+        : await NpyWriter.create(file, width, type),
+    )
   }
+  if (keeps) return jsonlOutput(await Sink.append(file as string, done.end, io))
   return jsonlOutput(await openOutputSink(io, file, options.input))
+}
+
+export function npyTypeOf({ precision }: Pick<OutputOptions, 'precision'>): NpyType {
+  return precision === 'float16' ? '<f2' : '<f4'
+}
+
+/** What a result is in the file, as the writers below put it there. */
+export function outputBytes(options: OutputOptions, item: InputItem, result: Result): Buffer {
+  if (options.format === 'jsonl') return Buffer.from(lineOf(item, result))
+  const row = rowOf(result) ?? missingRow(options.width, npyTypeOf(options))
+  return Buffer.from(row.buffer, row.byteOffset, row.byteLength)
+}
+
+function lineOf({ id }: InputItem, result: Result): string {
+  return result instanceof EmbedderError ? errorLine(id, result) : embeddingLine(id, result)
+}
+
+/** Undefined for a text that failed. */
+function rowOf(result: Result): Float32Array | Uint16Array | undefined {
+  // checkOutput let float32 and float16 pass
+  return result instanceof EmbedderError ? undefined : (result.dense as Float32Array | Uint16Array)
 }
 
 function jsonlOutput(sink: Sink): EmbeddingOutput {
   return {
-    write: ({ id }, result) =>
-      sink.write(
-        result instanceof EmbedderError ? errorLine(id, result) : embeddingLine(id, result),
-      ),
+    write: (item, result) => sink.write(lineOf(item, result)),
     close: () => sink.close(),
   }
 }
 
 function npyOutput(writer: NpyWriter): EmbeddingOutput {
   return {
-    write: (_item, result) =>
-      // checkOutput let float32 and float16 pass
-      writer.append(
-        result instanceof EmbedderError ? undefined : (result.dense as Float32Array | Uint16Array),
-      ),
+    write: (_item, result) => writer.append(rowOf(result)),
     close: () => writer.close(),
   }
 }

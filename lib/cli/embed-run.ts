@@ -13,6 +13,7 @@ import {
   openOutput,
   type Result,
 } from './embed-output.js'
+import { type Resumed, resumeOutput } from './embed-resume.js'
 import { EXIT } from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
 import { announceStandin, openEmbedder } from './shared/load.js'
@@ -35,9 +36,10 @@ const WINDOWS_AHEAD = 4
 export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags): Promise<number> {
   const values = optionValues(flags, io.env)
   const outputs = outputsOf(flags, values)
-  const { input: inputFile, output: file, format, stats } = flags as unknown as EmbedFlags
+  const own = flags as unknown as EmbedFlags
+  const { input: inputFile, output: file, format, stats, resume = false } = own
   const precision = values.precision ?? 'float32'
-  const target = { format, file, input: inputFile, outputs, precision }
+  const target = { format, file, input: inputFile, outputs, precision, resume }
   await checkOutput(target)
 
   const input = await openTexts(io, texts, flags)
@@ -67,6 +69,7 @@ interface EmbedFlags {
   output?: string
   format: 'jsonl' | 'npy'
   stats?: string
+  resume?: boolean
 }
 
 interface Run {
@@ -81,11 +84,12 @@ interface Run {
 type CallOptions = Omit<EmbedOptions, 'onError'> & { precision: Precision; outputs: Outputs }
 
 async function embedAll(run: Run): Promise<number> {
-  const { io, embedder, options, target } = run
+  const { io, embedder, input, options, target } = run
   // An option that this model cannot serve is found before the output's file is emptied.
   await embedder.embed([], options)
+  const resumed = target.resume ? await resume(run) : undefined
   if (run.stats !== undefined) await openRunRecord(run.stats)
-  const output = await openOutput(io, target)
+  const output = await openOutput(io, target, resumed)
   const recorder = new RunRecorder()
   const bar = barFor(run)
   const finish = async (interrupted: boolean) => {
@@ -95,26 +99,37 @@ async function embedAll(run: Run): Promise<number> {
     await writeStats(run, recorder, interrupted)
   }
   try {
-    await pump(run, { output, recorder, bar })
+    await pump(run, resumed?.items ?? input.items, { output, recorder, bar })
   } catch (error) {
     // What is there is kept, and the first error is the one to tell.
     await finish(true).catch(() => {})
     throw error
   }
   await finish(false)
-  if (recorder.failures === 0) return EXIT.done
-  say(io, `${recorder.failures} of ${recorder.texts} texts failed.`)
+  // the file is what counts, whichever run wrote it
+  const failures = recorder.failures + (resumed?.failures ?? 0)
+  if (failures === 0) return EXIT.done
+  say(io, `${failures} of ${recorder.texts + (resumed?.texts ?? 0)} texts failed.`)
   return EXIT.failed
+}
+
+async function resume({ io, embedder, input, options, target }: Run): Promise<Resumed> {
+  const resumed = await resumeOutput(target, input.items, (items) =>
+    embedWindow(embedder, items, options, io.signal),
+  )
+  if (resumed.texts > 0) say(io, `${target.file} has ${resumed.texts} texts already.`)
+  return resumed
 }
 
 async function pump(
   { io, embedder, input, options }: Run,
+  items: AsyncIterable<InputItem[]>,
   to: { output: EmbeddingOutput; recorder: RunRecorder; bar: ProgressBar },
 ): Promise<void> {
   const { output, recorder, bar } = to
   const inBytes = input.size !== undefined && 'bytes' in input.size
   const work = (window: InputItem[]) => embedWindow(embedder, window, options, io.signal)
-  for await (const done of mapAhead(windows(input.items, WINDOW), WINDOWS_AHEAD, work)) {
+  for await (const done of mapAhead(windows(items, WINDOW), WINDOWS_AHEAD, work)) {
     for (const { item, result } of done) {
       await output.write(item, result)
       recorder.add(result instanceof EmbedderError ? undefined : result)

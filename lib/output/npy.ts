@@ -1,6 +1,6 @@
 /**
- * NumPy's `.npy` format, version 1.0: a matrix written row by row, so that its number of rows is
- * filled in at the end.
+ * NumPy's `.npy` format, version 1.0: a matrix written row by row. Its number of rows is filled in as
+ * they reach the file, so a file whose writer was killed is a matrix of the rows up to some megabyte.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 
@@ -11,7 +11,7 @@ import { InvalidInputError } from '../errors.js'
 export type NpyType = '<f4' | '<f2'
 
 /** Room for any shape; the format wants a multiple of 64. */
-const HEADER_BYTES = 128
+export const NPY_HEADER_BYTES = 128
 const FLUSH_BYTES = 1 << 20
 /** The quiet NaN of a half. */
 const NAN_HALF = 0x7e00
@@ -19,7 +19,7 @@ const NAN_HALF = 0x7e00
 export class NpyWriter {
   /** Rows appended so far. */
   rows = 0
-  private position = HEADER_BYTES
+  private position = NPY_HEADER_BYTES
   private waiting: Uint8Array[] = []
   private waitingBytes = 0
   private closed = false
@@ -31,7 +31,7 @@ export class NpyWriter {
   ) {}
 
   /**
-   * Creates or empties the file. Until `close` it is a valid matrix of no rows.
+   * Creates or empties the file. It is a valid matrix from then on.
    *
    * @throws InvalidInputError when it is no regular file: the header is written again at the end
    */
@@ -50,9 +50,32 @@ export class NpyWriter {
     }
   }
 
+  /**
+   * Goes on with a file that `create` made, after so many whole rows: what follows them is cut off.
+   * What the file holds is not looked at.
+   */
+  static async resume(
+    path: string,
+    { cols, type, rows }: { cols: number; type: NpyType; rows: number },
+  ): Promise<NpyWriter> {
+    const handle = await open(path, 'r+')
+    try {
+      const writer = new NpyWriter(handle, cols, type)
+      writer.rows = rows
+      writer.position += rows * missingRow(cols, type).byteLength
+      // the header first: it must never tell of rows that are not there
+      await writer.writeHeader()
+      await handle.truncate(writer.position)
+      return writer
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
   /** Appends a row (float32, or the bits of halves); without one, a row of NaN. */
   async append(row?: Float32Array | Uint16Array): Promise<void> {
-    const values = row ?? this.missing()
+    const values = row ?? missingRow(this.cols, this.type)
     if (values.length !== this.cols) {
       throw new InvalidInputError(`A row of ${values.length} does not fit ${this.cols} columns.`)
     }
@@ -60,7 +83,9 @@ export class NpyWriter {
     this.waiting.push(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
     this.waitingBytes += values.byteLength
     this.rows++
-    if (this.waitingBytes >= FLUSH_BYTES) await this.flush()
+    if (this.waitingBytes < FLUSH_BYTES) return
+    await this.flush()
+    await this.writeHeader()
   }
 
   /** Writes what is left and the number of rows. Idempotent. */
@@ -75,12 +100,6 @@ export class NpyWriter {
     }
   }
 
-  private missing(): Float32Array | Uint16Array {
-    return this.type === '<f4'
-      ? new Float32Array(this.cols).fill(Number.NaN)
-      : new Uint16Array(this.cols).fill(NAN_HALF)
-  }
-
   private async flush(): Promise<void> {
     await this.writeAll(Buffer.concat(this.waiting), this.position)
     this.position += this.waitingBytes
@@ -89,14 +108,7 @@ export class NpyWriter {
   }
 
   private async writeHeader(): Promise<void> {
-    const shape = `(${this.rows}, ${this.cols})`
-    const entries = `{'descr': '${this.type}', 'fortran_order': False, 'shape': ${shape}, }`
-    const header = Buffer.alloc(HEADER_BYTES, ' ')
-    header.write('\x93NUMPY\x01\x00', 'latin1')
-    header.writeUInt16LE(HEADER_BYTES - 10, 8)
-    header.write(entries, 10, 'latin1')
-    header.write('\n', HEADER_BYTES - 1, 'latin1')
-    await this.writeAll(header, 0)
+    await this.writeAll(npyHeader(this.rows, this.cols, this.type), 0)
   }
 
   private async writeAll(bytes: Uint8Array, position: number): Promise<void> {
@@ -110,4 +122,21 @@ export class NpyWriter {
       done += bytesWritten
     }
   }
+}
+
+/** A row of NaN. */
+export function missingRow(cols: number, type: NpyType): Float32Array | Uint16Array {
+  return type === '<f4'
+    ? new Float32Array(cols).fill(Number.NaN)
+    : new Uint16Array(cols).fill(NAN_HALF)
+}
+
+export function npyHeader(rows: number, cols: number, type: NpyType): Buffer {
+  const entries = `{'descr': '${type}', 'fortran_order': False, 'shape': (${rows}, ${cols}), }`
+  const header = Buffer.alloc(NPY_HEADER_BYTES, ' ')
+  header.write('\x93NUMPY\x01\x00', 'latin1')
+  header.writeUInt16LE(NPY_HEADER_BYTES - 10, 8)
+  header.write(entries, 10, 'latin1')
+  header.write('\n', NPY_HEADER_BYTES - 1, 'latin1')
+  return header
 }

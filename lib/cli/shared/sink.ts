@@ -31,6 +31,15 @@ export class Sink {
     return new Sink(createWriteStream(path, { fd: handle }), true, io.signal)
   }
 
+  /** Goes on with a file after so many bytes: what follows them is cut off. */
+  static async append(path: string, from: number, io: CliIo): Promise<Sink> {
+    const handle = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
+      throw new UsageError(`Cannot write ${path} (${error.code}).`)
+    })
+    await handle.truncate(from)
+    return new Sink(createWriteStream(path, { fd: handle, start: from }), true, io.signal)
+  }
+
   /** Waits for room, but not once the run is interrupted: then what is written is all there will be. */
   async write(text: string): Promise<void> {
     if (this.#error) throw this.#error
