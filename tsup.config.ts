@@ -8,7 +8,7 @@ const common: Options = {
   platform: 'node',
   target: 'node20',
   splitting: true,
-  sourcemap: true,
+  sourcemap: false, // unminified: stack traces are readable, and the package half the size
   clean: false, // several builds share the folder
 }
 
