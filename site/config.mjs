@@ -1,0 +1,92 @@
+// VitePress' settings: https://vitepress.dev/reference/site-config
+import fs from 'node:fs'
+import path from 'node:path'
+import { defineConfig } from 'vitepress'
+import { projectPages } from './links.mjs'
+import { repository, root, staged } from './paths.mjs'
+import { slugify } from './slug.mjs'
+
+const { version, description } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+
+const titleOf = (page) =>
+  /^# (.*)$/m.exec(fs.readFileSync(path.join(staged, page), 'utf8'))?.[1].replaceAll('`', '') ?? page
+
+/** A group of pages that are there; a name may be `page|text`. */
+const group = (text, names, extra = {}) => ({
+  text,
+  ...extra,
+  items: names
+    .map((name) => name.split('|'))
+    .filter(([page]) => fs.existsSync(path.join(staged, `${page}.md`)))
+    .map(([page, label]) => ({ text: label ?? titleOf(`${page}.md`), link: `/${page}` })),
+})
+
+const GUIDES = [
+  group('Start', ['getting-started', 'guides', 'examples']),
+  group('Embedding', ['choosing-outputs', 'chunk-sizes', 'documents', 'memory', 'caching', 'exactness', 'performance']),
+  group('Running it', ['platforms', 'electron', 'server', 'page', 'docker', 'queue', 'many-machines']),
+  group('Storing and searching', ['postgres', 'qdrant', 'search', 'adapters']),
+  group('Judging', ['quality', 'reports', 'benchmarks']),
+  group('Coming from', [
+    'migration/flagembedding',
+    'migration/node-llama-cpp',
+    'migration/transformers-js',
+    'migration/openai',
+  ]),
+  group('Looking up', ['api', 'cli', 'environment', 'troubleshooting', 'outputs-and-scores', 'tokenizer', 'model-files']),
+  group('Project', projectPages().map(([, page]) => page.replace(/\.md$/, '')).filter((page) => page !== 'index'), {
+    collapsed: true,
+  }),
+]
+
+/** A page that no group names would be out of reach: that is a mistake. */
+function unlisted() {
+  const listed = new Set(GUIDES.flatMap(({ items }) => items.map(({ link }) => `${link.slice(1)}.md`)))
+  return fs
+    .readdirSync(staged, { recursive: true })
+    .map((name) => name.split(path.sep).join('/'))
+    .filter((name) => name.endsWith('.md') && !/^(reference|examples|\.vitepress)\//.test(name))
+    .filter((name) => name !== 'index.md' && !listed.has(name))
+}
+const lost = unlisted()
+if (lost.length > 0) throw new Error(`site/config.mjs has no place for ${lost.join(', ')}`)
+
+const EXAMPLES = fs
+  .readdirSync(path.join(staged, 'examples'))
+  .sort()
+  .map((name) => name.replace(/\.md$/, ''))
+
+const referenceFile = path.join(staged, 'reference', 'typedoc-sidebar.json')
+const reference = fs.existsSync(referenceFile) ? JSON.parse(fs.readFileSync(referenceFile, 'utf8')) : []
+
+export default defineConfig({
+  title: 'bge-m3-node',
+  description,
+  lang: 'en',
+  cleanUrls: false,
+  lastUpdated: false,
+  ignoreDeadLinks: reference.length === 0,
+  markdown: { anchor: { slugify }, theme: { light: 'github-light', dark: 'github-dark' } },
+  themeConfig: {
+    search: { provider: 'local' },
+    outline: [2, 3],
+    nav: [
+      { text: 'Guides', link: '/guides' },
+      { text: 'Examples', link: '/examples' },
+      { text: 'API reference', link: '/reference/' },
+      { text: version, link: '/project/changelog' },
+    ],
+    sidebar: {
+      '/reference/': [{ text: 'API reference', link: '/reference/', items: reference }],
+      '/examples/': [
+        {
+          text: 'Examples',
+          link: '/examples',
+          items: EXAMPLES.map((name) => ({ text: name, link: `/examples/${name}` })),
+        },
+      ],
+      '/': GUIDES,
+    },
+    ...(repository() ? { socialLinks: [{ icon: 'github', link: repository() }] } : {}),
+  },
+})
