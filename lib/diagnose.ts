@@ -12,6 +12,7 @@ export interface Patient {
   stats(): EmbedderStats
 }
 
+/** One thing that was looked at. */
 export interface DiagnosticFinding {
   check: 'model' | 'kernels' | 'threads' | 'memory' | 'cache' | 'self-test'
   status: 'ok' | 'warn' | 'fail'
@@ -19,6 +20,7 @@ export interface DiagnosticFinding {
   detail: string
 }
 
+/** What `Embedder.diagnose` found. */
 export interface Diagnosis {
   /** Whether nothing failed. */
   ok: boolean

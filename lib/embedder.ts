@@ -46,6 +46,13 @@ import type {
 } from './types.js'
 import { Work, type WorkOptions } from './work.js'
 
+/**
+ * Texts to embeddings with one model: make it with `Embedder.load`, end it with `dispose`.
+ *
+ * All methods may be called at any time and from many places at once: calls share batches, and a text's
+ * bits do not depend on what it was computed with. Every error is an `EmbedderError`; a cancelled call
+ * rejects with the signal's own reason.
+ */
 export class Embedder {
   #settings: Settings | undefined
   #options: LoadOptions
@@ -342,6 +349,7 @@ export class Embedder {
     this.#cache = undefined
   }
 
+  /** `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
   }

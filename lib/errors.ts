@@ -3,6 +3,7 @@
  * errors end up in logs.
  */
 
+/** Codes of this package's errors. They do not change; docs/troubleshooting.md says what to do about each. */
 export type ErrorCode =
   | 'MODEL_NOT_FOUND'
   | 'MODEL_LOAD'
@@ -18,7 +19,10 @@ export type ErrorCode =
   | 'UNSUPPORTED_CPU'
   | 'DISPOSED'
   | 'QUEUE_FULL'
+  | 'STORE'
+  | 'QUEUE'
 
+/** What an error may carry beside its message. */
 export interface ErrorDetails {
   /** Position of the item in the array that was passed in, when the error belongs to one item. */
   index?: number | undefined
@@ -38,36 +42,42 @@ export class EmbedderError extends Error {
   }
 }
 
+/** No model, or no heads, at the path that was named, or none was named and none has been pulled. */
 export class ModelNotFoundError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('MODEL_NOT_FOUND', message, details)
   }
 }
 
+/** A model file that cannot be used, or an addon that cannot be loaded; the message says why. */
 export class ModelLoadError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('MODEL_LOAD', message, details)
   }
 }
 
+/** A file's bytes are not what its checksum says. */
 export class IntegrityError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('INTEGRITY', message, details)
   }
 }
 
+/** A download did not work: network, token, mirror or space on the disk. */
 export class DownloadError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('DOWNLOAD', message, details)
   }
 }
 
+/** An argument, option or text that cannot be used: a mistake of the caller, found before any work. */
 export class InvalidInputError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('INVALID_INPUT', message, details)
   }
 }
 
+/** A text has more tokens than the limit, and `truncate` is `error`. */
 export class InputTooLongError extends EmbedderError {
   /** Tokens in the text, `<s>` and `</s>` included. */
   readonly tokenCount: number
@@ -81,45 +91,70 @@ export class InputTooLongError extends EmbedderError {
   }
 }
 
+/** The engine failed on a text, or gave numbers that are not finite. */
 export class InferenceError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('INFERENCE', message, details)
   }
 }
 
+/** The work cannot fit the memory limit, or the system refused memory. */
 export class MemoryLimitError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('MEMORY_LIMIT', message, details)
   }
 }
 
+/** The call took longer than its `timeout`. */
 export class TimeoutError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('TIMEOUT', message, details)
   }
 }
 
+/** A cache could not be exported or imported. Embedding never fails for a cache. */
 export class CacheError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('CACHE', message, details)
   }
 }
 
+/** The processor lacks instructions that the addon needs (x86-64-v3, or NEON with dot products). */
 export class UnsupportedCpuError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('UNSUPPORTED_CPU', message, details)
   }
 }
 
+/** The embedder was disposed of before the call, or while it was under way. */
 export class DisposedError extends EmbedderError {
   constructor(message = 'The embedder was disposed.', details?: ErrorDetails) {
     super('DISPOSED', message, details)
   }
 }
 
+/** More texts would wait than `maxPending` allows. */
 export class QueueFullError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('QUEUE_FULL', message, details)
+  }
+}
+
+/** A store would not take embeddings, or could not be reached. */
+export class StoreError extends EmbedderError {
+  /** The same may work later: a server that restarts, a deadlock. */
+  readonly transient: boolean
+
+  constructor(message: string, details: ErrorDetails & { transient?: boolean } = {}) {
+    super('STORE', message, details)
+    this.transient = details.transient ?? false
+  }
+}
+
+/** The distributed queue cannot be reached, or refuses. */
+export class QueueError extends EmbedderError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('QUEUE', message, details)
   }
 }
 

@@ -1,5 +1,21 @@
 /** The public API. */
+export type { EmbeddingCache } from './cache/cache.js'
+export type {
+  Asked,
+  CachedOutputs,
+  CacheOptions,
+  CacheStats,
+  DiskOptions,
+  DiskState,
+  DiskStats,
+  EntryInfo,
+  ImportResult,
+  Limit,
+  MemoryStats,
+  ModelUsage,
+} from './cache/types.js'
 export {
+  type ChunkOrigin,
   type ChunkTextOptions,
   chunkDocument,
   chunkText,

@@ -8,6 +8,7 @@ import { fromFloat16, toFloat16 } from './float16.js'
 
 export { fromFloat16, toFloat16 }
 
+/** Number formats that dense vectors and ColBERT rows can be handed out in. */
 export type Precision = 'float32' | 'float16' | 'int8' | 'binary'
 
 export const PRECISIONS: readonly Precision[] = ['float32', 'float16', 'int8', 'binary']
@@ -47,13 +48,13 @@ export function quantizeInt8(values: Float32Array | readonly number[]): {
   return { data, scale: quantizeRow(values, 0, values.length, data) }
 }
 
-/** The int8 components alone: what `precision: 'int8'` hands out. See {@link quantizeInt8}. */
+/** The int8 components alone: what `precision: 'int8'` hands out. See `quantizeInt8`. */
 export function toInt8(values: Float32Array | readonly number[]): Int8Array {
   return quantizeInt8(values).data
 }
 
 /**
- * Back to float32. With the `scale` of {@link quantizeInt8}: `data * scale`. Without it, the vector of
+ * Back to float32. With the `scale` of `quantizeInt8`: `data * scale`. Without it, the vector of
  * unit length that points the same way, which is the original up to rounding if that was normalised.
  */
 export function fromInt8(data: Int8Array, scale?: number): Float32Array {
@@ -80,7 +81,7 @@ export function toBinary(values: Float32Array | readonly number[]): Uint8Array {
   return bytes
 }
 
-/** Packed bits to +1 and -1, in the order {@link toBinary} packed them. */
+/** Packed bits to +1 and -1, in the order `toBinary` packed them. */
 export function fromBinary(bytes: Uint8Array): Float32Array {
   const values = new Float32Array(bytes.length * 8)
   for (let i = 0; i < values.length; i++) {

@@ -125,9 +125,13 @@ export interface Estimate {
 
 /** Where llama.cpp's log and our own warnings go. No line ever holds a text. */
 export interface Logger {
+  /** Details, such as llama.cpp's own log. */
   debug?(message: string): void
+  /** What happens in the ordinary course. */
   info?(message: string): void
+  /** Something is odd, and the work goes on. */
   warn?(message: string): void
+  /** Something failed. */
   error?(message: string): void
 }
 
@@ -179,6 +183,7 @@ export interface LoadOptions {
   signal?: AbortSignal
 }
 
+/** What `optimizeFor` may ask for. */
 export type OptimizationGoal = 'memory' | 'latency' | 'throughput'
 
 /** An embedding per text, or an error for a text that it cannot embed either. */
@@ -213,6 +218,7 @@ export interface EmbedOptions {
   onProgress?: (progress: Progress) => void
 }
 
+/** How far a call is. */
 export interface Progress {
   done: number
   /** null for a stream: nobody knows. */
@@ -225,6 +231,7 @@ export interface Progress {
   eta: number | null
 }
 
+/** What goes through the model for a text. */
 export interface TokenizeResult {
   /** `<s>` and `</s>` included. */
   ids: Uint32Array

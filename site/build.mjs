@@ -9,7 +9,9 @@ import { checkSite } from './check.mjs'
 import { built, entryPoints, root, staged } from './paths.mjs'
 import { stage } from './stage.mjs'
 
-const { values: options } = parseArgs({ options: { 'no-reference': { type: 'boolean', default: false } } })
+const { values: options } = parseArgs({
+  options: { 'no-reference': { type: 'boolean', default: false } },
+})
 
 /** One page a class, interface and function under `reference/`. Fails for what has no comment. */
 async function reference() {

@@ -6,10 +6,13 @@ import { projectPages } from './links.mjs'
 import { repository, root, staged } from './paths.mjs'
 import { slugify } from './slug.mjs'
 
-const { version, description } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+const { version, description } = JSON.parse(
+  fs.readFileSync(path.join(root, 'package.json'), 'utf8'),
+)
 
 const titleOf = (page) =>
-  /^# (.*)$/m.exec(fs.readFileSync(path.join(staged, page), 'utf8'))?.[1].replaceAll('`', '') ?? page
+  /^# (.*)$/m.exec(fs.readFileSync(path.join(staged, page), 'utf8'))?.[1].replaceAll('`', '') ??
+  page
 
 /** A group of pages that are there; a name may be `page|text`. */
 const group = (text, names, extra = {}) => ({
@@ -23,8 +26,24 @@ const group = (text, names, extra = {}) => ({
 
 const GUIDES = [
   group('Start', ['getting-started', 'guides', 'examples']),
-  group('Embedding', ['choosing-outputs', 'chunk-sizes', 'documents', 'memory', 'caching', 'exactness', 'performance']),
-  group('Running it', ['platforms', 'electron', 'server', 'page', 'docker', 'queue', 'many-machines']),
+  group('Embedding', [
+    'choosing-outputs',
+    'chunk-sizes',
+    'documents',
+    'memory',
+    'caching',
+    'exactness',
+    'performance',
+  ]),
+  group('Running it', [
+    'platforms',
+    'electron',
+    'server',
+    'page',
+    'docker',
+    'queue',
+    'many-machines',
+  ]),
   group('Storing and searching', ['postgres', 'qdrant', 'search', 'adapters']),
   group('Judging', ['quality', 'reports', 'benchmarks']),
   group('Coming from', [
@@ -33,15 +52,31 @@ const GUIDES = [
     'migration/transformers-js',
     'migration/openai',
   ]),
-  group('Looking up', ['api', 'cli', 'environment', 'troubleshooting', 'outputs-and-scores', 'tokenizer', 'model-files']),
-  group('Project', projectPages().map(([, page]) => page.replace(/\.md$/, '')).filter((page) => page !== 'index'), {
-    collapsed: true,
-  }),
+  group('Looking up', [
+    'api',
+    'cli',
+    'environment',
+    'troubleshooting',
+    'outputs-and-scores',
+    'tokenizer',
+    'model-files',
+  ]),
+  group(
+    'Project',
+    projectPages()
+      .map(([, page]) => page.replace(/\.md$/, ''))
+      .filter((page) => page !== 'index'),
+    {
+      collapsed: true,
+    },
+  ),
 ]
 
 /** A page that no group names would be out of reach: that is a mistake. */
 function unlisted() {
-  const listed = new Set(GUIDES.flatMap(({ items }) => items.map(({ link }) => `${link.slice(1)}.md`)))
+  const listed = new Set(
+    GUIDES.flatMap(({ items }) => items.map(({ link }) => `${link.slice(1)}.md`)),
+  )
   return fs
     .readdirSync(staged, { recursive: true })
     .map((name) => name.split(path.sep).join('/'))
@@ -57,7 +92,9 @@ const EXAMPLES = fs
   .map((name) => name.replace(/\.md$/, ''))
 
 const referenceFile = path.join(staged, 'reference', 'typedoc-sidebar.json')
-const reference = fs.existsSync(referenceFile) ? JSON.parse(fs.readFileSync(referenceFile, 'utf8')) : []
+const reference = fs.existsSync(referenceFile)
+  ? JSON.parse(fs.readFileSync(referenceFile, 'utf8'))
+  : []
 
 export default defineConfig({
   title: 'bge-m3-node',

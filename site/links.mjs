@@ -40,19 +40,22 @@ export function pageOf(file) {
 export function rewriteLinks(markdown, file) {
   const page = pageOf(file)
   return outsideFences(markdown, (text) =>
-    text.replace(/(!?)\[((?:[^[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)/g, (whole, image, label, target) => {
-      if (/^([a-z]+:|#)/.test(target) || image) return whole
-      const [name, anchor] = target.split('#')
-      const source = path.posix.join(path.posix.dirname(file), name)
-      const to = pageOf(source)
-      const suffix = anchor ? `#${anchor}` : ''
-      if (to) {
-        const relative = path.posix.relative(path.posix.dirname(page), to)
-        return `[${label}](${relative.startsWith('.') ? relative : `./${relative}`}${suffix})`
-      }
-      const web = repository()
-      return web ? `[${label}](${web}/blob/main/${source}${suffix})` : label
-    }),
+    text.replace(
+      /(!?)\[((?:[^[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)/g,
+      (whole, image, label, target) => {
+        if (/^([a-z]+:|#)/.test(target) || image) return whole
+        const [name, anchor] = target.split('#')
+        const source = path.posix.join(path.posix.dirname(file), name)
+        const to = pageOf(source)
+        const suffix = anchor ? `#${anchor}` : ''
+        if (to) {
+          const relative = path.posix.relative(path.posix.dirname(page), to)
+          return `[${label}](${relative.startsWith('.') ? relative : `./${relative}`}${suffix})`
+        }
+        const web = repository()
+        return web ? `[${label}](${web}/blob/main/${source}${suffix})` : label
+      },
+    ),
   )
 }
 

@@ -21,6 +21,7 @@ export function entryPoints() {
       if (!source) throw new Error(`tsup.config.ts builds no ${output}`)
       return { name: pkg.name + subpath.slice(1), subpath, source }
     })
+    .filter(({ source }) => fs.existsSync(path.join(root, source)))
 }
 
 /** Web address of the repository, or undefined while there is none. */

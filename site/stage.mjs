@@ -37,7 +37,14 @@ function home() {
   write('index.md', `${title}\n${readme.slice(readme.indexOf('\n## ') + 1)}`)
 }
 
-const LANGUAGES = { '.mjs': 'js', '.cjs': 'js', '.js': 'js', '.ts': 'ts', '.html': 'html', '.json': 'json' }
+const LANGUAGES = {
+  '.mjs': 'js',
+  '.cjs': 'js',
+  '.js': 'js',
+  '.ts': 'ts',
+  '.html': 'html',
+  '.json': 'json',
+}
 
 /** An example's README, if it has one, and its files. */
 function example(name) {
@@ -56,7 +63,11 @@ function example(name) {
   for (const file of files) {
     const language = LANGUAGES[path.extname(file)]
     if (!language || file.endsWith('package-lock.json')) continue
-    page.push(`## ${file}\n`, `\`${folder}/${file}\`\n`, `\`\`\`${language}\n${read(`${folder}/${file}`).trimEnd()}\n\`\`\`\n`)
+    page.push(
+      `## ${file}\n`,
+      `\`${folder}/${file}\`\n`,
+      `\`\`\`${language}\n${read(`${folder}/${file}`).trimEnd()}\n\`\`\`\n`,
+    )
   }
   if (files.some((file) => file.endsWith('.ipynb')))
     page.push(`A notebook: \`${folder}/${files.find((file) => file.endsWith('.ipynb'))}\`.\n`)

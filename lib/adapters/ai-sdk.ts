@@ -14,6 +14,7 @@ export type { AdapterOptions } from './vectors.js'
  */
 const MAX_PER_CALL = 1024
 
+/** Options of `embeddingModel`. */
 export interface ModelOptions<Version extends 'v3' | 'v4' = 'v3' | 'v4'> extends AdapterOptions {
   /** Which of the SDK's interfaces it has. `v4` (default) is that of `ai` 7, `v3` that of `ai` 6. */
   specification?: Version
@@ -43,7 +44,11 @@ export interface BgeM3EmbeddingModel<Version extends 'v3' | 'v4'> {
   }>
 }
 
-/** @param embedder stays the caller's: dispose it yourself */
+/**
+ * A model for `embed` and `embedMany` of the AI SDK: dense vectors of length 1.
+ *
+ * @param embedder stays the caller's: dispose it yourself
+ */
 export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
   embedder: Embedder,
   options: ModelOptions<Version> = {},

@@ -13,6 +13,7 @@ import { type AdapterOptions, denseVectors, type SparseVector, sparseVectors } f
 
 export type { AdapterOptions } from './vectors.js'
 
+/** What a function embeds with, and how. */
 export interface ChromaOptions extends AdapterOptions {
   /** An embedder that is loaded already, and stays the caller's. */
   embedder?: Embedder
@@ -137,6 +138,7 @@ export class BgeM3EmbeddingFunction implements EmbeddingFunction {
     refuseOtherModel(this.#source.config, newConfig)
   }
 
+  /** Called by Chroma's client with the configuration that is stored with a collection. */
   static buildFromConfig(config: Record<string, unknown>): BgeM3EmbeddingFunction {
     return new BgeM3EmbeddingFunction(optionsOf(config), fingerprintOf(config))
   }
@@ -169,6 +171,7 @@ export class BgeM3SparseEmbeddingFunction implements SparseEmbeddingFunction {
     refuseOtherModel(this.#source.config, newConfig)
   }
 
+  /** Called by Chroma's client with the configuration that is stored with a collection. */
   static buildFromConfig(config: Record<string, unknown>): BgeM3SparseEmbeddingFunction {
     return new BgeM3SparseEmbeddingFunction(optionsOf(config), fingerprintOf(config))
   }

@@ -9,6 +9,7 @@ import { type AdapterOptions, denseVector, denseVectors } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
+/** An `EmbeddingsInterface` over an embedder: dense vectors of length 1, as plain arrays. */
 export class BgeM3Embeddings implements EmbeddingsInterface {
   readonly #embedder: Embedder
   readonly #options: AdapterOptions

@@ -3,6 +3,7 @@
 import type { Embedder } from '../embedder.js'
 import type { EmbedOptions } from '../types.js'
 
+/** How an adapter embeds. What is not said follows the embedder's own defaults. */
 export interface AdapterOptions {
   /** A text over the limit is an error (default), or loses its end. */
   truncate?: 'error' | 'end'

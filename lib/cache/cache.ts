@@ -51,6 +51,11 @@ const MAX_TOUCHES = 4096
 const NOTE_EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 600_000
 
+/**
+ * What `Embedder.cache` gives: a memory tier in front of an optional disk tier. See docs/caching.md.
+ *
+ * `get` and `set` never throw; what goes wrong with the disk is one warning, and entries that are missing.
+ */
 export class EmbeddingCache {
   readonly #options: CacheOptions
   readonly #now: () => number
@@ -348,6 +353,7 @@ export class EmbeddingCache {
     return result
   }
 
+  /** Readings since the cache was opened. */
   stats(): CacheStats {
     const asked = this.#hits + this.#misses
     return {

@@ -30,6 +30,7 @@ export interface Limit {
   truncate: 'error' | 'end'
 }
 
+/** The disk tier of a cache. */
 export interface DiskOptions {
   /** Directory of the disk tier; made when it is not there. */
   dir: string
@@ -37,6 +38,7 @@ export interface DiskOptions {
   maxBytes: number
 }
 
+/** Options of `EmbeddingCache.open`. */
 export interface CacheOptions {
   /** Size of the memory tier; 0 turns it off. */
   memoryBytes: number
@@ -49,6 +51,7 @@ export interface CacheOptions {
   now?: () => number
 }
 
+/** Readings of the memory tier. */
 export interface MemoryStats {
   entries: number
   /** Estimate of what the entries take, keys and bookkeeping included. */
@@ -66,6 +69,7 @@ export interface MemoryStats {
  */
 export type DiskState = 'on' | 'off' | 'read-only' | 'failed'
 
+/** Readings of the disk tier. */
 export interface DiskStats {
   state: DiskState
   /** Why it is read-only or failed. */
@@ -128,6 +132,7 @@ export interface ModelUsage {
   lastAccess: number
 }
 
+/** What an import did. */
 export interface ImportResult {
   imported: number
   /** Entries that are there already, and not older. */

@@ -6,6 +6,7 @@ export interface TokenCounter {
   countTokens(texts: readonly string[]): Promise<readonly number[]> | readonly number[]
 }
 
+/** How a text is cut. */
 export interface ChunkTextOptions {
   tokenizer: TokenCounter
   /**

@@ -1,6 +1,7 @@
 /** Reads from whatever a caller iterates over: sync or async, well behaved or not. */
 import { InvalidInputError } from '../errors.js'
 
+/** What can be iterated over, sync or async; values may be promises. */
 export type Source<T> = Iterable<T | PromiseLike<T>> | AsyncIterable<T>
 
 /** The next value; `undefined` at the end. */

@@ -36,6 +36,7 @@ export interface StreamOptions extends EmbedOptions {
   maxInFlight?: number
 }
 
+/** What a stream gives with `onError: 'collect'`: `'error' in item` tells which. */
 export type StreamItem<P extends Precision = 'float32'> = EmbeddedChunk<P> | ChunkFailure
 
 /** Chunks under way: enough for several batches, also of short texts. */

@@ -33,6 +33,7 @@ export interface ColbertHead {
   bias: Float32Array
 }
 
+/** A model's two extra heads. */
 export interface Heads {
   sparse: SparseHead | undefined
   colbert: ColbertHead | undefined
@@ -42,6 +43,7 @@ export interface Heads {
   sha256: string
 }
 
+/** Options of `loadHeads`. */
 export interface FindHeadsOptions {
   /** The GGUF of the model. */
   model: string

@@ -6,10 +6,32 @@ export {
   type ConvertType,
   convertCheckpoint,
 } from './convert/index.js'
-export type { DownloadProgress, PulledFile, PullOptions, PullResult } from './download/options.js'
+export type {
+  DownloadLogger,
+  DownloadProgress,
+  Patience,
+  PulledFile,
+  PullOptions,
+  PullResult,
+} from './download/options.js'
 export { pullModel } from './download/pull.js'
-export { type FindHeadsOptions, type Heads, loadHeads, readHeads } from './heads.js'
+export {
+  type ColbertHead,
+  type FindHeadsOptions,
+  type Heads,
+  loadHeads,
+  readHeads,
+  type SparseHead,
+} from './heads.js'
 export { inspectModel, type ModelInspection } from './inspect.js'
-export { type VerifyReport, verifyModel } from './integrity.js'
-export { cacheDir, findModel } from './locations.js'
+export {
+  type Expected,
+  type ExpectedSource,
+  type HashOptions,
+  type IntegrityOptions,
+  type VerifyReport,
+  verifyModel,
+} from './integrity.js'
+export { cacheDir, type FindModelOptions, findModel } from './locations.js'
+export type { FilePin } from './pins.js'
 export { createStandin, type StandinInfo, type StandinOptions } from './standin/index.js'

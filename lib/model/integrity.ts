@@ -24,8 +24,10 @@ export interface Expected {
   readonly sha256: string
 }
 
+/** Where it is known from: the caller, the file that `pullModel` left beside it, or the pins of this package. */
 export type ExpectedSource = 'given' | 'sidecar' | 'pin'
 
+/** Options of hashing a file. */
 export interface HashOptions {
   signal?: AbortSignal | undefined
   /** Called with the bytes hashed so far. */
@@ -70,6 +72,7 @@ export async function expectedOf(
   return pin && { size: pin.size, sha256: pin.sha256, source: 'pin' }
 }
 
+/** Options of checking a file. */
 export interface IntegrityOptions extends HashOptions {
   /** `auto`: as described above; `always`: hash a known file every time; `never`: do not look. */
   verify?: 'auto' | 'always' | 'never' | undefined
@@ -119,6 +122,7 @@ export async function checkIntegrity(
   return { status: 'verified', ...known }
 }
 
+/** What `verifyModel` found. */
 export interface VerifyReport {
   readonly path: string
   readonly size: number

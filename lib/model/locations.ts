@@ -70,6 +70,7 @@ export function defaultModelPath(override?: string): string {
   return join(defaultModelDir(override), DEFAULT_MODEL_FILE)
 }
 
+/** Where `findModel` looks. */
 export interface FindModelOptions {
   /** Overrides the cache directory, as the `cacheDir` option does. */
   cacheDir?: string | undefined

@@ -11,6 +11,7 @@ import { sampleIndices } from './sample.js'
 import { mean } from './stats.js'
 import type { ClusterComparison } from './types.js'
 
+/** How tight and how far apart clusters are. */
 export interface ClusterQuality {
   /** Mean similarity (cosine) of an item to the others of its cluster; -1 to 1. */
   coherence: number

@@ -24,6 +24,7 @@ export const GOLDEN_VERSION = 1
 /** Other kernels of the same weights stay well below it; other weights do not. */
 export const GOLDEN_TOLERANCE = 0.001
 
+/** The embedding that one text once had. */
 export interface GoldenItem {
   id: string
   /** Of the text's UTF-8, in hexadecimal. */
@@ -33,6 +34,7 @@ export interface GoldenItem {
   colbert?: MultiVector | undefined
 }
 
+/** A golden set, as read from its file. */
 export interface GoldenSet {
   createdAt: string
   model: { name: string; fingerprint: string; standin: boolean }
@@ -41,6 +43,7 @@ export interface GoldenSet {
   items: GoldenItem[]
 }
 
+/** How one output compares with the golden set. */
 export interface GoldenOutput {
   compared: number
   /** Items that did not drift at all, and those that drifted too far. */
@@ -52,6 +55,7 @@ export interface GoldenOutput {
   worst: { id: string; drift: number | null }[]
 }
 
+/** What `compareGolden` found. */
 export interface GoldenComparison {
   kind: 'golden'
   /** No item is missing, failed or of another text, and nothing drifted beyond the tolerance. */

@@ -2,6 +2,7 @@
 
 import { InvalidInputError } from '../errors.js'
 
+/** Relevance judgements, as `QrelsReader` gives them. */
 export interface Judgements {
   /** Grades by query, then by document. */
   byQuery: Map<string, Map<string, number>>
@@ -35,7 +36,12 @@ export class QrelsReader {
   }
   #isFirst = true
 
-  /** @param number of the line, from 1 */
+  /**
+   * Takes one line.
+   *
+   * @param number of the line, from 1
+   * @throws InvalidInputError that names it
+   */
   line(text: string, number: number): void {
     if (text.trim() === '') return
     const fields = (text.includes('\t') ? text.split('\t') : text.trim().split(/\s+/)).map(
@@ -57,6 +63,7 @@ export class QrelsReader {
     this.#add(query, document, Number(score), number)
   }
 
+  /** What was read. @throws InvalidInputError when nothing in it is relevant */
   finish(): Judgements {
     const all = [...this.#judgements.byQuery.values()]
     if (all.length === 0) throw new InvalidInputError('The relevance judgements are empty.')

@@ -23,6 +23,7 @@ import type {
   ModeMetrics,
 } from './types.js'
 
+/** A query with its outputs and judgements. */
 export interface RetrievalQuery {
   /** Of unit length. */
   dense: Float32Array
@@ -34,6 +35,7 @@ export interface RetrievalQuery {
   exclude?: number | undefined
 }
 
+/** A document with its outputs; `number` is its place in the corpus. */
 export interface RetrievalDocument {
   number: number
   /** Of unit length. */
@@ -41,6 +43,7 @@ export interface RetrievalDocument {
   sparse?: SparseVector | undefined
 }
 
+/** Options of `RetrievalEvaluation`. */
 export interface RetrievalOptions {
   /** Candidates of a query for ColBERT and hybrid. Default 100. */
   rerank?: number
@@ -70,6 +73,10 @@ interface Candidate extends Scored {
   sparse: number
 }
 
+/**
+ * Ranks a corpus that streams by, for all queries at once: `addDocuments` with every document, then
+ * `addMultiVector` of each of the `candidates`, then `report`.
+ */
 export class RetrievalEvaluation {
   readonly #queries: readonly RetrievalQuery[]
   readonly #options: Required<RetrievalOptions>

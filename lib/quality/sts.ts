@@ -12,6 +12,7 @@ import type {
   ModeMetrics,
 } from './types.js'
 
+/** Two sentences and how similar people find them. */
 export interface StsPair {
   sentence1: string
   sentence2: string

@@ -31,6 +31,7 @@ export type IssueKind =
   /** It is not the vector that the same text gave before, or gives now. */
   | 'mismatch'
 
+/** All kinds of issues. */
 export const ISSUE_KINDS: readonly IssueKind[] = [
   'dimension',
   'not-finite',
@@ -43,6 +44,7 @@ export const ISSUE_KINDS: readonly IssueKind[] = [
   'mismatch',
 ]
 
+/** Something that is wrong with a vector. */
 export interface Issue {
   kind: IssueKind
   /** `error`: the vector should not be used. `warning`: worth a look. */
@@ -68,6 +70,7 @@ export interface ScoreParts {
   typical: number | null
 }
 
+/** What `vectorQuality` found. */
 export interface VectorQuality {
   /** The product of the parts: 1 when nothing is wrong, 0 when the vector cannot be used. */
   score: number
@@ -100,6 +103,7 @@ export interface Reference {
   limits: { within: number; off: number }
 }
 
+/** What a vector is held against. */
 export interface VectorQualityOptions {
   /** The length a vector should have. Default: the reference's, else any. */
   expectedDim?: number | undefined
@@ -111,6 +115,7 @@ export interface VectorQualityOptions {
   normalized?: boolean | undefined
 }
 
+/** What a set is held against, and how much of it is looked at. */
 export interface QualityOptions extends VectorQualityOptions {
   /** A name for each vector, for the issues. */
   ids?: readonly string[] | undefined
@@ -133,6 +138,7 @@ export interface QualityOptions extends VectorQualityOptions {
   seed?: number | undefined
 }
 
+/** Counts in bins of equal width. */
 export interface Histogram {
   /** Edges of the first and the last bin; bins are equally wide. */
   from: number
@@ -166,6 +172,7 @@ export interface ItemIssue extends Issue {
   other?: { index: number; id?: string }
 }
 
+/** Two rows of a set that are (nearly) the same. */
 export interface NearPair {
   a: number
   b: number
@@ -174,6 +181,7 @@ export interface NearPair {
   cosine: number
 }
 
+/** What `qualityReport` found in a set. */
 export interface QualityReport {
   kind: 'quality'
   /** Vectors in the set. */
@@ -238,6 +246,7 @@ export interface QualityReport {
 /** Dense, sparse or ColBERT. */
 export type OutputName = 'dense' | 'sparse' | 'colbert'
 
+/** How two sets are compared; what is above a limit is sampled, the same way for the same seed. */
 export interface CompareOptions {
   ids?: readonly string[] | undefined
   /** Neighbours of the overlap. Default 10. */
@@ -277,6 +286,7 @@ export interface OutputComparison {
   clusters: ClusterComparison | null
 }
 
+/** How the clusters of set A hold together in set B. */
 export interface ClusterComparison {
   k: number
   items: number
@@ -290,6 +300,7 @@ export interface ClusterComparison {
   silhouette: { a: number; b: number }
 }
 
+/** What `compareEmbeddings` and `compareOutputs` found. */
 export interface ComparisonReport {
   kind: 'comparison'
   items: number
@@ -318,7 +329,9 @@ export interface ModeMetrics {
   pearson?: number
 }
 
+/** Names of the measures. */
 export type MetricName = keyof ModeMetrics
+/** Ways of scoring that are evaluated beside each other. */
 export type EvaluationMode = 'dense' | 'sparse' | 'colbert' | 'hybrid'
 
 /** The JSON of `bge-m3 evaluate --corpus ...` and `--sts`: modes side by side. */

@@ -7,6 +7,7 @@ import { rowsOf } from './rows.js'
 import { sampleIndices } from './sample.js'
 import type { Vectors } from './types.js'
 
+/** Options of `verifyRows`. */
 export interface VerifyOptions {
   ids?: readonly string[]
   /** Rows that are embedded again; of more a seeded sample. Default 100; `Infinity` for all. */
@@ -18,6 +19,7 @@ export interface VerifyOptions {
   seed?: number
 }
 
+/** What `verifyRows` found. */
 export interface Verification {
   kind: 'verification'
   vectors: number

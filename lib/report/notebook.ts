@@ -31,7 +31,9 @@ export interface MimeBundle {
   'text/plain': string
 }
 
+/** Something that a notebook's kernel can show. */
 export interface Displayable {
+  /** Called by the kernel. */
   [JUPYTER_DISPLAY](): MimeBundle
 }
 

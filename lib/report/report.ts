@@ -24,6 +24,7 @@ import { runSection } from './sections/run.js'
 import type { Section } from './sections/section.js'
 import type { VectorTable } from './vectors/table.js'
 
+/** What a report shows. */
 export interface ReportOptions {
   /** Default: the name of the vectors. */
   title?: string | undefined
@@ -49,6 +50,7 @@ export interface ReportOptions {
   onStage?: ((stage: ReportStage) => void) | undefined
 }
 
+/** The parts of making a report, in order. */
 export type ReportStage = 'quality' | 'comparison' | 'map' | 'page'
 
 /**

@@ -23,6 +23,7 @@ export interface Scores<T = number> {
   'colbert+sparse+dense': T
 }
 
+/** The names of the five modes. */
 export const SCORE_MODES = [
   'colbert',
   'sparse',
@@ -38,10 +39,12 @@ export interface AllOutputs extends ScoredOutputs {
   readonly colbert: MultiVector
 }
 
+/** Options of `computeScore`. */
 export interface ScoreOptions {
   weights?: ScoreWeights
 }
 
+/** A query's and a passage's outputs. */
 export type ScorePair<T extends ScoredOutputs = ScoredOutputs> = readonly [query: T, passage: T]
 
 /**

@@ -6,6 +6,7 @@ import { seededRandom } from './random.js'
 import { matmulTransposed } from './simd.js'
 import type { Matrix, VectorSet } from './types.js'
 
+/** Options of `kMeans`. */
 export interface KMeansOptions {
   /** `cosine` clusters directions (spherical k-means): vectors and centroids get unit length. */
   metric?: 'euclidean' | 'cosine'
@@ -17,6 +18,7 @@ export interface KMeansOptions {
   restarts?: number
 }
 
+/** What `kMeans` found. */
 export interface Clusters {
   /** Row-major, one row a cluster. */
   centroids: Matrix

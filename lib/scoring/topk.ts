@@ -5,6 +5,7 @@ import { isDistance } from './dense.js'
 import { similarities } from './matrix.js'
 import type { Metric, Vector, VectorSet } from './types.js'
 
+/** One of the best. */
 export interface Hit {
   /** Position in the set that was searched. */
   index: number

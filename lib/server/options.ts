@@ -27,6 +27,7 @@ function spec<T, Default extends T | undefined>(
   return { kind, default: defaultValue, placeholder, doc }
 }
 
+/** All options of the server: kind, default and help text of each. */
 export const SERVER_OPTIONS = {
   host: spec(
     text,
@@ -132,6 +133,7 @@ export const SERVER_OPTIONS = {
   ),
 } satisfies Record<string, ServerOptionSpec<unknown>>
 
+/** Names of the server's options. */
 export type ServerOptionName = keyof typeof SERVER_OPTIONS
 
 type Table = typeof SERVER_OPTIONS

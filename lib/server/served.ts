@@ -8,4 +8,7 @@ export type ServedEmbedder = Pick<
   'embed' | 'embedTokens' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
 >
 
+/**
+ * `loading` until the model is read, then `ready`; `draining` while it closes; `failed` when it could not load.
+ */
 export type ServerState = 'loading' | 'ready' | 'draining' | 'failed'

@@ -36,6 +36,7 @@ export interface ServerOptions extends ServerOptionValues {
   logStream?: Writable
 }
 
+/** A server: made by `createServer`, then started, then closed. */
 export interface Server {
   /** The Fastify instance, for routes of your own before `start`. */
   readonly app: FastifyInstance

@@ -38,6 +38,7 @@ export interface ConvertOptions {
   heads?: string | false
   /** `general.name`. Default: the directory's name. */
   name?: string
+  /** Called as tensors are written. */
   onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
   signal?: AbortSignal
 }

@@ -2,11 +2,15 @@ import type { FilePin } from '../pins.js'
 
 /** Where the messages of a download go; every method may be missing. */
 export interface DownloadLogger {
+  /** Details. */
   debug?(message: string): void
+  /** What happens. */
   info?(message: string): void
+  /** Something is odd, and the download goes on. */
   warn?(message: string): void
 }
 
+/** How far a download is. */
 export interface DownloadProgress {
   /** Name of the file, and which of the files it is. */
   readonly file: string
@@ -59,6 +63,7 @@ export const PATIENCE: Patience = {
   staleAfter: 15_000,
 }
 
+/** Options of `pullModel`. */
 export interface PullOptions {
   /** Where the files go. Default: `<cacheDir>/models/bge-m3`. */
   dir?: string | undefined
@@ -80,11 +85,13 @@ export interface PullOptions {
   /** Replace a file of the same name that this package did not put there. */
   force?: boolean | undefined
   signal?: AbortSignal | undefined
+  /** Called as bytes are hashed or arrive. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined
   logger?: DownloadLogger | undefined
   patience?: Partial<Patience> | undefined
 }
 
+/** A file that is in place. */
 export interface PulledFile {
   readonly name: string
   readonly path: string
@@ -96,6 +103,7 @@ export interface PulledFile {
   readonly transferred: number
 }
 
+/** What `pullModel` put in place. */
 export interface PullResult {
   readonly dir: string
   /** The GGUF among the files, if there is one. */

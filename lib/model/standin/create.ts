@@ -22,6 +22,7 @@ export const STANDIN_KEY = 'bge_m3_node.standin'
 /** Changes whenever the bytes of any stand-in change; test caches are keyed by it. */
 export const STANDIN_VERSION = 3
 
+/** Options of `createStandin`. */
 export interface StandinOptions {
   /** The file to write. */
   output: string
@@ -36,10 +37,12 @@ export interface StandinOptions {
   vocab?: string | undefined
   /** Only the first so many tokens: for fuzzing, where a 5 MB header is too slow. */
   vocabSize?: number | undefined
+  /** Called as weights are written. */
   onProgress?: ((progress: { doneBytes: number; totalBytes: number }) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
+/** What was written. */
 export interface StandinInfo extends ModelShape {
   path: string
   arch: StandinArch
