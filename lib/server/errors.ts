@@ -52,6 +52,8 @@ const STATUS_OF_CODE: Record<ErrorCode, number> = {
   UNSUPPORTED_CPU: 503,
   INFERENCE: 500,
   CACHE: 500,
+  STORE: 500,
+  QUEUE: 500,
   BATCH: 500,
 }
 

@@ -8,11 +8,13 @@ export type Row = Record<string, unknown>
 
 /** What statements are sent through. */
 export interface Queryable {
+  /** Runs one statement. */
   query(sql: string, parameters?: unknown[]): Promise<{ rows: Row[] }>
 }
 
 /** What we use of PGlite, `@electric-sql/pglite`. */
 export interface PgliteLike extends Queryable {
+  /** Commits what `run` resolves with, rolls back what it throws. */
   transaction<T>(run: (transaction: Queryable) => Promise<T>): Promise<T>
 }
 

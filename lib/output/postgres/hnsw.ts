@@ -5,6 +5,7 @@ import type { Queryable } from './connection.js'
 import { quoteIdentifier, SPARSEVEC_LIMITS } from './sql.js'
 import type { CheckedTable } from './table.js'
 
+/** How an HNSW index is built. */
 export interface HnswOptions {
   /** Links of a node. Default: pgvector's own, 16. */
   m?: number

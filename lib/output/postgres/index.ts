@@ -17,4 +17,5 @@ export {
   type TableName,
   vectorLiteral,
 } from './sql.js'
-export type { TableColumns } from './table.js'
+export { PostgresStore, type PostgresStoreOptions } from './store.js'
+export type { DenseKind, StoreColumns, TableColumns } from './table.js'

@@ -20,6 +20,7 @@ import {
 } from './sql.js'
 import { type CheckedTable, checkTable, type TableColumns } from './table.js'
 
+/** Options of `loadTable`. */
 export interface LoadTableOptions {
   table: TableName
   columns: TableColumns
@@ -36,9 +37,11 @@ export interface LoadTableOptions {
   /** Tries again after a deadlock or a lost connection. Default: 8, from 100 ms on, doubled each time. */
   retry?: { retries?: number; delayMs?: number }
   signal?: AbortSignal
+  /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
 }
 
+/** How far `loadTable` is. */
 export interface LoadProgress {
   /** Rows embedded and committed here. */
   done: number
@@ -49,12 +52,14 @@ export interface LoadProgress {
   rate: number
 }
 
+/** A row whose text could not be embedded. */
 export interface LoadFailure {
   id: string
   code: string
   message: string
 }
 
+/** What `loadTable` did. */
 export interface LoadTableResult {
   /** Rows embedded and committed here. */
   rows: number

@@ -14,6 +14,7 @@ export function quoteIdentifier(name: string): string {
 /** `schema.table` or `table`; a name with a dot in it is given as `{ schema, table }`. */
 export type TableName = string | { schema?: string; table: string }
 
+/** A table's name, quoted for SQL. @throws InvalidInputError for what no identifier can be */
 export function quoteTable(name: TableName): string {
   const { schema, table } = typeof name === 'string' ? split(name) : name
   return schema === undefined

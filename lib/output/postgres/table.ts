@@ -4,6 +4,7 @@ import { InvalidInputError } from '../../errors.js'
 import type { Queryable } from './connection.js'
 import { quoteIdentifier, quoteTable, type TableName } from './sql.js'
 
+/** Names of the columns, unquoted. */
 export interface TableColumns {
   /** Unique; rows are taken in its order. */
   id: string
@@ -16,12 +17,25 @@ export interface TableColumns {
   error?: string | undefined
 }
 
+/** Columns of a table that rows are written to. */
+export interface StoreColumns extends Omit<TableColumns, 'text' | 'error'> {
+  text?: string | undefined
+  /** `json` or `jsonb`; gets the chunk's metadata. */
+  metadata?: string | undefined
+  /** Text; gets the fingerprint of the model that made the vectors. */
+  model?: string | undefined
+}
+
+/** Types that a column of dense vectors may have. */
 export type DenseKind = 'vector' | 'halfvec' | 'float4[]'
+
+type Role = keyof TableColumns | keyof StoreColumns
 
 export interface CheckedTable {
   /** Quoted, for SQL. */
   name: string
-  columns: { id: string; text: string; dense?: string; sparse?: string; error?: string }
+  /** Quoted, those that were named. */
+  columns: { id: string } & { [role in Role]?: string }
   /** The id column's type, for casts. */
   idType: string
   denseKind?: DenseKind
@@ -32,17 +46,23 @@ interface Expected {
   sparseDimensions: number
 }
 
+/** A table's object id, or undefined where there is none. @param name quoted */
+export async function tableId(db: Queryable, name: string): Promise<string | undefined> {
+  const { rows } = await db.query('SELECT to_regclass($1)::oid::text AS oid', [name])
+  const oid = rows[0]?.oid
+  return typeof oid === 'string' ? oid : undefined
+}
+
 /** @throws InvalidInputError naming what does not fit */
 export async function checkTable(
   db: Queryable,
   table: TableName,
-  columns: TableColumns,
+  columns: TableColumns | StoreColumns,
   { denseDimensions, sparseDimensions }: Expected,
 ): Promise<CheckedTable> {
   const name = quoteTable(table)
-  const { rows: found } = await db.query('SELECT to_regclass($1)::oid::text AS oid', [name])
-  const oid = found[0]?.oid
-  if (typeof oid !== 'string') throw new InvalidInputError(`There is no table ${name}.`)
+  const oid = await tableId(db, name)
+  if (oid === undefined) throw new InvalidInputError(`There is no table ${name}.`)
   const { rows } = await db.query(
     `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, atttypid::regtype::text AS base
      FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped`,
@@ -63,24 +83,36 @@ export async function checkTable(
   if (columns.dense === undefined && columns.sparse === undefined) {
     throw new InvalidInputError('Name a dense or a sparse column to fill.')
   }
-  const used = Object.values(columns).filter((column) => column !== undefined)
-  if (new Set(used).size < used.length) {
-    throw new InvalidInputError('Two columns have the same name: each needs one of its own.')
-  }
+  checkNames(columns)
   const idType = typeOf('id', columns.id).type
-  const textType = typeOf('text', columns.text).base
-  if (!/^(text|character varying|character|citext)$/.test(textType)) {
-    throw new InvalidInputError(
-      `Column ${quoteIdentifier(columns.text)} is ${textType}, and texts must be text.`,
-    )
+  const checked: CheckedTable = { name, idType, columns: { id: quoteIdentifier(columns.id) } }
+  if (columns.text !== undefined) {
+    const { base } = typeOf('text', columns.text)
+    if (!/^(text|character varying|character|citext)$/.test(base)) {
+      throw new InvalidInputError(
+        `Column ${quoteIdentifier(columns.text)} is ${base}, and texts must be text.`,
+      )
+    }
+    checked.columns.text = quoteIdentifier(columns.text)
   }
-  if (columns.error !== undefined) typeOf('error', columns.error)
+  if ('error' in columns && columns.error !== undefined) {
+    typeOf('error', columns.error)
+    checked.columns.error = quoteIdentifier(columns.error)
+  }
+  if ('metadata' in columns && columns.metadata !== undefined) {
+    const { base } = typeOf('metadata', columns.metadata)
+    if (!/^jsonb?$/.test(base)) {
+      throw new InvalidInputError(
+        `Column ${quoteIdentifier(columns.metadata)} is ${base}, and metadata must be json or jsonb.`,
+      )
+    }
+    checked.columns.metadata = quoteIdentifier(columns.metadata)
+  }
+  if ('model' in columns && columns.model !== undefined) {
+    typeOf('model', columns.model)
+    checked.columns.model = quoteIdentifier(columns.model)
+  }
   await checkUnique(db, oid, name, columns.id)
-  const checked: CheckedTable = {
-    name,
-    idType,
-    columns: { id: quoteIdentifier(columns.id), text: quoteIdentifier(columns.text) },
-  }
   if (columns.dense !== undefined) {
     const { type, base } = typeOf('dense vector', columns.dense)
     checked.denseKind = denseKind(columns.dense, base)
@@ -97,8 +129,14 @@ export async function checkTable(
     checkDimensions(columns.sparse, type, sparseDimensions)
     checked.columns.sparse = quoteIdentifier(columns.sparse)
   }
-  if (columns.error !== undefined) checked.columns.error = quoteIdentifier(columns.error)
   return checked
+}
+
+/** @throws InvalidInputError when two roles share a column */
+export function checkNames(columns: TableColumns | StoreColumns): void {
+  const used = Object.values(columns).filter((column) => column !== undefined)
+  if (new Set(used).size === used.length) return
+  throw new InvalidInputError('Two columns have the same name: each needs one of its own.')
 }
 
 /** An extension's types carry its schema where that is not on the search path. */
