@@ -1,5 +1,6 @@
 // `npm run docs`: the documentation site, into .build/site.
 //   --no-reference   without the API reference, which takes most of the time
+//   --draft          undocumented symbols and broken links are warnings
 import fs from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,7 +11,10 @@ import { built, entryPoints, root, staged } from './paths.mjs'
 import { stage } from './stage.mjs'
 
 const { values: options } = parseArgs({
-  options: { 'no-reference': { type: 'boolean', default: false } },
+  options: {
+    'no-reference': { type: 'boolean', default: false },
+    draft: { type: 'boolean', default: false },
+  },
 })
 
 /** One page a class, interface and function under `reference/`. Fails for what has no comment. */
@@ -26,16 +30,23 @@ async function reference() {
   })
   const project = await app.convert()
   if (!project) throw new Error('typedoc could not read the sources')
-  // modules by the name they are imported by
+  // modules by the name they are imported by; TypeDoc names them after their files
   for (const module of project.children ?? []) {
-    const entry = entries.find(({ source }) => module.sources?.[0]?.fullFileName.endsWith(source))
+    const entry = entries.find(({ source }) => moduleName(source) === module.name)
     if (entry) module.name = entry.name
   }
   app.validate(project)
-  if (app.logger.hasErrors() || app.logger.hasWarnings())
+  if (!options.draft && (app.logger.hasErrors() || app.logger.hasWarnings()))
     throw new Error('public symbols without a comment, or links to nothing: see above')
   await app.generateOutputs(project)
 }
+
+/** `lib/output/postgres/index.ts` -> `output/postgres`, `lib/index.ts` -> `index` */
+const moduleName = (source) =>
+  source
+    .replace(/^lib\//, '')
+    .replace(/\.ts$/, '')
+    .replace(/\/index$/, '')
 
 const started = Date.now()
 const elapsed = () => `${((Date.now() - started) / 1000).toFixed(1)} s`
@@ -56,4 +67,4 @@ await build(staged, { outDir: built })
 const problems = checkSite(built)
 for (const problem of problems) console.error(problem)
 console.error(`${path.relative(root, built)} ${elapsed()}, ${problems.length} broken links`)
-process.exit(problems.length ? 1 : 0)
+process.exit(problems.length && !options.draft ? 1 : 0)

@@ -18,10 +18,9 @@ export function entryPoints() {
     .map(([subpath, { import: target }]) => {
       const output = target.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')
       const source = new RegExp(`'?${output}'?: '(lib/[^']+)'`).exec(config)?.[1]
-      if (!source) throw new Error(`tsup.config.ts builds no ${output}`)
       return { name: pkg.name + subpath.slice(1), subpath, source }
     })
-    .filter(({ source }) => fs.existsSync(path.join(root, source)))
+    .filter(({ source }) => source && fs.existsSync(path.join(root, source)))
 }
 
 /** Web address of the repository, or undefined while there is none. */

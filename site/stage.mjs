@@ -2,6 +2,7 @@
 // and a page an example.
 import fs from 'node:fs'
 import path from 'node:path'
+import { home as title } from './home.mjs'
 import { pageOf, projectPages, rewriteLinks } from './links.mjs'
 import { root, staged } from './paths.mjs'
 
@@ -32,9 +33,11 @@ function put(file) {
 
 /** The README behind a title: its own heading and first paragraph are what the title says. */
 function home() {
-  const title = fs.readFileSync(path.join(root, 'site', 'home.md'), 'utf8')
   const readme = withoutComments(rewriteLinks(read('README.md'), 'README.md'))
-  write('index.md', `${title}\n${readme.slice(readme.indexOf('\n## ') + 1)}`)
+  write(
+    'index.md',
+    `---\n${JSON.stringify(title)}\n---\n\n${readme.slice(readme.indexOf('\n## ') + 1)}`,
+  )
 }
 
 const LANGUAGES = {
