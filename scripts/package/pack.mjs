@@ -1,6 +1,7 @@
 // The tarball that `npm publish` would send, made beside the checkout: nothing there is touched, and a
 // build that swaps dist/ meanwhile does no harm.
-//   node scripts/package/pack.mjs [--out DIR] [--local]     prints the tarball's path
+//   node scripts/package/pack.mjs [--out DIR] [--local] [--json]
+// Prints the tarball's path, or with --json what npm says about it.
 //   --local: with this machine's addon from build/Release as the only prebuilt file
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -66,7 +67,12 @@ function copy(from, to) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
-    options: { out: { type: 'string', default: '.' }, local: { type: 'boolean', default: false } },
+    options: {
+      out: { type: 'string', default: '.' },
+      local: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
   })
-  console.log(packPackage({ out: path.resolve(values.out), local: values.local }).file)
+  const packed = packPackage({ out: path.resolve(values.out), local: values.local })
+  console.log(values.json ? JSON.stringify(packed) : packed.file)
 }
