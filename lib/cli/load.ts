@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { loadQdrantCommand } from './load-qdrant.js'
 import { type Cli, examples } from './shared/cli.js'
 import { addTableOptions } from './shared/options.js'
 
@@ -13,8 +14,8 @@ The connection string may hold a password: give it by DATABASE_URL rather than -
 export function loadCommand(program: Command, cli: Cli): void {
   const load = program
     .command('load')
-    .summary('Embed what a database holds.')
-    .description('Embed what a database holds.')
+    .summary('Embed into a database: PostgreSQL, Qdrant.')
+    .description('Embed into a database.')
   const command = load
     .command('postgres')
     .summary('Fill the vector columns of a PostgreSQL table.')
@@ -52,4 +53,5 @@ export function loadCommand(program: Command, cli: Cli): void {
     const { runLoadPostgres } = await import('./load-postgres-run.js')
     return runLoadPostgres(cli.io, flags)
   })
+  loadQdrantCommand(load, cli)
 }
