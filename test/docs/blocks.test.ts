@@ -1,0 +1,235 @@
+/** Every code block of README, docs and the examples' READMEs is checked, and run where that can be done here. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
+import { vector } from '@electric-sql/pglite-pgvector'
+import { transform } from 'esbuild'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parse as parseYaml } from 'yaml'
+import { createServer, type Server } from '../../lib/server/index.js'
+import { root, run } from '../helpers/child.js'
+import { standinPath } from '../helpers/standins.js'
+import { type Block, blocksOf, pages } from './blocks.js'
+import { unknownFlags } from './commands.js'
+import { surround, writeFiles } from './fixtures.js'
+import { makeBin, type Ran, Runner } from './runner.js'
+import { typeErrors } from './types.js'
+
+const PROGRAMS = new Set(['js', 'ts'])
+const SHELLS = new Set(['sh', 'console'])
+/** Languages of blocks, and what is done with them: see `check`. */
+const LANGUAGES = new Set([
+  ...PROGRAMS,
+  ...SHELLS,
+  'text',
+  'json',
+  'jsonl',
+  'yaml',
+  'sql',
+  'python',
+])
+const NEVER_RUN = new Set(['text', 'json', 'jsonl', 'yaml', 'python'])
+/** The server of the documentation's examples. */
+const ADDRESS = 'http://127.0.0.1:8080'
+
+const all = new Map(pages().map((page) => [page, blocksOf(page)] as const))
+const blocks = [...all.values()].flat()
+const nameOf = ({ page, line, language }: Block) => `${page}:${line} ${language}`
+
+const work = path.join(root, '.build', `docs-blocks-${process.pid}`)
+const fileOf = (block: Block) =>
+  path.join(
+    work,
+    'modules',
+    `${block.page.replaceAll('/', '_')}-${block.line}.${block.language === 'ts' ? 'mts' : 'mjs'}`,
+  )
+
+let runner: Runner
+let server: Server | undefined
+let address = ADDRESS
+let types: Map<string, string[]>
+const models: Record<string, string> = {}
+
+/** A program with what its reader has around it. */
+function moduleOf(block: Block): string {
+  const { before, after } = surround(block.with)
+  const shape = block.shapeOf
+    ? `import type * as package$ from 'bge-m3-node'\ndeclare const real$: package$.${block.shapeOf}\n`
+    : ''
+  const code = block.shapeOf
+    ? `interface Shown$ {\n${block.code}}\nreal$ satisfies Shown$\n`
+    : block.code
+  return `${shape}${before}\n${code}\n${after}\nexport {}\n`
+}
+
+beforeAll(async () => {
+  models.tiny = await standinPath({ size: 'tiny' })
+  models.small = await standinPath({ size: 'small' })
+  fs.rmSync(work, { recursive: true, force: true })
+  fs.mkdirSync(path.join(work, 'modules'), { recursive: true })
+  makeBin(path.join(work, 'bin'))
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('BGE_M3_') || name === 'BGE_M3_CACHE_DIR',
+  )
+  runner = new Runner({
+    ...Object.fromEntries(inherited),
+    PATH: `${path.join(work, 'bin')}:${path.dirname(process.execPath)}:${process.env.PATH}`,
+    NO_COLOR: '1',
+  })
+  const programs = blocks.filter(({ language }) => PROGRAMS.has(language))
+  for (const block of programs) fs.writeFileSync(fileOf(block), moduleOf(block))
+  types = typeErrors(programs.map(fileOf))
+})
+
+afterAll(async () => {
+  runner?.close()
+  await server?.close()
+  fs.rmSync(work, { recursive: true, force: true })
+})
+
+/** Starts the server when the first block asks for it. */
+async function serve(): Promise<void> {
+  if (server) return
+  server = await createServer({
+    port: 0,
+    logLevel: 'silent',
+    load: { model: models.tiny as string },
+  })
+  address = (await server.start()).url
+}
+
+describe.each([...all])('%s', (page, ofPage) => {
+  const folder = path.join(work, 'pages', page.replaceAll('/', '_'))
+  beforeAll(() => {
+    writeFiles(folder)
+    // what a page calls by these names
+    fs.symlinkSync(models.small as string, path.join(folder, 'small.gguf'))
+    fs.symlinkSync(models.tiny as string, path.join(folder, 'model.gguf'))
+  })
+
+  if (ofPage.length === 0) it('has no code', () => {})
+  // one after the other: a block may read what the one before it wrote
+  it.each(ofPage.map((block) => [nameOf(block), block] as const))('%s', async (_, block) => {
+    expect(LANGUAGES, 'a language that is not checked').toContain(block.language)
+    await check(block)
+    if (block.checkedOnly || block.shapeOf || NEVER_RUN.has(block.language)) return
+    if (block.with.includes('server')) await serve()
+    const cwd = block.inRepository ? root : folder
+    const model = models[block.model] as string
+    if (PROGRAMS.has(block.language)) await runProgram(block, cwd, model)
+    else if (block.language === 'sh') await runShell(block, cwd, model)
+    else if (block.language === 'console') await runConsole(block, cwd)
+  })
+})
+
+/** What needs no running. */
+async function check(block: Block): Promise<void> {
+  const { language, code } = block
+  if (PROGRAMS.has(language)) expect(types.get(fileOf(block)) ?? []).toEqual([])
+  if (language === 'json') expect(() => JSON.parse(code)).not.toThrow()
+  if (language === 'jsonl') for (const line of code.trim().split('\n')) JSON.parse(line)
+  if (language === 'yaml') expect(() => parseYaml(code)).not.toThrow()
+  if (language === 'sql') await prepare(code)
+  if (language === 'python') {
+    const parsed = await run('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', code])
+    expect(parsed.code, parsed.stderr).toBe(0)
+  }
+  if (SHELLS.has(language)) {
+    const commands =
+      language === 'sh'
+        ? code
+        : commandsOf(code)
+            .map(({ command }) => command)
+            .join('\n')
+    const syntax = await run('bash', ['-n', '-c', commands])
+    expect(syntax.code, syntax.stderr).toBe(0)
+    expect(unknownFlags(commands)).toEqual([])
+  }
+}
+
+async function runProgram(block: Block, cwd: string, model: string): Promise<void> {
+  const source = fs.readFileSync(fileOf(block), 'utf8').replaceAll(ADDRESS, address)
+  const { code } = await transform(source, { loader: 'ts', format: 'esm', target: 'node20' })
+  const file = fileOf(block).replace(/\.m[jt]s$/, '.run.mjs')
+  fs.writeFileSync(file, code)
+  const ran = await runner.module(file, cwd, model)
+  expect(ran.error).toBeUndefined()
+  expectOutput(block, ran, cwd)
+}
+
+async function runShell(block: Block, cwd: string, model: string): Promise<void> {
+  const ran = await runner.shell(block.code.replaceAll(ADDRESS, address), cwd, model)
+  expect(ran.exits, ran.error).toBe(block.exits)
+  expectOutput(block, ran, cwd)
+}
+
+/** `$ command` and what it prints on stdout; lines that start with `bge-m3:` are stderr's. */
+async function runConsole(block: Block, cwd: string): Promise<void> {
+  for (const { command, output } of commandsOf(block.code)) {
+    const expected = output.filter((line) => !line.startsWith('bge-m3:'))
+    const ran = await runner.shell(`${command} || true`, cwd, models.small as string)
+    const printed = ran.output.replaceAll(
+      fs.realpathSync(models.small as string),
+      '/models/small.gguf',
+    )
+    expect(clean(printed), command).toEqual(expected)
+  }
+}
+
+function commandsOf(code: string): { command: string; output: string[] }[] {
+  return code
+    .split(/^\$ /m)
+    .slice(1)
+    .map((part) => {
+      const [command = '', ...output] = part.trimEnd().split('\n')
+      return { command, output }
+    })
+}
+
+const clean = (output: string) =>
+  output
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.trimEnd())
+
+function expectOutput(block: Block, { output }: Ran, cwd: string): void {
+  expect(output).not.toMatch(/\bNaN\b|\bundefined\b|\[object Object\]/)
+  if (block.output !== undefined)
+    expect(clean(output.replaceAll(cwd, '.'))).toEqual(clean(block.output))
+}
+
+let database: PGlite | undefined
+afterAll(() => database?.close())
+
+/** PostgreSQL reads each statement, with the names and types in it. */
+async function prepare(sql: string): Promise<void> {
+  if (!database) {
+    database = await PGlite.create({ extensions: { vector } })
+    await database.exec(
+      'CREATE EXTENSION vector; CREATE TABLE docs (id text PRIMARY KEY, body text, embedding vector(1024), weights sparsevec(250002), problem text);',
+    )
+  }
+  for (const statement of sql.replace(/--[^\n]*/g, '').split(';')) {
+    if (statement.trim() === '') continue
+    if (/^\s*(CREATE|ALTER|DROP)/i.test(statement))
+      await database.exec(`BEGIN; ${statement}; ROLLBACK`)
+    else await database.exec(`PREPARE statement AS ${statement}; DEALLOCATE statement`)
+  }
+}
+
+describe('what is not run', () => {
+  const notRun = blocks.filter(({ checkedOnly }) => checkedOnly !== undefined)
+
+  it('says why', () => {
+    const silent = notRun.filter(({ checkedOnly = '' }) => !/\w+ \w+/.test(checkedOnly))
+    expect(silent.map(nameOf)).toEqual([])
+  })
+
+  it('is the smaller part', () => {
+    const runnable = blocks.filter(({ language }) => !NEVER_RUN.has(language))
+    console.log(
+      `${blocks.length} blocks, ${runnable.length} of them code; not run: ${notRun.length}\n${notRun.map((block) => `  ${nameOf(block)}: ${block.checkedOnly}`).join('\n')}`,
+    )
+    expect(notRun.length).toBeLessThan(runnable.length / 3)
+  })
+})

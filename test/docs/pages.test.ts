@@ -1,0 +1,79 @@
+/** The documentation, held to what it says: links, names, error codes, variables. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { environmentName, OPTION_NAMES } from '../../lib/config.js'
+import { root } from '../helpers/child.js'
+import { anchorsOf, linksOf, pages, readPage } from './blocks.js'
+
+const OTHERS = ['CONTRIBUTING.md', 'CHANGELOG.md', 'THIRD_PARTY_NOTICES.md', 'SECURITY.md'].filter(
+  (name) => fs.existsSync(path.join(root, name)),
+)
+
+describe('links', () => {
+  it.each([...pages(), ...OTHERS])('%s', (page) => {
+    for (const target of linksOf(readPage(page))) {
+      if (/^[a-z]+:/.test(target)) {
+        // there is no network here: that the address exists is not checked
+        expect(URL.canParse(target), target).toBe(true)
+        expect(new URL(target).protocol, target).toMatch(/^(https|mailto):$/)
+        continue
+      }
+      const [file = '', anchor] = target.split('#')
+      const to = file ? path.posix.join(path.posix.dirname(page), file) : page
+      expect(fs.existsSync(path.join(root, to)), `${page} -> ${target}`).toBe(true)
+      if (anchor) expect(anchorsOf(readPage(to)), `${page} -> ${target}`).toContain(anchor)
+    }
+  })
+})
+
+describe('nothing is left out', () => {
+  it('environment.md has every variable of the options', () => {
+    const page = readPage('docs/environment.md')
+    const names = OPTION_NAMES.map(environmentName)
+    expect(names.filter((name) => !page.includes(`\`${name}`))).toEqual([])
+  })
+
+  it('troubleshooting.md has a section for every error code, with its class', () => {
+    const source = fs.readFileSync(path.join(root, 'lib/errors.ts'), 'utf8')
+    const codes = [...source.matchAll(/^ {2}\| '([A-Z_]+)'$/gm)].map(([, code = '']) => code)
+    const classes = [...source.matchAll(/export class (\w+)/g)].map(([, name = '']) => name)
+    expect(codes.length).toBeGreaterThan(10)
+    const page = readPage('docs/troubleshooting.md')
+    const sections = new Map(
+      page.split(/^## /m).map((part) => [part.split('\n')[0]?.replaceAll('`', ''), part]),
+    )
+    for (const code of codes) {
+      // what happened, and what to do
+      expect(sections.get(code) ?? '', code).toMatch(/What to do/)
+    }
+    expect(classes.filter((name) => !page.includes(`\`${name}\``))).toEqual([])
+  })
+
+  it('cli.md has every command', async () => {
+    const { commandNames } = await import('./commands.js')
+    const page = readPage('docs/cli.md')
+    expect(commandNames().filter((name) => !page.includes(`bge-m3 ${name}`))).toEqual([])
+  })
+
+  it('examples.md has every example', () => {
+    const page = readPage('docs/examples.md')
+    const examples = fs
+      .readdirSync(path.join(root, 'examples'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+    expect(examples.filter((name) => !page.includes(`../examples/${name}/`))).toEqual([])
+  })
+
+  it('the README sells in one screen and keeps the test command', () => {
+    const readme = readPage('README.md')
+    expect(readme.split('\n').length).toBeLessThan(160)
+    expect(readme).toMatch(/^npm test\b/m)
+  })
+
+  it('its first program is examples/basic/first.mjs', () => {
+    const [, program = ''] = /```js\n(.*?)```/s.exec(readPage('README.md')) ?? []
+    const example = fs.readFileSync(path.join(root, 'examples/basic/first.mjs'), 'utf8')
+    expect(example).toContain(program)
+  })
+})
