@@ -23,6 +23,7 @@ export default defineConfig([
       'report/index': 'lib/report/index.ts',
       'server/index': 'lib/server/index.ts',
       'postgres/index': 'lib/output/postgres/index.ts',
+      'queue/index': 'lib/output/queue/index.ts',
       'qdrant/index': 'lib/output/qdrant/index.ts',
       'adapters/langchain': 'lib/adapters/langchain.ts',
       'adapters/ai-sdk': 'lib/adapters/ai-sdk.ts',

@@ -144,10 +144,16 @@ export class QueueFullError extends EmbedderError {
 export class StoreError extends EmbedderError {
   /** The same may work later: a server that restarts, a deadlock. */
   readonly transient: boolean
+  /** It is one of the chunks that it will not take, by its id or its text; others may be fine. */
+  readonly refused: boolean
 
-  constructor(message: string, details: ErrorDetails & { transient?: boolean } = {}) {
+  constructor(
+    message: string,
+    details: ErrorDetails & { transient?: boolean; refused?: boolean } = {},
+  ) {
     super('STORE', message, details)
     this.transient = details.transient ?? false
+    this.refused = details.refused ?? false
   }
 }
 

@@ -21,13 +21,15 @@ export interface RetryOptions {
   /** Milliseconds before the first of them; doubled each time, up to 10 s. */
   delayMs: number
   signal?: AbortSignal | undefined
+  /** Which errors are worth another try. Default: those of PostgreSQL that pass. */
+  mayPass?: (error: unknown) => boolean
 }
 
 const LONGEST_MS = 10_000
 
 /** @throws what the last try threw, or at once what would come again */
 export async function withRetries<T>(
-  { retries, delayMs, signal }: RetryOptions,
+  { retries, delayMs, signal, mayPass: isPassing = mayPass }: RetryOptions,
   run: () => Promise<T>,
 ): Promise<T> {
   for (let i = 0; ; i++) {
@@ -35,7 +37,7 @@ export async function withRetries<T>(
       return await run()
     } catch (error) {
       signal?.throwIfAborted()
-      if (i >= retries || !mayPass(error)) throw error
+      if (i >= retries || !isPassing(error)) throw error
     }
     await sleep(Math.min(delayMs * 2 ** i, LONGEST_MS), undefined, { signal })
   }

@@ -26,7 +26,10 @@ export function storeError(error: unknown): EmbedderError {
     return new StoreError(`PostgreSQL: ${message || code} (${code})`, { transient })
   }
   const which = typeof constraint === 'string' ? `, constraint ${constraint}` : ''
-  return new StoreError(`PostgreSQL refuses a row (${code}${which}).`, { transient })
+  // values, constraints, and two ids that are one to the column's type
+  const refused = /^(22|23|21000)/.test(code)
+  const what = refused ? 'refuses a row' : 'failed'
+  return new StoreError(`PostgreSQL ${what} (${code}${which}).`, { transient, refused })
 }
 
 /** A value that the column's type does not have. */
