@@ -4,8 +4,10 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { GLIBC_FLOOR, symbolProblems } from './check-symbols.mjs'
 import { root } from './paths.mjs'
 import { run, say } from './run.mjs'
+import { hostTarget } from './targets.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -21,18 +23,39 @@ const both = !options.native && !options.js
 /** node-gyp wipes build/ before it builds, so CMake's own tree lies beside it. */
 const tree = path.join(root, '.build', options.debug ? 'debug' : 'release')
 
-function buildNative() {
-  const started = Date.now()
+function compile(glibc) {
   const cmakeJs = path.join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
   const config = options.debug ? 'Debug' : 'Release'
-  const args = [cmakeJs, 'compile', '--directory', root, '--out', tree, '--config', config]
-  run(process.execPath, args, { quiet: true, cwd: root })
-  const built = path.join(tree, 'bge_m3_node.node')
+  const args = ['--directory', root, '--out', tree, '--config', config]
+  args.push(`--CDBGE_GLIBC_FLOOR=${glibc}`)
+  // cmake-js configures a tree once and never looks at its settings again
+  const cache = path.join(tree, 'CMakeCache.txt')
+  const same = new RegExp(`^BGE_GLIBC_FLOOR:STRING=${glibc}$`, 'm')
+  const stale = fs.existsSync(cache) && !same.test(fs.readFileSync(cache, 'utf8'))
+  for (const command of stale ? ['configure', 'compile'] : ['compile'])
+    run(process.execPath, [cmakeJs, command, ...args], { quiet: true, cwd: root })
+  return path.join(tree, 'bge_m3_node.node')
+}
+
+/** Linked for old systems too, so that what the tests test is what `npm run prebuild` ships. */
+function compileAtFloor() {
+  if (!/^linux-(x64|arm64)$/.test(hostTarget())) return compile('')
+  const built = compile(GLIBC_FLOOR)
+  const problems = symbolProblems(built)
+  if (problems.length === 0) return built
+  say(`linking for this machine's glibc, not for ${GLIBC_FLOOR}: ${problems.join('; ')}`)
+  return compile('')
+}
+
+function buildNative() {
+  const started = Date.now()
+  const built = compileAtFloor()
   fs.mkdirSync(options.out, { recursive: true })
   const target = path.join(options.out, 'bge_m3_node.node')
   // never write into a file that a running process has mapped
-  fs.rmSync(target, { force: true })
-  fs.copyFileSync(built, target)
+  const fresh = `${target}.${process.pid}`
+  fs.copyFileSync(built, fresh)
+  fs.renameSync(fresh, target)
   say(`built the addon in ${((Date.now() - started) / 1000).toFixed(1)} s`)
 }
 
@@ -95,6 +118,7 @@ try {
       'cmake',
       'CMakeLists.txt',
       'llama.lock.json',
+      'scripts/glibc-floor.mjs',
       'scripts/llama-build.mjs',
       'package-lock.json',
     ]
