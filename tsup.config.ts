@@ -25,6 +25,7 @@ export default defineConfig([
       'postgres/index': 'lib/output/postgres/index.ts',
       'queue/index': 'lib/output/queue/index.ts',
       'qdrant/index': 'lib/output/qdrant/index.ts',
+      'search/index': 'lib/search/index.ts',
       'adapters/langchain': 'lib/adapters/langchain.ts',
       'adapters/ai-sdk': 'lib/adapters/ai-sdk.ts',
       'adapters/llamaindex': 'lib/adapters/llamaindex.ts',

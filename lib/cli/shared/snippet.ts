@@ -1,0 +1,67 @@
+/** The part of a text that says most about a query. */
+
+const WIDTH = 240
+
+interface Word {
+  start: number
+  /** Whether it is one of the query's. */
+  isWanted: boolean
+  folded: string
+}
+
+/**
+ * At most so many UTF-16 units on one line: those with the most different words of the query, else the
+ * first. Cut at words, with dots where something is missing.
+ */
+export function snippet(text: string, query: string, width: number = WIDTH): string {
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim()
+  if (line.length <= width) return line
+  const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' })
+  const wanted = new Set(wordsOf(segmenter, query).map(({ folded }) => folded))
+  const words = wordsOf(segmenter, line, wanted)
+  const start = bestStart(words, width)
+  let end = start + width
+  const after = words.find((word) => word.start >= end)
+  // a word that would be cut is left out
+  if (end < line.length) end = words.findLast((word) => word.start <= end)?.start ?? end
+  if (end <= start) end = after?.start ?? start + width
+  const part = line.slice(start, Math.min(end, line.length)).trim()
+  return `${start > 0 ? '… ' : ''}${part.toWellFormed()}${end < line.length ? ' …' : ''}`
+}
+
+function wordsOf(
+  segmenter: Intl.Segmenter,
+  text: string,
+  wanted: ReadonlySet<string> = new Set(),
+): Word[] {
+  return [...segmenter.segment(text)]
+    .filter(({ isWordLike }) => isWordLike)
+    .map(({ segment, index }) => {
+      const folded = segment.toLocaleLowerCase()
+      return { start: index, isWanted: wanted.has(folded), folded }
+    })
+}
+
+/** Of a window of so many units with the most different words of the query; the first such. */
+function bestStart(words: readonly Word[], width: number): number {
+  const counts = new Map<string, number>()
+  let best = 0
+  let start = 0
+  let from = 0
+  words.forEach((word) => {
+    if (!word.isWanted) return
+    counts.set(word.folded, (counts.get(word.folded) ?? 0) + 1)
+    for (; word.start + word.folded.length - (words[from] as Word).start > width; from++) {
+      const { isWanted, folded } = words[from] as Word
+      if (!isWanted) continue
+      const count = (counts.get(folded) as number) - 1
+      if (count > 0) counts.set(folded, count)
+      else counts.delete(folded)
+    }
+    if (counts.size > best) {
+      best = counts.size
+      start = (words[from] as Word).start
+    }
+  })
+  return start
+}
