@@ -7,6 +7,7 @@ import { embedCommand } from './embed.js'
 import { evaluateCommand } from './evaluate.js'
 import { loadCommand } from './load.js'
 import { modelCommand } from './model.js'
+import { queueCommand } from './queue.js'
 import { reportCommand } from './report.js'
 import { scoreCommand } from './score.js'
 import { serveCommand } from './serve.js'
@@ -14,6 +15,7 @@ import type { Cli } from './shared/cli.js'
 import type { CliIo } from './shared/io.js'
 import { packageVersion } from './shared/version.js'
 import { tokenizeCommand } from './tokenize.js'
+import { workerCommand } from './worker.js'
 
 const COMMANDS = [
   embedCommand,
@@ -21,6 +23,8 @@ const COMMANDS = [
   scoreCommand,
   evaluateCommand,
   loadCommand,
+  queueCommand,
+  workerCommand,
   reportCommand,
   modelCommand,
   cacheCommand,

@@ -15,7 +15,9 @@ export interface UnreadableChunk {
 }
 
 /** Strings have their positions, from 0, as ids. */
-export type CorpusSource = Source<Chunk | string | UnreadableChunk>
+export type CorpusItem = Chunk | string | UnreadableChunk
+
+export type CorpusSource = Source<CorpusItem>
 
 export interface CutOptions {
   /** Tokens of a job; a longer chunk is a job of its own. */

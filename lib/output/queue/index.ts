@@ -1,7 +1,7 @@
 /** `bge-m3-node/queue`: one corpus, workers on many machines, with BullMQ on Redis or Valkey. */
 
 export type { EmbeddingStore, StoredChunk } from '../store.js'
-export type { CorpusSource, UnreadableChunk } from './cut.js'
+export type { CorpusItem, CorpusSource, UnreadableChunk } from './cut.js'
 export {
   type EnqueueOptions,
   type EnqueueProgress,

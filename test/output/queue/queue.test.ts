@@ -334,9 +334,11 @@ describe.skipIf(!there)('a queue', () => {
     const broken = new Proxy(own, {
       get(target, key) {
         if (key === 'embedStream') {
-          return async function* () {
-            throw new InferenceError('out of order')
-          }
+          return () => ({
+            [Symbol.asyncIterator]: () => ({
+              next: () => Promise.reject(new InferenceError('out of order')),
+            }),
+          })
         }
         const value = Reflect.get(target, key, target)
         return typeof value === 'function' ? value.bind(target) : value
