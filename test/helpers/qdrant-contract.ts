@@ -177,6 +177,8 @@ export async function startContractServer(options: ContractOptions = {}): Promis
     switch (operation) {
       case 'GET /':
         return { title: 'contract server', version: '1.18.0' }
+      case 'GET /collections/{collection_name}/exists':
+        return { exists: collections.has(name) }
       case 'GET /collections/{collection_name}':
         return find().info()
       case 'PUT /collections/{collection_name}': {

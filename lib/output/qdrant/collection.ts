@@ -139,18 +139,18 @@ export function checkCollection(info: Schemas['CollectionInfo'], shape: Collecti
     if (params) return params
     const isSparse = Object.hasOwn(sparse_vectors ?? {}, name)
     throw new InvalidInputError(
-      `${where} has no ${kind} vector ${quoted(name)}${isSparse ? ': that one is sparse' : ''}.`,
+      `${where} has no ${kind} ${quoted(name)}${isSparse ? ': that one is sparse' : ''}.`,
     )
   }
   if (outputs.dense) {
     const what = `${where}: the vector ${quoted(names.dense)}`
-    const params = find(names.dense, 'dense')
+    const params = find(names.dense, 'dense vector')
     if (params.multivector_config) throw new InvalidInputError(`${what} is a multi-vector.`)
     checkParams(what, params, dimensions)
   }
   if (outputs.colbert) {
     const what = `${where}: the vector ${quoted(names.colbert)}`
-    const params = find(names.colbert, 'multi-')
+    const params = find(names.colbert, 'multi-vector')
     const { comparator } = (params.multivector_config ?? {}) as { comparator?: string }
     if (comparator !== 'max_sim') {
       throw new InvalidInputError(`${what} is no multi-vector with max_sim.`)

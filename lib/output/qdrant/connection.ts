@@ -34,7 +34,7 @@ export interface QdrantRetry {
 
 export type Api = ReturnType<QdrantClient['api']>
 /** What goes with a request beside its payload. */
-export type Init = { signal: AbortSignal; headers: Record<string, string> }
+export type Init = { signal: AbortSignal; headers: Record<string, string>; redirect: 'manual' }
 
 const TIMEOUT_MS = 120_000
 const RETRIES = 8
@@ -137,7 +137,12 @@ export class QdrantConnection {
     let retryAfter: string | undefined
     this.requests++
     try {
-      const init = { signal: once.signal, headers: { [REQUEST_ID]: id } }
+      const init: Init = {
+        signal: once.signal,
+        headers: { [REQUEST_ID]: id },
+        // the key would go along to wherever it leads
+        redirect: 'manual',
+      }
       const { data } = await watchRetryAfter(
         id,
         () => send(this.#api, init),
@@ -164,8 +169,9 @@ export class QdrantConnection {
     }
   }
 
-  #sleep(ms: number): Promise<void> {
+  async #sleep(ms: number): Promise<void> {
     const { signal } = this.#closed
+    signal.throwIfAborted()
     return new Promise((resolve, reject) => {
       const stop = () => {
         clearTimeout(timer)

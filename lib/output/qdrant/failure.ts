@@ -61,6 +61,10 @@ export function failureOf(error: unknown, secret: string | undefined): Failure {
   if (system !== undefined) {
     return { ...base, message: `cannot be reached (${system})`, transient: PASSING.has(system) }
   }
+  // a port that `fetch` refuses to speak to
+  if (error instanceof TypeError && error.message === 'fetch failed') {
+    return { ...base, message: 'cannot be reached', transient: false }
+  }
   // an answer that ends in the middle: undici's TypeError `terminated`, or JSON that is cut off
   const isCut = error instanceof TypeError || error instanceof SyntaxError
   if (isCut) return { ...base, message: 'did not answer to the end', transient: true }
