@@ -6,6 +6,7 @@ import { vector } from '@electric-sql/pglite-pgvector'
 import { transform } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml } from 'yaml'
+import { cacheDir } from '../../lib/model/locations.js'
 import { createServer, type Server } from '../../lib/server/index.js'
 import { root, run } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
@@ -50,16 +51,28 @@ let address = ADDRESS
 let types: Map<string, string[]>
 const models: Record<string, string> = {}
 
+/** Types that the signatures of a page name. */
+const TYPES = `import type * as package$ from 'bge-m3-node'
+import type { BatchInfo, Chunk, ChunkTextOptions, EmbeddedChunk, EmbedderError, Embedding, EmbedOptions, Precision, PrecisionArrays, RunStats, TextChunk, TokenizeResult } from 'bge-m3-node'
+import type { QualityReport } from 'bge-m3-node/quality'
+`
+
+/** What the page shows of a type must be true of the real one. */
+function shapeModule({ code, shapeOf }: Block): string {
+  const members = /^interface [^{]*\{\n(.*)\n\}\s*$/s.exec(code)?.[1] ?? code
+  const real = shapeOf === 'package' ? 'typeof package$' : `package$.${shapeOf}`
+  return `${TYPES}interface Shown$<P extends Precision> {
+${members}
+}
+export const check$ = <P extends Precision>(real: ${real}): Shown$<P> => real
+`
+}
+
 /** A program with what its reader has around it. */
 function moduleOf(block: Block): string {
+  if (block.shapeOf) return shapeModule(block)
   const { before, after } = surround(block.with)
-  const shape = block.shapeOf
-    ? `import type * as package$ from 'bge-m3-node'\ndeclare const real$: package$.${block.shapeOf}\n`
-    : ''
-  const code = block.shapeOf
-    ? `interface Shown$ {\n${block.code}}\nreal$ satisfies Shown$\n`
-    : block.code
-  return `${shape}${before}\n${code}\n${after}\nexport {}\n`
+  return `${before}\n${block.code}\n${after}\nexport {}\n`
 }
 
 beforeAll(async () => {
@@ -68,11 +81,14 @@ beforeAll(async () => {
   fs.rmSync(work, { recursive: true, force: true })
   fs.mkdirSync(path.join(work, 'modules'), { recursive: true })
   makeBin(path.join(work, 'bin'))
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith('BGE_M3_') || name === 'BGE_M3_CACHE_DIR',
-  )
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('BGE_M3_'))
+  // nothing here may touch the caches of this machine; vocabularies come from llama.cpp's sources
+  const caches = path.join(work, 'cache')
+  fs.mkdirSync(caches)
+  fs.symlinkSync(path.join(cacheDir(), 'build'), path.join(caches, 'build'))
   runner = new Runner({
     ...Object.fromEntries(inherited),
+    BGE_M3_CACHE_DIR: caches,
     PATH: `${path.join(work, 'bin')}:${path.dirname(process.execPath)}:${process.env.PATH}`,
     NO_COLOR: '1',
   })

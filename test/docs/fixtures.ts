@@ -16,15 +16,15 @@ const NAMES: Record<string, Fixture> = {
     code: `import { Embedder as Embedder$ } from 'bge-m3-node'\nconst m3 = await Embedder$.load()`,
     after: 'await m3.dispose()',
   },
-  text: { code: `const text: string = 'The Rhine flows through Basel. '.repeat(400)` },
+  text: { code: `const text = 'The Rhine flows through Basel. '.repeat(400)` },
   texts: {
-    code: `const texts: string[] = ['The Rhine flows through Basel.', 'Bread is baked in an oven.', 'Warsaw is the capital of Poland.']`,
+    code: `const texts = ['The Rhine flows through Basel.', 'Bread is baked in an oven.', 'Warsaw is the capital of Poland.']`,
   },
   chunks: {
     code: `const chunks = Array.from({ length: 12 }, (_, i) => ({ id: 'chunk-' + i, text: 'The text of chunk ' + i + '.' }))`,
   },
   vectors: {
-    code: `const vectors: Float32Array[] = (await m3.embed(texts)).map((e) => e.dense as Float32Array)`,
+    code: `const vectors = (await m3.embed(texts)).map((e) => e.dense ?? new Float32Array())`,
     needs: ['m3', 'texts'],
   },
   /** Async iterable of `{ id, text }`. */
@@ -32,7 +32,7 @@ const NAMES: Record<string, Fixture> = {
     code: `async function* rows$() { for (let i = 0; i < 20; i++) yield { id: 'row-' + i, text: 'Text ' + i } }\nconst rows = rows$()`,
   },
   store: {
-    code: `const store = async (id: string, embedding: unknown) => { if (!id || !embedding) throw new Error('nothing to store') }`,
+    code: `const store = async (id = '', embedding = {}) => { if (!id || !embedding) throw new Error('nothing to store') }`,
   },
   result: { code: `const result = await m3.embedChunks(chunks)`, needs: ['m3', 'chunks'] },
   controller: { code: `const controller = new AbortController()` },
