@@ -1,0 +1,166 @@
+/** Which file the loader takes, and what it says when none of them can be loaded. */
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { GLIBC_FLOOR } from '../../scripts/check-symbols.mjs'
+import { hostTarget, prebuildFile, TARGETS } from '../../scripts/targets.mjs'
+import { loadFailure } from '../../lib/native/load-failure.js'
+import { addonCandidates, prebuiltAddon } from '../../lib/native/paths.js'
+import {
+  fromInterpreter,
+  fromReport,
+  glibcVersion,
+  libc,
+  platformName,
+} from '../../lib/native/platform.js'
+import { root, run, runModule } from '../helpers/child.js'
+
+const linux = (libc: 'glibc' | 'musl', arch = 'x64') => ({ platform: 'linux', arch, libc })
+
+let folder: string
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-native-'))
+})
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }))
+
+function touch(...names: string[]) {
+  for (const name of names) {
+    const file = path.join(folder, name)
+    fs.mkdirSync(path.dirname(file), { recursive: true })
+    fs.writeFileSync(file, '')
+  }
+}
+
+const relative = (files: string[]) =>
+  files.map((file) => path.relative(folder, file).replaceAll('\\', '/'))
+
+describe('addonCandidates', () => {
+  it('takes the prebuilt file of an installed package before a build that may be stale', () => {
+    touch('build/Release/bge_m3_node.node')
+    expect(relative(addonCandidates(folder, {}, linux('glibc')))).toEqual([
+      'prebuilds/linux-x64/bge-m3-node.glibc.node',
+      'build/Release/bge_m3_node.node',
+    ])
+  })
+
+  it("takes a checkout's own build first", () => {
+    touch('lib/native/load.ts')
+    expect(relative(addonCandidates(folder, {}, linux('glibc')))).toEqual([
+      'build/Release/bge_m3_node.node',
+      'prebuilds/linux-x64/bge-m3-node.glibc.node',
+    ])
+  })
+
+  it('never offers one C library the file of the other', () => {
+    const musl = addonCandidates(folder, {}, linux('musl', 'arm64')).join()
+    expect(musl).toContain('linux-arm64')
+    expect(musl).toContain('bge-m3-node.musl.node')
+    expect(musl).not.toContain('glibc')
+  })
+
+  it('has no C library in the name elsewhere', () => {
+    const windows = { platform: 'win32', arch: 'x64', libc: null }
+    expect(relative(addonCandidates(folder, {}, windows))[0]).toBe(
+      'prebuilds/win32-x64/bge-m3-node.node',
+    )
+  })
+
+  it('takes BGE_M3_ADDON alone', () => {
+    const env = { BGE_M3_ADDON: path.join(folder, 'other.node') }
+    expect(addonCandidates(folder, env, linux('glibc'))).toEqual([env.BGE_M3_ADDON])
+  })
+
+  it('looks where scripts/prebuild.mjs puts each target', () => {
+    for (const [name, target] of Object.entries(TARGETS)) {
+      const { platform, arch, libc } = target as { platform: string; arch: string; libc?: 'musl' }
+      expect(prebuildFile(name)).toBe(prebuiltAddon(root, { platform, arch, libc: libc ?? null }))
+    }
+    expect(hostTarget()).toBe(platformName())
+  })
+})
+
+describe('the C library', () => {
+  const elf = (interpreter: string, tableAt = 64) => {
+    const file = path.join(folder, 'program')
+    const bytes = Buffer.alloc(512)
+    bytes.writeUInt32BE(0x7f454c46, 0)
+    bytes[4] = 2
+    bytes.writeBigUInt64LE(BigInt(tableAt), 32)
+    bytes.writeUInt16LE(56, 54)
+    bytes.writeUInt16LE(2, 56)
+    bytes.writeUInt32LE(6, 64) // PT_PHDR comes first
+    bytes.writeUInt32LE(3, 64 + 56)
+    bytes.writeBigUInt64LE(300n, 64 + 56 + 8)
+    bytes.writeBigUInt64LE(BigInt(interpreter.length + 1), 64 + 56 + 32)
+    bytes.write(`${interpreter}\0`, 300)
+    fs.writeFileSync(file, bytes)
+    return file
+  }
+
+  it('is told by the ELF interpreter', () => {
+    expect(fromInterpreter(elf('/lib/ld-musl-x86_64.so.1'))).toBe('musl')
+    expect(fromInterpreter(elf('/lib64/ld-linux-x86-64.so.2'))).toBe('glibc')
+    expect(fromInterpreter(elf('/lib/ld-linux-aarch64.so.1'))).toBe('glibc')
+  })
+
+  it('is not guessed from what is no such file', () => {
+    expect(fromInterpreter(elf('/system/bin/linker64'))).toBeUndefined()
+    expect(fromInterpreter(elf('/lib/ld-musl-x86_64.so.1', 1 << 20))).toBeUndefined()
+    touch('empty')
+    expect(fromInterpreter(path.join(folder, 'empty'))).toBeUndefined()
+    expect(fromInterpreter(path.join(folder, 'none'))).toBeUndefined()
+  })
+
+  it.runIf(process.platform === 'linux')('is the same by the interpreter and the report', () => {
+    expect(fromInterpreter(process.execPath)).toBe(fromReport())
+    expect(libc()).toBe(fromReport())
+    if (libc() === 'glibc') expect(glibcVersion()).toMatch(/^\d+\.\d+$/)
+  })
+})
+
+describe('a failure', () => {
+  it('names platform, C library, processor, files and commands', () => {
+    touch('prebuilds/linux-x64/bge-m3-node.musl.node', 'prebuilds/win32-x64/bge-m3-node.node')
+    const message = loadFailure(['/x/y.node: not there'], folder, linux('glibc', 'arm64'))
+    expect(message).toContain('linux-arm64, glibc')
+    expect(message).toContain(os.cpus()[0]?.model.trim() || 'unknown processor')
+    expect(message).toContain(`Node ${process.version}`)
+    expect(message).toContain('  /x/y.node: not there')
+    expect(message).toContain('Prebuilt in this package: linux-x64-musl, win32-x64.')
+    expect(message).toContain('no prebuilt file for linux-arm64')
+    expect(message).toContain('npm install bge-m3-node')
+    expect(message).toContain('npm explore bge-m3-node -- npm run build-from-source')
+    expect(message).toContain('asarUnpack')
+  })
+
+  it('says when the C library is too old', () => {
+    touch('prebuilds/linux-x64/bge-m3-node.glibc.node')
+    const line = "a.node: /lib/libm.so.6: version `GLIBC_2.27' not found (required by a.node)"
+    const message = loadFailure([line], folder, linux('glibc'))
+    expect(message).toContain(`the prebuilt files need glibc ${GLIBC_FLOOR}`)
+  })
+
+  it('says to install again when the file that should do is broken', () => {
+    touch('prebuilds/linux-x64/bge-m3-node.glibc.node')
+    expect(loadFailure(['a.node: file too short'], folder, linux('glibc'))).toContain(
+      'npm install --force bge-m3-node',
+    )
+    expect(loadFailure([], path.join(folder, 'none'))).toContain('Prebuilt in this package: nothing')
+  })
+
+  it('reaches the user as a typed error', async () => {
+    const broken = path.join(folder, 'broken.node')
+    fs.writeFileSync(broken, 'no addon')
+    const end = await runModule(
+      `import { Embedder } from ${JSON.stringify(path.join(root, 'dist/index.js'))}
+       await Embedder.load({ model: 'none.gguf' }).catch((e) => console.log(e.code, e.message))`,
+      { env: { ...process.env, BGE_M3_ADDON: broken } },
+    )
+    expect(end.stdout).toMatch(/^(MODEL_LOAD|MODEL_NOT_FOUND) /)
+    const version = await run(process.execPath, ['dist/cli/main.js', 'doctor', '--json'], {
+      env: { ...process.env, BGE_M3_ADDON: broken },
+    })
+    expect(version.signal).toBeNull()
+  })
+})
