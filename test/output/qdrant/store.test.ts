@@ -36,8 +36,8 @@ const upserts = () =>
 describe('prepare', () => {
   it('creates a collection that fits', async () => {
     await ready({ settings: { shard_number: 2, on_disk_payload: false } })
-    const { config } = server.collections.get('docs')?.info() as Schemas['CollectionInfo']
-    expect(config.params).toMatchObject({
+    const info = server.collections.get('docs')?.info()
+    expect(info?.config.params).toMatchObject({
       vectors: {
         dense: { size: DIMENSIONS, distance: 'Cosine' },
         colbert: {
@@ -329,7 +329,7 @@ describe('write', () => {
       '\u2028',
       '😀',
       '../..',
-      '${x}',
+      '{x}',
       '\x1b[2J',
       'constructor',
       '__proto__',
