@@ -56,6 +56,16 @@ function chunk(id) {
   return { id, text: 'x'.repeat(500), dense: dense.map((x) => x / length), sparse }
 }
 
+function lexical(table, offsets, indices, weights, rows) {
+  const scores = new Float64Array(rows)
+  for (let row = 0; row < rows; row++) {
+    let sum = 0
+    for (let i = offsets[row]; i < offsets[row + 1]; i++) sum += weights[i] * table[indices[i]]
+    scores[row] = sum
+  }
+  return scores
+}
+
 const bytes = (dense) => new Uint8Array(dense.buffer, dense.byteOffset, dense.byteLength)
 const sparseText = (sparse) => `{${sparse.map(([i, v]) => `${i + 1}:${v}`)}}/${VOCABULARY}`
 
@@ -126,6 +136,62 @@ const ENGINES = {
           .prepare(`SELECT id FROM chunks ORDER BY vector_distance_cos(dense, ?) LIMIT ${k}`)
           .all([bytes(query)])
           .map(({ id }) => id),
+      close: () => db.close(),
+    }
+  },
+  /** As bge-m3-node/search does it: SQLite keeps some hundred vectors to a row, our own kernels compare them. */
+  async packed(store) {
+    const { default: Database } = await load('libsql')
+    const db = new Database(`${store}/index.db`)
+    db.exec(`PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+      CREATE TABLE IF NOT EXISTS segments (first INTEGER PRIMARY KEY, rows INTEGER, dense BLOB, offsets BLOB, indices BLOB, weights BLOB);
+      CREATE TABLE IF NOT EXISTS chunks (id INTEGER PRIMARY KEY, text TEXT)`)
+    const put = db.prepare('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)')
+    const text = db.prepare('INSERT INTO chunks VALUES (?, ?)')
+    const firsts = db.prepare('SELECT first, rows FROM segments ORDER BY first')
+    const get = (column) => db.prepare(`SELECT ${column} FROM segments WHERE first = ?`)
+    const dense = get('dense')
+    const sparse = get('offsets, indices, weights')
+    const best = (hits, k) => hits.sort((a, b) => b.score - a.score).slice(0, k)
+    return {
+      insert(chunks) {
+        const flat = chunks.flatMap((c) => c.sparse)
+        const offsets = new Uint32Array(chunks.length + 1)
+        chunks.forEach((c, i) => {
+          offsets[i + 1] = offsets[i] + c.sparse.length
+        })
+        const rows = new Float32Array(chunks.length * DIMENSIONS)
+        chunks.forEach((c, i) => {
+          rows.set(c.dense, i * DIMENSIONS)
+        })
+        const arrays = [rows, offsets, Uint32Array.from(flat, ([i]) => i), Float32Array.from(flat, ([, v]) => v)]
+        db.exec('BEGIN')
+        put.run([chunks[0].id, chunks.length, ...arrays.map(bytes)])
+        for (const c of chunks) text.run([c.id, c.text])
+        db.exec('COMMIT')
+      },
+      count: () => db.prepare('SELECT count(*) AS n FROM chunks').all([])[0].n,
+      dense(query, k) {
+        let hits = []
+        for (const { first, rows } of firsts.all([])) {
+          const data = new Float32Array(dense.all([first])[0].dense)
+          const found = scoring.topK(query, { data, rows, cols: DIMENSIONS }, k)
+          hits = best([...hits, ...found.map(({ index, score }) => ({ id: first + index, score }))], k)
+        }
+        return hits.map(({ id }) => id)
+      },
+      sparse(query, k) {
+        const table = new Float32Array(VOCABULARY)
+        for (const [token, weight] of query) table[token] = weight
+        let hits = []
+        for (const { first, rows } of firsts.all([])) {
+          const row = sparse.all([first])[0]
+          const scores = lexical(table, new Uint32Array(row.offsets), new Uint32Array(row.indices), new Float32Array(row.weights), rows)
+          const found = scoring.topKScores(scores, k)
+          hits = best([...hits, ...found.map(({ index, score }) => ({ id: first + index, score }))], k)
+        }
+        return hits.map(({ id }) => id)
+      },
       close: () => db.close(),
     }
   },

@@ -5,11 +5,13 @@ import { cacheCommand } from './cache.js'
 import { doctorCommand } from './doctor.js'
 import { embedCommand } from './embed.js'
 import { evaluateCommand } from './evaluate.js'
+import { indexCommand } from './index-command.js'
 import { loadCommand } from './load.js'
 import { modelCommand } from './model.js'
 import { queueCommand } from './queue.js'
 import { reportCommand } from './report.js'
 import { scoreCommand } from './score.js'
+import { searchCommand } from './search.js'
 import { serveCommand } from './serve.js'
 import type { Cli } from './shared/cli.js'
 import type { CliIo } from './shared/io.js'
@@ -22,6 +24,8 @@ const COMMANDS = [
   tokenizeCommand,
   scoreCommand,
   evaluateCommand,
+  indexCommand,
+  searchCommand,
   loadCommand,
   queueCommand,
   workerCommand,

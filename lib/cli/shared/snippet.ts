@@ -20,13 +20,14 @@ export function snippet(text: string, query: string, width: number = WIDTH): str
   const wanted = new Set(wordsOf(segmenter, query).map(({ folded }) => folded))
   const words = wordsOf(segmenter, line, wanted)
   const start = bestStart(words, width)
-  let end = start + width
-  const after = words.find((word) => word.start >= end)
-  // a word that would be cut is left out
-  if (end < line.length) end = words.findLast((word) => word.start <= end)?.start ?? end
-  if (end <= start) end = after?.start ?? start + width
-  const part = line.slice(start, Math.min(end, line.length)).trim()
-  return `${start > 0 ? '… ' : ''}${part.toWellFormed()}${end < line.length ? ' …' : ''}`
+  let end = Math.min(start + width, line.length)
+  if (end < line.length) {
+    // a word that would be cut is left out, unless it is all there is
+    const cut = words.findLast((word) => word.start <= end)?.start ?? 0
+    if (cut > start) end = cut
+  }
+  const part = line.slice(start, end).trim()
+  return `${start > 0 ? '… ' : ''}${part}${end < line.length ? ' …' : ''}`
 }
 
 function wordsOf(
