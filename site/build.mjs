@@ -6,6 +6,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Application, LogLevel } from 'typedoc'
 import { build } from 'vitepress'
+import { mendAnchors } from './anchors.mjs'
 import { checkSite } from './check.mjs'
 import { built, entryPoints, root, staged } from './paths.mjs'
 import { stage } from './stage.mjs'
@@ -39,6 +40,7 @@ async function reference() {
   if (!options.draft && (app.logger.hasErrors() || app.logger.hasWarnings()))
     throw new Error('public symbols without a comment, or links to nothing: see above')
   await app.generateOutputs(project)
+  mendAnchors(out)
 }
 
 /** `lib/output/postgres/index.ts` -> `output/postgres`, `lib/index.ts` -> `index` */

@@ -1,8 +1,6 @@
 /** Every code block of README, docs and the examples' READMEs is checked, and run where that can be done here. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
-import { vector } from '@electric-sql/pglite-pgvector'
 import { transform } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml } from 'yaml'
@@ -132,7 +130,8 @@ describe.each([...all])('%s', (page, ofPage) => {
     if (block.with.includes('server')) await serve()
     const cwd = block.inRepository ? root : folder
     const model = models[block.model] as string
-    if (PROGRAMS.has(block.language)) await runProgram(block, cwd, model)
+    if (PROGRAMS.has(block.language) || block.language === 'sql')
+      await runProgram(block, cwd, model)
     else if (block.language === 'sh') await runShell(block, cwd, model)
     else if (block.language === 'console') await runConsole(block, cwd)
   })
@@ -145,7 +144,6 @@ async function check(block: Block): Promise<void> {
   if (language === 'json') expect(() => JSON.parse(code)).not.toThrow()
   if (language === 'jsonl') for (const line of code.trim().split('\n')) JSON.parse(line)
   if (language === 'yaml') expect(() => parseYaml(code)).not.toThrow()
-  if (language === 'sql') await prepare(code)
   if (language === 'python') {
     const parsed = await run('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', code])
     expect(parsed.code, parsed.stderr).toBe(0)
@@ -164,7 +162,8 @@ async function check(block: Block): Promise<void> {
 }
 
 async function runProgram(block: Block, cwd: string, model: string): Promise<void> {
-  const source = fs.readFileSync(fileOf(block), 'utf8').replaceAll(ADDRESS, address)
+  const source =
+    block.language === 'sql' ? sqlModule(block.code) : moduleOf(block).replaceAll(ADDRESS, address)
   const { code } = await transform(source, { loader: 'ts', format: 'esm', target: 'node20' })
   const file = fileOf(block).replace(/\.m[jt]s$/, '.run.mjs')
   fs.writeFileSync(file, code)
@@ -214,23 +213,19 @@ function expectOutput(block: Block, { output }: Ran, cwd: string): void {
     expect(clean(output.replaceAll(cwd, '.'))).toEqual(clean(block.output))
 }
 
-let database: PGlite | undefined
-afterAll(() => database?.close())
-
 /** PostgreSQL reads each statement, with the names and types in it. */
-async function prepare(sql: string): Promise<void> {
-  if (!database) {
-    database = await PGlite.create({ extensions: { vector } })
-    await database.exec(
-      'CREATE EXTENSION vector; CREATE TABLE docs (id text PRIMARY KEY, body text, embedding vector(1024), weights sparsevec(250002), problem text);',
+function sqlModule(sql: string): string {
+  const statements = sql
+    .replace(/--[^\n]*/g, '')
+    .split(';')
+    .filter((statement) => statement.trim() !== '')
+    .map((statement) =>
+      /^\s*(CREATE|ALTER|DROP)/i.test(statement)
+        ? `BEGIN; ${statement}; ROLLBACK`
+        : `PREPARE statement AS ${statement}; DEALLOCATE statement`,
     )
-  }
-  for (const statement of sql.replace(/--[^\n]*/g, '').split(';')) {
-    if (statement.trim() === '') continue
-    if (/^\s*(CREATE|ALTER|DROP)/i.test(statement))
-      await database.exec(`BEGIN; ${statement}; ROLLBACK`)
-    else await database.exec(`PREPARE statement AS ${statement}; DEALLOCATE statement`)
-  }
+  const { before } = surround(['db'])
+  return `${before}\nfor (const sql of ${JSON.stringify(statements)}) await db.exec(sql)\n`
 }
 
 describe('what is not run', () => {

@@ -36,12 +36,9 @@ const NAMES: Record<string, Fixture> = {
   },
   result: { code: `const result = await m3.embedChunks(chunks)`, needs: ['m3', 'chunks'] },
   controller: { code: `const controller = new AbortController()` },
+  /** A PGlite database with a table `docs` of two rows. */
   db: {
-    code: `import { PGlite as PGlite$ } from '@electric-sql/pglite'
-import { vector as vector$ } from '@electric-sql/pglite-pgvector'
-const db = await PGlite$.create({ extensions: { vector: vector$ } })
-await db.exec("CREATE EXTENSION vector; CREATE TABLE docs (id serial PRIMARY KEY, body text, embedding vector(64), weights sparsevec(250002), problem text); INSERT INTO docs (body) VALUES ('one text'), ('another')")`,
-    after: 'await db.close()',
+    code: `import { db } from ${JSON.stringify(path.join(import.meta.dirname, 'database.mjs'))}`,
   },
 }
 
