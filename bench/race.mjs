@@ -6,6 +6,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { report } from './page.mjs'
 import { EngineProcess } from './race/engine-process.mjs'
 import { entrants, havePeers } from './race/entrants.mjs'
 import { availableCores, machine } from './race/machine.mjs'
@@ -13,7 +14,6 @@ import { benchModel } from './race/model.mjs'
 import { againstBaseline, asMarkdown } from './race/report.mjs'
 import { makeInputs, SHAPES } from './race/shapes.mjs'
 
-const root = path.resolve(import.meta.dirname, '..')
 const { values: options } = parseArgs({
   options: {
     model: { type: 'string' },
@@ -96,8 +96,8 @@ if (options.baseline) {
 write(options.json, JSON.stringify(result, null, 2))
 write(options['save-baseline'], JSON.stringify(result, null, 2))
 if (options.report) {
-  write(path.join(root, 'bench/results/race.json'), JSON.stringify(result, null, 2))
-  write(path.join(root, 'docs/benchmarks.md'), asMarkdown(result, { page: true }))
+  report('race', result)
+  say('wrote docs/benchmarks.md')
 }
 
 /** Tokens a second. */

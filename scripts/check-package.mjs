@@ -1,6 +1,6 @@
 // Installs the packed tarball into a fresh folder, without install scripts and with nothing but node on
 // the PATH, and embeds in every way that users run it.
-//   node scripts/check-package.mjs [--tarball F] [--only esm,worker,...] [--quick] [--model F] [--json]
+//   node scripts/check-package.mjs [--tarball F|DIR] [--only esm,worker,...] [--quick] [--model F] [--json]
 // Without --tarball it packs this checkout with this machine's addon. --quick leaves out what must be
 // fetched: other versions of Node, Vite, webpack, Next. Exit code 1 if a check fails.
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ import * as bundlers from './package/checks/bundlers.mjs'
 import { nextStandalone } from './package/checks/next.mjs'
 import * as plain from './package/checks/node.mjs'
 import { packPackage } from './package/pack.mjs'
-import { cacheDir, root } from './paths.mjs'
+import { cacheDir } from './paths.mjs'
 import { run, say } from './run.mjs'
 
 const QUICK = {
@@ -49,15 +49,16 @@ const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3 package ü-')) // a p
 const results = []
 try {
   const tarball = options.tarball
-    ? path.resolve(options.tarball)
+    ? tarballAt(path.resolve(options.tarball))
     : packPackage({ out: work, local: true }).file
-  const app = new App(path.join(work, 'app'), options.model ?? tinyModel())
+  const app = new App(path.join(work, 'app'), options.model && path.resolve(options.model))
   let installed = true
   await record('install', () => {
     installed = false
     const ms = app.install(tarball)
     const built = path.join(app.folder, 'node_modules/bge-m3-node/build')
     if (fs.existsSync(built)) throw new Error('the installation built something')
+    app.model ??= tinyModel(path.join(app.folder, 'node_modules/bge-m3-node/dist/cli/main.js'))
     installed = true
     return { detail: `${Math.round(ms)} ms` }
   })
@@ -100,9 +101,16 @@ function compareBits() {
   }
 }
 
-/** The `tiny` stand-in, kept in the cache. */
-function tinyModel() {
-  const cli = path.join(root, 'dist/cli/main.js')
+/** The file, or the only one in a folder. */
+function tarballAt(place) {
+  if (!fs.statSync(place).isDirectory()) return place
+  const found = fs.readdirSync(place).filter((name) => name.endsWith('.tgz'))
+  if (found.length !== 1) throw new Error(`${place} holds ${found.length} tarballs, not one`)
+  return path.join(place, found[0])
+}
+
+/** The `tiny` stand-in, made by the installed package and kept in the cache. */
+function tinyModel(cli) {
   const key = createHash('sha256').update(fs.readFileSync(cli)).digest('hex').slice(0, 12)
   const file = path.join(cacheDir(), 'standins', `tiny-${key}.gguf`)
   if (fs.existsSync(file)) return file
