@@ -88,6 +88,7 @@ function summary(status: QueueStatus): string {
 }
 
 function timeLeft(status: QueueStatus): string {
+  if (status.corpora === 0) return 'nothing to do yet'
   if (isDone(status)) return 'done'
   return status.eta === null ? 'time left unknown' : `${formatDuration(1000 * status.eta)} left`
 }

@@ -8,7 +8,8 @@ export interface QueueStatus {
   queue: string
   /** Fingerprint of the model that the workers embed with; null before the first one came. */
   model: string | null
-  /** A producer has begun a corpus and not ended it. */
+  /** Corpora that producers have begun, and whether one of them is not complete yet. */
+  corpora: number
   producing: boolean
   /** Chunks: all that the producers brought so far, stored, without an embedding, and still to do. */
   items: { total: number; done: number; failed: number; left: number }
@@ -77,8 +78,8 @@ export async function* watchQueue({
 }
 
 /** Everything that was produced is stored or has failed, and no more is coming. */
-export function isDone({ producing, items, jobs }: QueueStatus): boolean {
-  return !producing && items.left === 0 && jobs.active === 0
+export function isDone({ corpora, producing, items, jobs }: QueueStatus): boolean {
+  return corpora > 0 && !producing && items.left === 0 && jobs.active === 0
 }
 
 async function statusOf({ name, prefix, link, bull, ledger }: OpenQueue): Promise<QueueStatus> {
@@ -105,6 +106,7 @@ async function statusOf({ name, prefix, link, bull, ledger }: OpenQueue): Promis
   return {
     queue: name,
     model: (contract?.model as string | undefined) ?? null,
+    corpora: corpora.open + corpora.complete,
     producing: corpora.open > 0,
     items: { total: totals.items, done: totals.doneItems, failed, left: itemsLeft },
     tokens: { total: totals.tokens, done: totals.doneTokens, left: tokensLeft },
