@@ -41,6 +41,27 @@ uint32_t arc4random(void) {
     return value;
 }
 
+/*
+ * glibc 2.38; its headers send C23's callers here. They differ from the old ones in taking 0b1 for
+ * a binary number where the base is 0 or 2, which nobody here asks for.
+ */
+long old_strtol(const char* text, char** end, int base) __asm__("strtol");
+unsigned long old_strtoul(const char* text, char** end, int base) __asm__("strtoul");
+
+long __isoc23_strtol(const char* text, char** end, int base) {
+    return old_strtol(text, end, base);
+}
+unsigned long __isoc23_strtoul(const char* text, char** end, int base) {
+    return old_strtoul(text, end, base);
+}
+/* the same width on 64-bit systems */
+long long __isoc23_strtoll(const char* text, char** end, int base) {
+    return old_strtol(text, end, base);
+}
+unsigned long long __isoc23_strtoull(const char* text, char** end, int base) {
+    return old_strtoul(text, end, base);
+}
+
 /* glibc 2.33 made real functions of these; before, they were inlined calls of those */
 #if defined(__x86_64__)
 #define STAT_VERSION 1
