@@ -3,7 +3,11 @@
  * errors end up in logs.
  */
 
-/** Codes of this package's errors. They do not change; docs/troubleshooting.md says what to do about each. */
+/**
+ * Codes of this package's errors. They do not change; docs/troubleshooting.md says what to do about each.
+ *
+ * @group Errors
+ */
 export type ErrorCode =
   | 'MODEL_NOT_FOUND'
   | 'MODEL_LOAD'
@@ -22,14 +26,22 @@ export type ErrorCode =
   | 'STORE'
   | 'QUEUE'
 
-/** What an error may carry beside its message. */
+/**
+ * What an error may carry beside its message.
+ *
+ * @group Errors
+ */
 export interface ErrorDetails {
   /** Position of the item in the array that was passed in, when the error belongs to one item. */
   index?: number | undefined
   cause?: unknown
 }
 
-/** Base of every error this package throws, apart from an `AbortSignal`'s own reason. */
+/**
+ * Base of every error this package throws, apart from an `AbortSignal`'s own reason.
+ *
+ * @group Errors
+ */
 export class EmbedderError extends Error {
   readonly code: ErrorCode
   readonly index?: number
@@ -42,42 +54,66 @@ export class EmbedderError extends Error {
   }
 }
 
-/** No model, or no heads, at the path that was named, or none was named and none has been pulled. */
+/**
+ * No model, or no heads, at the path that was named, or none was named and none has been pulled.
+ *
+ * @group Errors
+ */
 export class ModelNotFoundError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('MODEL_NOT_FOUND', message, details)
   }
 }
 
-/** A model file that cannot be used, or an addon that cannot be loaded; the message says why. */
+/**
+ * A model file that cannot be used, or an addon that cannot be loaded; the message says why.
+ *
+ * @group Errors
+ */
 export class ModelLoadError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('MODEL_LOAD', message, details)
   }
 }
 
-/** A file's bytes are not what its checksum says. */
+/**
+ * A file's bytes are not what its checksum says.
+ *
+ * @group Errors
+ */
 export class IntegrityError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('INTEGRITY', message, details)
   }
 }
 
-/** A download did not work: network, token, mirror or space on the disk. */
+/**
+ * A download did not work: network, token, mirror or space on the disk.
+ *
+ * @group Errors
+ */
 export class DownloadError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('DOWNLOAD', message, details)
   }
 }
 
-/** An argument, option or text that cannot be used: a mistake of the caller, found before any work. */
+/**
+ * An argument, option or text that cannot be used: a mistake of the caller, found before any work.
+ *
+ * @group Errors
+ */
 export class InvalidInputError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('INVALID_INPUT', message, details)
   }
 }
 
-/** A text has more tokens than the limit, and `truncate` is `error`. */
+/**
+ * A text has more tokens than the limit, and `truncate` is `error`.
+ *
+ * @group Errors
+ */
 export class InputTooLongError extends EmbedderError {
   /** Tokens in the text, `<s>` and `</s>` included. */
   readonly tokenCount: number
@@ -91,56 +127,88 @@ export class InputTooLongError extends EmbedderError {
   }
 }
 
-/** The engine failed on a text, or gave numbers that are not finite. */
+/**
+ * The engine failed on a text, or gave numbers that are not finite.
+ *
+ * @group Errors
+ */
 export class InferenceError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('INFERENCE', message, details)
   }
 }
 
-/** The work cannot fit the memory limit, or the system refused memory. */
+/**
+ * The work cannot fit the memory limit, or the system refused memory.
+ *
+ * @group Errors
+ */
 export class MemoryLimitError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('MEMORY_LIMIT', message, details)
   }
 }
 
-/** The call took longer than its `timeout`. */
+/**
+ * The call took longer than its `timeout`.
+ *
+ * @group Errors
+ */
 export class TimeoutError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('TIMEOUT', message, details)
   }
 }
 
-/** A cache could not be exported or imported. Embedding never fails for a cache. */
+/**
+ * A cache could not be exported or imported. Embedding never fails for a cache.
+ *
+ * @group Errors
+ */
 export class CacheError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('CACHE', message, details)
   }
 }
 
-/** The processor lacks instructions that the addon needs (x86-64-v3, or NEON with dot products). */
+/**
+ * The processor lacks instructions that the addon needs (x86-64-v3, or NEON with dot products).
+ *
+ * @group Errors
+ */
 export class UnsupportedCpuError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('UNSUPPORTED_CPU', message, details)
   }
 }
 
-/** The embedder was disposed of before the call, or while it was under way. */
+/**
+ * The embedder was disposed of before the call, or while it was under way.
+ *
+ * @group Errors
+ */
 export class DisposedError extends EmbedderError {
   constructor(message = 'The embedder was disposed.', details?: ErrorDetails) {
     super('DISPOSED', message, details)
   }
 }
 
-/** More texts would wait than `maxPending` allows. */
+/**
+ * More texts would wait than `maxPending` allows.
+ *
+ * @group Errors
+ */
 export class QueueFullError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('QUEUE_FULL', message, details)
   }
 }
 
-/** A store would not take embeddings, or could not be reached. */
+/**
+ * A store would not take embeddings, or could not be reached.
+ *
+ * @group Errors
+ */
 export class StoreError extends EmbedderError {
   /** The same may work later: a server that restarts, a deadlock. */
   readonly transient: boolean
@@ -157,20 +225,32 @@ export class StoreError extends EmbedderError {
   }
 }
 
-/** The distributed queue cannot be reached, or refuses. */
+/**
+ * The distributed queue cannot be reached, or refuses.
+ *
+ * @group Errors
+ */
 export class QueueError extends EmbedderError {
   constructor(message: string, details?: ErrorDetails) {
     super('QUEUE', message, details)
   }
 }
 
-/** One item of an array that failed. */
+/**
+ * One item of an array that failed.
+ *
+ * @group Errors
+ */
 export interface ItemFailure {
   index: number
   error: EmbedderError
 }
 
-/** Some items of an array failed: `failures` says which, `results` keeps what finished. */
+/**
+ * Some items of an array failed: `failures` says which, `results` keeps what finished.
+ *
+ * @group Errors
+ */
 export class BatchError<T = unknown> extends EmbedderError {
   readonly failures: readonly ItemFailure[]
   /** In input order; `undefined` where the item failed. */

@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { defineConfig } from 'vitepress'
 import { projectPages } from './links.mjs'
-import { repository, root, staged } from './paths.mjs'
+import { entryPoints, repository, root, staged } from './paths.mjs'
 import { slugify } from './slug.mjs'
 
 const { version, description } = JSON.parse(
@@ -91,18 +91,22 @@ const EXAMPLES = fs
   .sort()
   .map((name) => name.replace(/\.md$/, ''))
 
-const referenceFile = path.join(staged, 'reference', 'typedoc-sidebar.json')
-const reference = fs.existsSync(referenceFile)
-  ? JSON.parse(fs.readFileSync(referenceFile, 'utf8'))
-  : []
+/** A page a subpath, as far as the reference was made. */
+const REFERENCE = entryPoints()
+  .map(({ name }) => ({ text: name, link: `/reference/${name}` }))
+  .filter(({ link }) => fs.existsSync(path.join(staged, `${link}.md`)))
+
+const ICON =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#0b6e75"/><path d="M3 12V6m5 6V3m5 9V8" stroke="#fff" stroke-width="2"/></svg>'
 
 export default defineConfig({
   title: 'bge-m3-node',
   description,
   lang: 'en',
+  head: [['link', { rel: 'icon', href: `data:image/svg+xml,${encodeURIComponent(ICON)}` }]],
   cleanUrls: false,
   lastUpdated: false,
-  ignoreDeadLinks: process.argv.includes('--draft') || reference.length === 0,
+  ignoreDeadLinks: process.argv.includes('--draft') || REFERENCE.length === 0,
   markdown: { anchor: { slugify }, theme: { light: 'github-light', dark: 'github-dark' } },
   themeConfig: {
     search: { provider: 'local' },
@@ -114,7 +118,7 @@ export default defineConfig({
       { text: version, link: '/project/changelog' },
     ],
     sidebar: {
-      '/reference/': [{ text: 'API reference', link: '/reference/', items: reference }],
+      '/reference/': [{ text: 'API reference', link: '/reference/', items: REFERENCE }],
       '/examples/': [
         {
           text: 'Examples',

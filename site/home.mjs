@@ -11,25 +11,4 @@ export const home = {
       { theme: 'alt', text: 'API reference', link: '/reference/' },
     ],
   },
-  features: [
-    {
-      title: 'One process',
-      details:
-        'No Python, no server, no GPU. A native addon with llama.cpp and SIMD kernels of its own inside.',
-    },
-    {
-      title: 'All three outputs',
-      details:
-        'Dense vectors, lexical weights and multi-vectors, with FlagEmbedding’s five scores.',
-    },
-    {
-      title: 'Exact',
-      details:
-        'A text gives the same bits alone or in any batch, with any number of threads, run after run.',
-    },
-    {
-      title: 'Hard to break',
-      details: 'Bad texts, damaged files, cancellation and exit give typed errors or a clean end.',
-    },
-  ],
 }
