@@ -82,13 +82,15 @@ export async function enqueue(
   const queue = await openQueue(options)
   try {
     const producer = new Producer(queue, { maxWaiting, attempts, signal }, options.onProgress)
-    await queue.ledger.markCorpus(corpus, 'open')
+    const mark = (state: 'open' | 'complete') =>
+      redisRetries(() => queue.ledger.markCorpus(corpus, state), signal)
+    await mark('open')
     for await (const found of cut(source, counter, { jobTokens, maxTokens })) {
       signal?.throwIfAborted()
       await ('job' in found ? producer.add(found.job) : producer.refuse(found.refused))
     }
     await producer.flush()
-    await queue.ledger.markCorpus(corpus, 'complete')
+    await mark('complete')
     return producer.result
   } finally {
     await queue.close()
@@ -159,7 +161,8 @@ class Producer {
     const jobs = this.#batch
     this.#batch = []
     this.#units = 0
-    const done = await this.#queue.ledger.done(jobs.map(({ id }) => id))
+    const ids = jobs.map(({ id }) => id)
+    const done = await this.#retrying(() => this.#queue.ledger.done(ids))
     const open = jobs.filter(({ id }) => !done.has(id))
     // first what there is to do, then the jobs: nobody is to see more done than there was
     this.#newJobs += await this.#retrying(() => this.#queue.ledger.announce(jobs))
@@ -202,7 +205,9 @@ class Producer {
     const { maxWaiting, signal } = this.#limits
     for (let pause = LOOK_MS.first; ; pause = Math.min(2 * pause, LOOK_MS.most)) {
       signal?.throwIfAborted()
-      const counts = await this.#queue.bull.getJobCounts('waiting', 'delayed', 'prioritized')
+      const counts = await this.#retrying(() =>
+        this.#queue.bull.getJobCounts('waiting', 'delayed', 'prioritized'),
+      )
       const waiting = Object.values(counts).reduce((sum, count) => sum + count, 0)
       if (waiting < maxWaiting) return maxWaiting - waiting
       await sleep(pause, undefined, { signal })

@@ -96,8 +96,25 @@ function cannotConnect({ options }: Redis, error: unknown): QueueError {
 const PASSING =
   /^(LOADING|READONLY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|BUSY|OOM|NOREPLICAS)|connection is closed|ECONNRE|EPIPE|ETIMEDOUT|aborted due to connection close/i
 
-/** Tries again what Redis refuses for now: for some five minutes. */
-export function redisRetries<T>(run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+/**
+ * Tries again what Redis refuses for now: for some five minutes. While the connection is lost a command
+ * waits, without end: so the signal ends the waiting.
+ */
+export function redisRetries<T>(
+  run: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   const mayPass = (error: unknown) => PASSING.test(String((error as Error | undefined)?.message))
-  return withRetries({ retries: 35, delayMs: 100, signal, mayPass }, run)
+  return unlessAborted(withRetries({ retries: 35, delayMs: 100, signal, mayPass }, run), signal)
+}
+
+/** What `promise` gives, or the signal's reason as soon as it aborts. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
 }

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QueueFailure, WorkerSign } from './ledger.js'
 import { type OpenQueue, openQueue, type QueueAddress } from './open.js'
+import { unlessAborted } from './redis.js'
 
 export interface QueueStatus {
   queue: string
@@ -67,7 +68,10 @@ export async function* watchQueue({
   const queue = await openQueue(address)
   try {
     while (!signal?.aborted) {
-      const status = await statusOf(queue)
+      const status = await unlessAborted(statusOf(queue), signal).catch((error) => {
+        if (!signal?.aborted) throw error
+      })
+      if (!status) return
       yield status
       if (isDone(status)) return
       await sleep(interval, undefined, { signal }).catch(() => {})

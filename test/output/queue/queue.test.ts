@@ -397,6 +397,37 @@ describe.skipIf(!there)('a queue', () => {
     expect((await queueStatus({ redis, queue })).jobs).toMatchObject({ waiting: 1 })
   })
 
+  it('ends when it is told to, also while Redis is away', async () => {
+    const own = await startRedis()
+    const address = { redis: own.url, queue }
+    const store = new MemoryStore()
+    const stop = new AbortController()
+    const lines: string[] = []
+    await enqueue(m3, corpusOf(10), { ...address, jobTokens: 300 })
+    const logger = { debug: (line: string) => lines.push(line) }
+    const { signal } = stop
+    const working = runWorker(m3, { ...address, store, signal, logger, shutdownTimeout: 50 })
+    while (store.rows.size < 10) await sleep(10)
+    async function* endless() {
+      for (let i = 0; ; i++) yield { id: `e${i}`, text: 'more and more' }
+    }
+    const options = { ...address, jobTokens: 2000, maxWaiting: 1000, signal }
+    const producing = enqueue(m3, endless(), options).catch((error) => error)
+    const watched: QueueStatus[] = []
+    const watching = (async () => {
+      for await (const one of watchQueue({ ...address, interval: 10, signal })) watched.push(one)
+    })()
+    while (watched.length < 2) await sleep(10)
+    await own.kill()
+    await sleep(200)
+    stop.abort(new Error('told to end'))
+    const result = await working
+    expect(result.jobs).toBeGreaterThan(0)
+    expect(await producing).toMatchObject({ message: 'told to end' })
+    await watching
+    await own.close()
+  })
+
   it('asks for the password, and does not show it', async () => {
     const locked = await startRedis({ password: 'open-sesame' })
     try {
