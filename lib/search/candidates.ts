@@ -1,10 +1,10 @@
 /** Every vector of an index against a query's: the best of both kinds, exactly. */
 
 import { setImmediate as breathe } from 'node:timers/promises'
-import { type Hit, lexicalScore, similarities, topKScores } from '../scoring/index.js'
+import { similarities, topKScores } from '../scoring/index.js'
 import type { Database } from './database.js'
-import type { Scored } from './rank.js'
-import { readSegment, type Segment, sparseAt } from './segments.js'
+import type { Order, Scored } from './rank.js'
+import { readSegment, type Segment } from './segments.js'
 
 export interface QueryVectors {
   dense: Float32Array
@@ -12,10 +12,10 @@ export interface QueryVectors {
 }
 
 export interface CandidateOptions {
-  /** The most of each kind. */
+  /** A list of candidates for each. */
+  orders: readonly Order[]
+  /** The most of each list. */
   count: number
-  useDense: boolean
-  useSparse: boolean
   /** Tokens that the model knows. */
   vocabSize: number
   signal?: AbortSignal | undefined
@@ -25,8 +25,9 @@ export interface CandidateOptions {
 const TRIES = 5
 
 /**
- * The best by dense and by lexical score, joined; each has both scores. Other work gets its turn between
- * segments, of which reading takes about a millisecond each.
+ * The best of every vector there is by each order, joined; each has both scores, exactly as
+ * `bge-m3-node/scoring` gives them. Other work gets its turn between segments, of which reading takes about
+ * a millisecond each.
  */
 export async function findCandidates(
   db: Database,
@@ -42,44 +43,43 @@ export async function findCandidates(
 async function scan(
   db: Database,
   query: QueryVectors,
-  { count, useDense, useSparse, vocabSize, signal }: CandidateOptions,
+  { orders, count, vocabSize, signal }: CandidateOptions,
 ): Promise<Scored[] | undefined> {
   const segments = db.all('SELECT id FROM segments ORDER BY id').map(({ id }) => Number(id))
   const weights = query.sparse && weightTable(query.sparse, vocabSize)
-  let dense: Scored[] = []
-  let sparse: Scored[] = []
+  let lists: Placed[][] = orders.map(() => [])
   for (const id of segments) {
     signal?.throwIfAborted()
     const segment = readSegment(db, id)
     if (!segment) return undefined
-    const scores = {
-      dense: denseScores(query.dense, segment),
-      sparse: weights && lexicalScores(weights, segment),
-    }
-    const scored = (hits: readonly Hit[]) =>
-      hits.map(({ index }) => ({
-        id: segment.ids[index] as number,
-        dense: scores.dense[index] as number,
-        sparse: query.sparse && lexicalScore(query.sparse, sparseAt(segment, index)),
+    const dense = denseScores(query.dense, segment)
+    const sparse = weights && lexicalScores(weights, segment)
+    const scored = Array.from(segment.ids, (id, i) => ({
+      id,
+      dense: dense[i] as number,
+      sparse: sparse?.[i],
+    }))
+    lists = lists.map((list, i) => {
+      const order = orders[i] as Order
+      const keys = scored.map((scores) => order(scores) ?? Number.NaN)
+      const hits = topKScores(keys, count).map(({ index, score }) => ({
+        hit: scored[index] as Scored,
+        key: score,
       }))
-    if (useDense) {
-      dense = best(
-        [...dense, ...scored(topKScores(scores.dense, count))],
-        count,
-        (hit) => hit.dense,
-      )
-    }
-    if (useSparse && scores.sparse) {
-      const hits = topKScores(scores.sparse, count).filter(({ score }) => score > 0)
-      sparse = best([...sparse, ...scored(hits)], count, (hit) => hit.sparse ?? 0)
-    }
+      return best([...list, ...hits], count)
+    })
     await breathe()
   }
-  return [...new Map([...dense, ...sparse].map((hit) => [hit.id, hit])).values()]
+  return [...new Map(lists.flat().map(({ hit }) => [hit.id, hit])).values()]
 }
 
-function best(hits: Scored[], count: number, score: (hit: Scored) => number): Scored[] {
-  return hits.sort((a, b) => score(b) - score(a) || a.id - b.id).slice(0, count)
+interface Placed {
+  hit: Scored
+  key: number
+}
+
+function best(hits: Placed[], count: number): Placed[] {
+  return hits.sort((a, b) => b.key - a.key || a.hit.id - b.hit.id).slice(0, count)
 }
 
 function denseScores(query: Float32Array, { dense: data, ids }: Segment): ArrayLike<number> {
@@ -99,6 +99,7 @@ function weightTable(
   return table
 }
 
+/** As `lexicalScore` adds them up, in the order of the tokens: what the query has not adds nothing. */
 function lexicalScores(table: Float32Array, { offsets, indices, weights }: Segment): Float64Array {
   const scores = new Float64Array(offsets.length - 1)
   for (let row = 0; row < scores.length; row++) {

@@ -1,5 +1,7 @@
 /** HTML to the text that a reader sees, and where in the source it stands. */
 
+import { setImmediate as breathe } from 'node:timers/promises'
+import { InvalidInputError } from '../errors.js'
 import { optional } from '../optional.js'
 import { lineAt, lineStarts } from './lines.js'
 
@@ -24,21 +26,39 @@ export interface HtmlText {
   lineOf(offset: number): number
 }
 
-/** Throws InvalidInputError when htmlparser2 is not installed. */
-export async function loadHtml(): Promise<(source: string) => HtmlText> {
+/** UTF-16 units that are read before others get their turn. */
+const SLICE = 1 << 16
+/** What the parser does for a tag takes as long as its nesting is deep; browsers stop at 512. */
+const MOST_NESTED = 1000
+
+/** @throws InvalidInputError when htmlparser2 is not installed */
+export async function loadHtml(): Promise<(source: string) => Promise<HtmlText>> {
   const { Parser } = await optional(
     'htmlparser2',
     'HTML in bge-m3-node/search',
     () => import('htmlparser2'),
   )
-  return (source) => {
+  return async (source) => {
     const reader = new Reader()
+    let depth = 0
     const parser = new Parser({
-      onopentag: (name, { alt }) => reader.open(name, alt, parser.startIndex),
-      onclosetag: (name) => reader.close(name),
+      onopentag: (name, { alt }) => {
+        if (++depth > MOST_NESTED) {
+          throw new InvalidInputError(`The HTML is nested more than ${MOST_NESTED} elements deep.`)
+        }
+        reader.open(name, alt, parser.startIndex)
+      },
+      onclosetag: (name) => {
+        depth--
+        reader.close(name)
+      },
       ontext: (data) => reader.text(data, parser.startIndex),
     })
-    parser.end(source)
+    for (let from = 0; from < source.length; from += SLICE) {
+      parser.write(source.slice(from, from + SLICE))
+      await breathe()
+    }
+    parser.end()
     return reader.result(source)
   }
 }
@@ -88,7 +108,8 @@ class Reader {
 
   #collapsed(line: string, at: number): void {
     const words = line.replace(/[\t\n\f\r ]+/g, ' ')
-    const trimmed = words.trim()
+    // not trim(): a blank that does not break is one to be kept
+    const trimmed = words.replace(/^ | $/g, '')
     if (words.startsWith(' ')) this.#blank = true
     if (trimmed === '') return
     this.#put(trimmed, at)

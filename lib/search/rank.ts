@@ -1,4 +1,4 @@
-/** Two lists of candidates, one order. */
+/** Scores to orders, and two orders to one. */
 
 import { combineScores, type ScoreWeights } from '../scoring/index.js'
 import type { SearchMode, SearchOptions } from './types.js'
@@ -10,6 +10,9 @@ export interface Scored {
   /** Undefined where no weights are stored. */
   sparse: number | undefined
 }
+
+/** What a list of candidates is in the order of; undefined is left out. */
+export type Order = (scores: Omit<Scored, 'id'>) => number | undefined
 
 export interface Ranked extends Scored {
   score: number
@@ -40,7 +43,25 @@ function byScore(a: Ranked, b: Ranked): number {
   return b.score - a.score || a.id - b.id
 }
 
-function scoreOf({ dense, sparse }: Scored, mode: SearchMode, weights: ScoreWeights): number {
+/** The lists that candidates are taken from: by what they are ranked by, exactly, or by each of two. */
+export function ordersOf(
+  mode: SearchMode,
+  fusion: NonNullable<SearchOptions['fusion']>,
+  weights: ScoreWeights,
+): Order[] {
+  const byDense: Order = ({ dense }) => dense
+  const bySparse: Order = ({ sparse = 0 }) => (sparse > 0 ? sparse : undefined)
+  if (mode === 'dense') return [byDense]
+  if (mode === 'sparse') return [bySparse]
+  if (fusion === 'rrf') return [byDense, bySparse]
+  return [(scores) => scoreOf(scores, mode, weights)]
+}
+
+function scoreOf(
+  { dense, sparse }: Omit<Scored, 'id'>,
+  mode: SearchMode,
+  weights: ScoreWeights,
+): number {
   if (mode === 'dense' || sparse === undefined) return dense
   if (mode === 'sparse') return sparse
   return combineScores({ dense, sparse }, weights)['sparse+dense'] ?? dense

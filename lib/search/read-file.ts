@@ -35,7 +35,7 @@ export class FileCutter {
   readonly #tokenizer: TokenCounter
   readonly #settings: ChunkSettings
   readonly #signal: AbortSignal | undefined
-  #html: ((source: string) => HtmlText) | undefined
+  #html: ((source: string) => Promise<HtmlText>) | undefined
 
   constructor(tokenizer: TokenCounter, settings: ChunkSettings, signal: AbortSignal | undefined) {
     this.#tokenizer = tokenizer
@@ -59,7 +59,7 @@ export class FileCutter {
         throw error
       }
     }
-    const { text, lineOf } = isHtml && this.#html ? this.#html(source) : plain(source)
+    const { text, lineOf } = isHtml && this.#html ? await this.#html(source) : plain(source)
     if (text.trim() === '') return 'empty'
     const chunks = await chunkText(text, {
       ...this.#settings,

@@ -7,7 +7,7 @@ import type { Embedding } from '../types.js'
 import { findCandidates } from './candidates.js'
 import type { Database } from './database.js'
 import { hitsOf } from './hits.js'
-import { type Ranked, rank } from './rank.js'
+import { ordersOf, type Ranked, rank } from './rank.js'
 import { rerankBest } from './rerank.js'
 import type { IndexSettings } from './schema.js'
 import type { SearchHit, SearchMode, SearchOptions } from './types.js'
@@ -21,7 +21,7 @@ export interface SearchContext {
 const LIMIT = 10
 const MOST_HITS = 1000
 const RERANKED = 20
-/** Candidates of each kind beyond those asked for: what one list has at its end, the other may have early. */
+/** Candidates beyond those asked for: of two lists, what one has at its end the other may have early. */
 const SPARE = 50
 
 export async function search(
@@ -45,9 +45,8 @@ export async function search(
     db,
     { dense, sparse },
     {
+      orders: ordersOf(mode, fusion, weights),
       count: Math.max(limit, rerank) + SPARE + unused(db),
-      useDense: mode !== 'sparse',
-      useSparse: mode !== 'dense',
       vocabSize: embedder.info.vocabSize,
       signal,
     },
