@@ -65,7 +65,9 @@ try {
     for (const { folder, program, start, startTiny } of engines) {
       const seconds = await coldStart(folder, program, env)
       if (round >= 0) start.push(seconds) // the first one brings the model into the page cache
-      if (startTiny) startTiny.push(await coldStart(folder, program, { MODEL: tiny }))
+      if (startTiny && round >= 0) {
+        startTiny.push(await coldStart(folder, program, { MODEL: tiny }))
+      }
     }
     say(`started, round ${round + 1} of ${starts}`)
   }

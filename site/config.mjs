@@ -38,6 +38,7 @@ const GUIDES = [
   group('Running it', [
     'platforms',
     'electron',
+    'bundlers',
     'server',
     'page',
     'docker',
