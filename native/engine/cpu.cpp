@@ -14,9 +14,12 @@
 #endif
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
+#ifndef NOMINMAX // libstdc++ of mingw-w64 has it already
 #define NOMINMAX
-#include <psapi.h>
+#endif
 #include <windows.h>
+// after windows.h, whose types it uses
+#include <psapi.h>
 #else
 #include <sys/resource.h>
 #include <unistd.h>
