@@ -4,9 +4,10 @@ import { addTableOptions, integer } from './shared/options.js'
 import { addTextOptions } from './shared/texts.js'
 
 const ADD_HELP = `
-The texts are cut into jobs by tokens. The same input makes the same jobs, and a job that is there or done
-is not made again: after a crash run it anew. It waits while --max-waiting jobs are not taken yet. Of two
-texts with one id the first counts. Texts that can go into no job are listed, and the exit code is then 1.`
+The texts are cut into jobs by tokens. The same input makes the same jobs, and a job that is there or
+done is not made again: after a crash run it anew. It waits while --max-waiting jobs are not taken yet.
+Of two texts with one id the first counts. Texts that can go into no job are listed, and the exit code
+is then 1.`
 
 export const REDIS_HELP = `
 The address of Redis or Valkey (redis://, rediss:// for TLS) may hold a password: give it by REDIS_URL
@@ -37,6 +38,7 @@ export function queueCommand(program: Command, cli: Cli): void {
     queue.command('retry').summary('Try failed jobs again.').description('Try failed jobs again.'),
   )
   retry.option('--json', 'Print JSON.').addHelpText('after', REDIS_HELP)
+  examples(retry, ['bge-m3 queue retry', 'after what was wrong is mended'])
   cli.action(retry, async (_args, flags) => {
     const { runQueueRetry } = await import('./queue-run.js')
     return runQueueRetry(cli.io, flags)
@@ -49,6 +51,7 @@ export function queueCommand(program: Command, cli: Cli): void {
       .description('Remove a queue with all its jobs and counts. What is stored stays.'),
   )
   clear.option('--json', 'Print JSON.').addHelpText('after', REDIS_HELP)
+  examples(clear, ['bge-m3 queue clear --queue old', 'of one queue, the others stay'])
   cli.action(clear, async (_args, flags) => {
     const { runQueueClear } = await import('./queue-run.js')
     return runQueueClear(cli.io, flags)

@@ -4,10 +4,10 @@ import { type Cli, examples } from './shared/cli.js'
 import { addTableOptions, integer } from './shared/options.js'
 
 const WORKER_HELP = `
-Runs until it is told to end (Ctrl-C, SIGTERM), and then finishes what is under way or gives it back; with
---until-done until every corpus is complete and nothing is left. Any number of workers on any machines may
-run at once, with the same model and options. What a worker that died had taken is taken over by others
-after --stalled-after seconds. A row is written once or, after a crash, written again the same.
+Runs until it is told to end (Ctrl-C, SIGTERM), and then finishes what is under way or gives it back;
+with --until-done until every corpus is complete and nothing is left. Any number of workers on any
+machines may run at once, with the same model and options. What a worker that died had taken is taken
+over by others after --stalled-after seconds. What is written twice is there once.
 
 The table is created if it is missing, with a text key; otherwise it is checked before any work.
 The database's connection string may hold a password: give it by DATABASE_URL rather than --database.`

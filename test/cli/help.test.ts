@@ -17,6 +17,11 @@ const COMMANDS = [
   ['model', 'standin'],
   ['serve'],
   ['load', 'postgres'],
+  ['queue', 'add'],
+  ['queue', 'status'],
+  ['queue', 'retry'],
+  ['queue', 'clear'],
+  ['worker'],
   ['report'],
   ['doctor'],
 ]
