@@ -1,0 +1,155 @@
+/** The documentation site: built as `npm run docs` builds it, its links followed, seen in Chromium. */
+import fs from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import http from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { root, run } from '../helpers/child.js'
+import { hasNoChromium, launch } from '../server/page/browser.js'
+
+const site = path.join(root, '.build', 'site')
+const htmlFiles = () =>
+  fs
+    .readdirSync(site, { recursive: true })
+    .map((name) => String(name).split(path.sep).join('/'))
+    .filter((name) => name.endsWith('.html'))
+
+beforeAll(async () => {
+  // fails for a public symbol without a comment, a page that no menu names, and a link to nothing
+  const end = await run(process.execPath, ['site/build.mjs'], { deadline: 400_000 })
+  expect(end.code, end.stderr.slice(-3000)).toBe(0)
+}, 420_000)
+
+describe('the site', () => {
+  it('has every page of docs/, every example and every subpath of the package', () => {
+    const pages = new Set(htmlFiles())
+    const docs = fs
+      .readdirSync(path.join(root, 'docs'), { recursive: true })
+      .map((name) => String(name).split(path.sep).join('/'))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => name.replace(/\.md$/, '.html'))
+    const examples = fs
+      .readdirSync(path.join(root, 'examples'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `examples/${name}.html`)
+    const { exports } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+    const subpaths = Object.keys(exports)
+      .filter((name) => name !== './package.json')
+      .map((name) => `reference/bge-m3-node${name.slice(1)}.html`)
+    const wanted = ['index.html', ...docs, ...examples, ...subpaths]
+    expect(wanted.filter((page) => !pages.has(page))).toEqual([])
+  })
+
+  it('asks nobody else for anything', () => {
+    for (const page of htmlFiles()) {
+      const html = fs.readFileSync(path.join(site, page), 'utf8')
+      const loaded = [...html.matchAll(/<(?:script|link|img)[^>]*?(?:src|href)="(https?:[^"]*)"/g)]
+      expect(loaded.map(([, address]) => `${page}: ${address}`)).toEqual([])
+    }
+  })
+
+  it('shows no comment that is meant for the tests', () => {
+    for (const page of htmlFiles()) {
+      const html = fs.readFileSync(path.join(site, page), 'utf8')
+      expect(html, page).not.toMatch(/<!-- ?(with|checked only|shape of|model): /)
+    }
+  })
+})
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+}
+
+function serveSite(): Promise<http.Server> {
+  const server = http.createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://site')
+    const file = path.join(site, pathname.endsWith('/') ? `${pathname}index.html` : pathname)
+    if (!fs.existsSync(file)) return response.writeHead(404).end()
+    const type = TYPES[path.extname(file)] ?? 'application/octet-stream'
+    response.writeHead(200, { 'content-type': type })
+    return fs.createReadStream(file).pipe(response)
+  })
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve(server))
+  })
+}
+
+const axeFile = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+const SEEN = [
+  '/',
+  '/guides.html',
+  '/troubleshooting.html',
+  '/choosing-outputs.html',
+  '/reference/bge-m3-node.html',
+]
+
+describe.skipIf(hasNoChromium())('in Chromium', () => {
+  let browser: Browser
+  let server: http.Server
+  let base: string
+
+  beforeAll(async () => {
+    server = await serveSite()
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    browser = await launch()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    server?.close()
+  })
+
+  it.each([
+    [1280, 'light'],
+    [390, 'dark'],
+  ] as const)('fits %i pixels, %s, and loads without trouble', async (width, colorScheme) => {
+    const page = await browser.newPage({ viewport: { width, height: 844 }, colorScheme })
+    const troubles: string[] = []
+    page.on('pageerror', (error) => troubles.push(error.message))
+    page.on('response', (response) => {
+      if (response.status() >= 400) troubles.push(`${response.status()} ${response.url()}`)
+    })
+    page.on('request', (request) => {
+      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(base))
+        troubles.push(`asked for ${request.url()}`)
+    })
+    for (const seen of SEEN) {
+      await page.goto(base + seen, { waitUntil: 'networkidle' })
+      const over = await page.evaluate(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+      )
+      expect(over, `${seen} is wider than the window`).toBe(0)
+    }
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
+  it.each(['light', 'dark'] as const)('can be read by everybody, %s', async (colorScheme) => {
+    const page = await browser.newPage({ colorScheme })
+    for (const seen of ['/', '/troubleshooting.html']) {
+      await page.goto(base + seen, { waitUntil: 'networkidle' })
+      await page.evaluate(await readFile(axeFile, 'utf8'))
+      const found = (await page.evaluate(
+        "axe.run(document.querySelector('#VPContent')).then(({ violations }) => violations.filter(({ impact }) => impact === 'critical' || impact === 'serious').map(({ id, nodes }) => id + ': ' + nodes.slice(0, 3).map((node) => node.target.join(' ')).join(', ')))",
+      )) as string[]
+      expect(found, seen).toEqual([])
+    }
+    await page.close()
+  })
+
+  it('search finds a page by a word in it, without a server', async () => {
+    const page = await browser.newPage()
+    await page.goto(`${base}/`, { waitUntil: 'networkidle' })
+    await page.keyboard.press('Control+k')
+    await page.locator('.VPLocalSearchBox input').fill('surrogates')
+    const found = page.locator('.VPLocalSearchBox .result').first()
+    await found.waitFor()
+    await found.click()
+    await page.waitForURL(/\.html/)
+    await page.close()
+  })
+})
