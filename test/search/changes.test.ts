@@ -57,7 +57,7 @@ async function apply(work: Workspace, action: Exclude<Step, { do: 'update' }>): 
   else if (action.do === 'remove') await rm(path, { force: true })
   else if (action.do === 'touch') await utimes(path, new Date(), new Date()).catch(ignoreMissing)
   else if (action.do === 'restore') await utimes(path, OLD, OLD).catch(ignoreMissing)
-  else {
+  else if ('to' in action) {
     await mkdir(join(work.path(action.to), '..'), { recursive: true })
     await rename(path, work.path(action.to)).catch(ignoreMissing)
   }

@@ -190,6 +190,7 @@ describe('several processes', () => {
         .catch((error) => (/is empty/.test(error.message) ? [] : Promise.reject(error)))
       expect(new Set(found.map(({ id }) => id)).size).toBe(found.length)
       seen.push(found.length)
+      await new Promise((resolve) => setImmediate(resolve))
     }
     await updating
     expect([...seen].sort((a, b) => a - b)).toEqual(seen)
