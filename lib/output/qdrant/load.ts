@@ -23,9 +23,11 @@ export interface LoadQdrantOptions extends QdrantStoreOptions {
   again?: boolean | undefined
   truncate?: 'error' | 'end' | undefined
   maxTokens?: number | undefined
+  /** Called as items are written or skipped. */
   onProgress?: ((progress: LoadQdrantProgress) => void) | undefined
 }
 
+/** How far a load is. */
 export interface LoadQdrantProgress {
   /** Points embedded and written. */
   done: number
@@ -36,12 +38,14 @@ export interface LoadQdrantProgress {
   rate: number
 }
 
+/** An item that could not be embedded or stored. */
 export interface LoadQdrantFailure {
   id: string
   code: string
   message: string
 }
 
+/** What a load did. */
 export interface LoadQdrantResult {
   /** Points embedded and written; an id that came twice with different texts counts twice. */
   points: number

@@ -64,6 +64,7 @@ export interface QdrantHit {
   point: string | number
 }
 
+/** Options of a search: those of `hybridQuery`; the names are the store's. */
 export type QdrantSearchOptions = Omit<HybridQueryOptions, 'names'>
 
 /** Counts since the store was opened. */
@@ -86,6 +87,7 @@ const REQUEST_POINTS = 128
 /** Ids that are asked for at a time. */
 const LOOKUP_IDS = 256
 
+/** Writes embeddings to a collection, knows what is there, and searches it. */
 export class QdrantStore implements EmbeddingStore {
   readonly #connection: QdrantConnection
   readonly #shape: CollectionShape
@@ -146,6 +148,7 @@ export class QdrantStore implements EmbeddingStore {
     return new QdrantStore(await QdrantConnection.open(options), shape, model, options)
   }
 
+  /** Counts since the store was opened. */
   get stats(): QdrantStoreStats {
     const { requests, retries } = this.#connection
     return { points: this.#points, requests, retries, colbertCut: this.#colbertCut }
