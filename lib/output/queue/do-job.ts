@@ -55,7 +55,8 @@ const PAUSE_MS = { first: 1000, most: 30_000 }
  */
 export async function doJob(chunks: readonly Chunk[], services: JobServices): Promise<JobOutcome> {
   const { store, skipStored, signal } = services
-  const there = skipStored ? await store.stored(chunks.map(({ id }) => id)) : new Set<string>()
+  const ids = chunks.map(({ id }) => id)
+  const there = skipStored ? await patiently(() => store.stored(ids), services) : new Set<string>()
   const open = chunks.filter(({ id }) => !there.has(id))
   const { embedded, failures } = await embed(open, services)
   signal.throwIfAborted()

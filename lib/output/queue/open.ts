@@ -30,11 +30,10 @@ export interface OpenQueue {
 }
 
 /** @throws InvalidInputError for a name that is none and for packages that are missing, QueueError */
-export async function openQueue({
-  redis,
-  queue: name = DEFAULT_QUEUE,
-  prefix = DEFAULT_PREFIX,
-}: QueueAddress): Promise<OpenQueue> {
+export async function openQueue(
+  { redis, queue: name = DEFAULT_QUEUE, prefix = DEFAULT_PREFIX }: QueueAddress,
+  { onlyLook = false } = {},
+): Promise<OpenQueue> {
   if (!/^[\w.-]{1,100}$/.test(name)) {
     throw new InvalidInputError('The name of a queue is up to 100 letters, digits, and _ . -')
   }
@@ -43,7 +42,12 @@ export async function openQueue({
   }
   const BullMQ = await optional('bullmq', USER, () => import('bullmq'))
   const link = await connectRedis(redis)
-  const bull = new BullMQ.Queue<JobData>(name, { connection: link.client, prefix })
+  const bull = new BullMQ.Queue<JobData>(name, {
+    connection: link.client,
+    prefix,
+    // a queue that is not there is not to be there because somebody looked
+    skipMetasUpdate: onlyLook,
+  })
   // the connection says so, too, and looks for the way back by itself
   bull.on('error', () => {})
   return {

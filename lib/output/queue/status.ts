@@ -45,7 +45,7 @@ const MOST_FAILED_JOBS = 20
 
 /** @throws InvalidInputError, QueueError as `enqueue` */
 export async function queueStatus(address: QueueAddress): Promise<QueueStatus> {
-  const queue = await openQueue(address)
+  const queue = await openQueue(address, { onlyLook: true })
   try {
     return await statusOf(queue)
   } finally {
@@ -65,7 +65,7 @@ export async function* watchQueue({
   signal,
   ...address
 }: WatchOptions): AsyncGenerator<QueueStatus, void, undefined> {
-  const queue = await openQueue(address)
+  const queue = await openQueue(address, { onlyLook: true })
   try {
     while (!signal?.aborted) {
       const status = await unlessAborted(statusOf(queue), signal).catch((error) => {
@@ -139,7 +139,7 @@ function reasonOf(reason: string | null): string {
 export async function* queueFailures(
   address: QueueAddress,
 ): AsyncGenerator<QueueFailure, void, undefined> {
-  const queue = await openQueue(address)
+  const queue = await openQueue(address, { onlyLook: true })
   try {
     yield* queue.ledger.failures()
   } finally {

@@ -1,6 +1,7 @@
 /** A worker: takes jobs, embeds them and writes to a store, until it is told to end. */
 
 import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job, Worker } from 'bullmq'
@@ -124,6 +125,8 @@ class QueueWorker {
     this.#queue = queue
     this.#options = options
     this.#how = how
+    // every job under way listens
+    setMaxListeners(0, this.#giveUp.signal)
   }
 
   async run(): Promise<WorkerResult> {
@@ -164,7 +167,7 @@ class QueueWorker {
       stalledInterval: stalledAfter,
       maxStalledCount: MOST_STALLS,
       runRetryDelay: 1000,
-      drainDelay: 1,
+      drainDelay: 2,
       removeOnComplete: { count: 0 },
     })
     bull.on('error', (error) => {
@@ -225,7 +228,12 @@ class QueueWorker {
     done.items += items
     done.tokens += tokens
     done.failed += failures.length
-    this.#options.onProgress?.({ ...done })
+    try {
+      this.#options.onProgress?.({ ...done })
+    } catch (error) {
+      // a broken display must not cost the work
+      this.#options.logger?.warn?.(`queue: onProgress threw: ${tellable(error)}`)
+    }
   }
 
   #fail(reason: unknown): void {

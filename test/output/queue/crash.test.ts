@@ -103,7 +103,7 @@ describe.skipIf(!there)('workers that die', () => {
   const stored = async () =>
     Number((await pool.query('SELECT count(*) FROM docs')).rows[0].count as string)
 
-  it(`${COUNT} texts, three workers, one killed, Redis killed and started again`, {
+  it(`${COUNT} texts, three workers, one killed, Redis and PostgreSQL killed and started again`, {
     timeout: 900_000,
   }, async () => {
     await pool.query(
@@ -127,6 +127,8 @@ describe.skipIf(!there)('workers that die', () => {
     await redis.kill()
     const atKill = await stored()
     await redis.start()
+    while ((await stored()) < COUNT / 2) await sleep(10)
+    await postgres.restart()
     const survivors = (await Promise.all(ends)).filter((_, i) => workers[i] !== victim)
     const made = await producing
     for (const worker of survivors) expect(worker.code, worker.err).toBe(0)

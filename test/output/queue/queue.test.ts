@@ -442,6 +442,7 @@ describe.skipIf(!there)('a queue', () => {
       const client = new Redis(locked.url)
       expect(await queueStatus({ redis: client })).toMatchObject({ items: { total: 0 } })
       expect(await client.ping()).toBe('PONG')
+      expect(await client.keys('*')).toEqual([])
       client.disconnect()
     } finally {
       await locked.close()
