@@ -71,11 +71,18 @@ const sparseText = (sparse) => `{${sparse.map(([i, v]) => `${i + 1}:${v}`)}}/${V
 
 /** What every SQLite does alike; `db` is better-sqlite3's interface. */
 function sqlite(db, { vec }) {
-  db.exec(`CREATE TABLE IF NOT EXISTS chunks (id INTEGER PRIMARY KEY, text TEXT, dense BLOB);
-    CREATE TABLE IF NOT EXISTS weights (token INTEGER, chunk INTEGER, weight REAL, PRIMARY KEY (token, chunk)) WITHOUT ROWID;`)
-  if (vec) db.exec(`CREATE VIRTUAL TABLE IF NOT EXISTS vec USING vec0(dense float[${DIMENSIONS}] distance_metric=cosine)`)
+  db.exec('CREATE TABLE IF NOT EXISTS chunks (id INTEGER PRIMARY KEY, text TEXT, dense BLOB)')
+  // lexical weights as a table of their own: once is enough to see what that costs
+  if (!vec)
+    db.exec(
+      `CREATE TABLE IF NOT EXISTS weights (token INTEGER, chunk INTEGER, weight REAL, PRIMARY KEY (token, chunk)) WITHOUT ROWID;`,
+    )
+  if (vec)
+    db.exec(
+      `CREATE VIRTUAL TABLE IF NOT EXISTS vec USING vec0(dense float[${DIMENSIONS}] distance_metric=cosine)`,
+    )
   const insert = db.prepare('INSERT INTO chunks VALUES (?, ?, ?)')
-  const weigh = db.prepare('INSERT INTO weights VALUES (?, ?, ?)')
+  const weigh = vec ? undefined : db.prepare('INSERT INTO weights VALUES (?, ?, ?)')
   const add = vec && db.prepare('INSERT INTO vec(rowid, dense) VALUES (?, ?)')
   return {
     insert(chunks) {
@@ -83,18 +90,20 @@ function sqlite(db, { vec }) {
       for (const { id, text, dense, sparse } of chunks) {
         insert.run([id, text, vec ? null : bytes(dense)])
         if (vec) add.run([BigInt(id), bytes(dense)])
-        for (const [token, weight] of sparse) weigh.run([token, id, weight])
+        if (weigh) for (const [token, weight] of sparse) weigh.run([token, id, weight])
       }
       db.exec('COMMIT')
     },
     count: () => db.prepare('SELECT count(*) AS n FROM chunks').get([]).n,
-    sparse: (query, k) =>
-      db
-        .prepare(
-          `SELECT w.chunk AS id, sum(w.weight * q.value ->> 1) AS score FROM json_each(?) q CROSS JOIN weights w ON w.token = q.value ->> 0 GROUP BY 1 ORDER BY 2 DESC LIMIT ${k}`,
-        )
-        .all([JSON.stringify(query)])
-        .map(({ id }) => id),
+    sparse:
+      weigh &&
+      ((query, k) =>
+        db
+          .prepare(
+            `SELECT w.chunk AS id, sum(w.weight * q.value ->> 1) AS score FROM json_each(?) q CROSS JOIN weights w ON w.token = q.value ->> 0 GROUP BY 1 ORDER BY 2 DESC LIMIT ${k}`,
+          )
+          .all([JSON.stringify(query)])
+          .map(({ id }) => id)),
   }
 }
 
@@ -110,17 +119,26 @@ const ENGINES = {
       db.query(`SELECT id FROM chunks ORDER BY ${column} ${order} LIMIT ${k}`, [value]).then(ids)
     return {
       async insert(chunks) {
-        const values = chunks.map((_, i) => `($${4 * i + 1}, $${4 * i + 2}, $${4 * i + 3}, $${4 * i + 4})`)
+        const values = chunks.map(
+          (_, i) => `($${4 * i + 1}, $${4 * i + 2}, $${4 * i + 3}, $${4 * i + 4})`,
+        )
         await db.query(
           `INSERT INTO chunks VALUES ${values}`,
-          chunks.flatMap(({ id, text, dense, sparse }) => [id, text, `[${dense}]`, sparseText(sparse)]),
+          chunks.flatMap(({ id, text, dense, sparse }) => [
+            id,
+            text,
+            `[${dense}]`,
+            sparseText(sparse),
+          ]),
         )
       },
       count: async () => (await db.query('SELECT count(*)::int AS n FROM chunks')).rows[0].n,
       dense: (query, k) => nearest('dense', '<=> $1::vector', `[${query}]`, k),
       sparse: (query, k) => nearest('sparse', '<#> $1::sparsevec', sparseText(query), k),
       async approximate() {
-        await db.exec('CREATE INDEX ON chunks USING hnsw (dense vector_cosine_ops); SET hnsw.ef_search = 100')
+        await db.exec(
+          'CREATE INDEX ON chunks USING hnsw (dense vector_cosine_ops); SET hnsw.ef_search = 100',
+        )
       },
       close: () => db.close(),
     }
@@ -164,7 +182,12 @@ const ENGINES = {
         chunks.forEach((c, i) => {
           rows.set(c.dense, i * DIMENSIONS)
         })
-        const arrays = [rows, offsets, Uint32Array.from(flat, ([i]) => i), Float32Array.from(flat, ([, v]) => v)]
+        const arrays = [
+          rows,
+          offsets,
+          Uint32Array.from(flat, ([i]) => i),
+          Float32Array.from(flat, ([, v]) => v),
+        ]
         db.exec('BEGIN')
         put.run([chunks[0].id, chunks.length, ...arrays.map(bytes)])
         for (const c of chunks) text.run([c.id, c.text])
@@ -176,7 +199,10 @@ const ENGINES = {
         for (const { first, rows } of firsts.all([])) {
           const data = new Float32Array(dense.all([first])[0].dense)
           const found = scoring.topK(query, { data, rows, cols: DIMENSIONS }, k)
-          hits = best([...hits, ...found.map(({ index, score }) => ({ id: first + index, score }))], k)
+          hits = best(
+            [...hits, ...found.map(({ index, score }) => ({ id: first + index, score }))],
+            k,
+          )
         }
         return hits.map(({ id }) => id)
       },
@@ -186,9 +212,18 @@ const ENGINES = {
         let hits = []
         for (const { first, rows } of firsts.all([])) {
           const row = sparse.all([first])[0]
-          const scores = lexical(table, new Uint32Array(row.offsets), new Uint32Array(row.indices), new Float32Array(row.weights), rows)
+          const scores = lexical(
+            table,
+            new Uint32Array(row.offsets),
+            new Uint32Array(row.indices),
+            new Float32Array(row.weights),
+            rows,
+          )
           const found = scoring.topKScores(scores, k)
-          hits = best([...hits, ...found.map(({ index, score }) => ({ id: first + index, score }))], k)
+          hits = best(
+            [...hits, ...found.map(({ index, score }) => ({ id: first + index, score }))],
+            k,
+          )
         }
         return hits.map(({ id }) => id)
       },
@@ -212,7 +247,9 @@ const ENGINES = {
     }
   },
   async wasm(store) {
-    const { default: { Database } } = await load('node-sqlite3-wasm')
+    const {
+      default: { Database },
+    } = await load('node-sqlite3-wasm')
     const db = new Database(`${store}/index.db`)
     const table = sqlite(db, { vec: false })
     let matrix
@@ -227,7 +264,9 @@ const ENGINES = {
             new Uint8Array(matrix.buffer).set(dense, i * 4 * DIMENSIONS)
           })
         }
-        return scoring.topK(query, { data: matrix, rows: matrix.length / DIMENSIONS, cols: DIMENSIONS }, k).map(({ index }) => index)
+        return scoring
+          .topK(query, { data: matrix, rows: matrix.length / DIMENSIONS, cols: DIMENSIONS }, k)
+          .map(({ index }) => index)
       },
       close: () => db.close(),
     }
@@ -235,7 +274,9 @@ const ENGINES = {
   async lancedb(store) {
     const lance = await load('@lancedb/lancedb')
     const db = await lance.connect(store)
-    let table = (await db.tableNames()).includes('chunks') ? await db.openTable('chunks') : undefined
+    let table = (await db.tableNames()).includes('chunks')
+      ? await db.openTable('chunks')
+      : undefined
     return {
       async insert(chunks) {
         const rows = chunks.map(({ id, text, dense }) => ({ id, text, vector: Array.from(dense) }))
@@ -244,7 +285,9 @@ const ENGINES = {
       },
       count: () => table?.countRows() ?? 0,
       dense: async (query, k) =>
-        (await table.search(query).distanceType('cosine').select(['id']).limit(k).toArray()).map(({ id }) => id),
+        (await table.search(query).distanceType('cosine').select(['id']).limit(k).toArray()).map(
+          ({ id }) => id,
+        ),
       async approximate() {
         await table.createIndex('vector', { config: lance.Index.ivfPq({ distanceType: 'cosine' }) })
       },
@@ -314,8 +357,20 @@ async function child(name, store) {
 
 /** Runs a child; kills it with -9 after so many committed rows. */
 function start(name, store, killAfter) {
-  const args = [import.meta.filename, '--child', name, '--store', store, '--from', options.from, '--rows', options.rows]
-  const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', process.env.DEBUG ? 'inherit' : 'ignore'] })
+  const args = [
+    import.meta.filename,
+    '--child',
+    name,
+    '--store',
+    store,
+    '--from',
+    options.from,
+    '--rows',
+    options.rows,
+  ]
+  const process_ = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', process.env.DEBUG ? 'inherit' : 'ignore'],
+  })
   return new Promise((done) => {
     let committed = 0
     let report
@@ -337,8 +392,13 @@ async function parent() {
       const killed = await start(name, store, ROWS / 10)
       const { report, code } = await start(name, store, Number.POSITIVE_INFINITY)
       const size = Number(execFileSync('du', ['-sm', store], { encoding: 'utf8' }).split('\t')[0])
-      const kept = report && `${report.have} of ${killed.committed} committed rows there after kill -9`
-      console.log(name, report ? JSON.stringify({ ...report, diskMB: size }) : `failed (${code})`, kept)
+      const kept =
+        report && `${report.have} of ${killed.committed} committed rows there after kill -9`
+      console.log(
+        name,
+        report ? JSON.stringify({ ...report, diskMB: size }) : `failed (${code})`,
+        kept,
+      )
     } finally {
       rmSync(store, { recursive: true, force: true })
     }
