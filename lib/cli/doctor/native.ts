@@ -16,7 +16,7 @@ const PROBE = 'require(process.argv[1]).machine()'
 const PROBE_TIMEOUT_MS = 20_000
 
 const REINSTALL =
-  'Reinstall on this machine (npm install bge-m3-node), or build it: npm explore bge-m3-node -- npm run build (needs CMake and a C++17 compiler).'
+  'Reinstall on this machine (npm install bge-m3-node), or build it: npm explore bge-m3-node -- npm run build-from-source (needs CMake, git and a C++17 compiler).'
 
 export async function nativeReport(candidates = addonCandidates()): Promise<NativeReport> {
   const found = candidates.filter((file) => existsSync(file))
