@@ -1,7 +1,8 @@
 // Builds the addon on a machine that no prebuilt file fits; never run by an installation.
 //   npm explore bge-m3-node -- npm run build-from-source
 // Needs CMake, a C++17 compiler, git, tar and, once, the registry: llama.cpp's source and the build tools
-// are fetched into the cache directory. The result lies in build/Release, where the loader looks first.
+// are fetched into the cache directory. The result lies in build/Release, which the loader
+// takes where no prebuilt file loads; `BGE_M3_ADDON` names it outright.
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -51,6 +52,8 @@ try {
   fs.rmSync(tree, { recursive: true, force: true })
   const seconds = ((Date.now() - started) / 1000).toFixed(0)
   say(`built ${path.relative(process.cwd(), target)} in ${seconds} s`)
+  if (fs.existsSync(path.join(root, 'prebuilds')))
+    say(`it is used where no prebuilt file loads; to prefer it set BGE_M3_ADDON=${target}`)
 } catch (error) {
   say(error.message)
   process.exit(1)
