@@ -40,7 +40,7 @@ beforeAll(async () => {
   await createPackageWithOptions(source, asar, { unpackDir: 'node_modules/bge-m3-node' })
   files = listPackage(asar, { isPack: false }).map((file) => file.replaceAll('\\', '/'))
   addonPath = files.find((file) => file.endsWith('.node')) as string
-}, 120_000)
+}, 240_000)
 afterAll(() => fs.rmSync(work, { recursive: true, force: true }))
 
 /** What `npm install bge-m3-node` puts there, from the packed tarball and this checkout's dependencies. */

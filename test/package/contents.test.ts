@@ -153,20 +153,23 @@ describe('package.json', () => {
 describe('tools that judge packages', () => {
   const tool = (file: string) => path.join(root, 'node_modules', file)
 
-  it('publint has nothing to say', async () => {
-    const end = await run(process.execPath, [
-      tool('publint/src/cli.js'),
-      'run',
-      tarball,
-      '--strict',
-    ])
+  // seconds on a quiet machine
+  const patience = { deadline: 200_000 }
+
+  it('publint has nothing to say', { timeout: 210_000 }, async () => {
+    const publint = tool('publint/src/cli.js')
+    const end = await run(process.execPath, [publint, 'run', tarball, '--strict'], patience)
     expect(end.stdout).toContain('All good!')
     expect(end.code).toBe(0)
   })
 
-  it('are the types wrong? in no resolution mode', async () => {
+  it('are the types wrong? in no resolution mode', { timeout: 210_000 }, async () => {
     const attw = tool('@arethetypeswrong/cli/dist/index.js')
-    const end = await run(process.execPath, [attw, tarball, '--format', 'ascii', '--no-color'])
+    const end = await run(
+      process.execPath,
+      [attw, tarball, '--format', 'ascii', '--no-color'],
+      patience,
+    )
     expect(end.stdout).toContain('No problems found')
     for (const name of Object.keys(manifest.exports)) {
       expect(end.stdout).toContain(`"${path.posix.join('bge-m3-node', name)}"`)
