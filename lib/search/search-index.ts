@@ -31,6 +31,7 @@ import { mergeSegments, removeUnused } from './vectors.js'
 
 const DEFAULT_CHUNKING: ChunkSettings = { maxTokens: 500, overlap: 50, language: 'en' }
 
+/** How to open an index. */
 export interface OpenIndexOptions {
   /** What embeds; not needed for `stats` and `forget`. It stays open when the index is closed. */
   embedder?: Embedder
@@ -93,7 +94,11 @@ export class SearchIndex {
   readonly #embedder: Embedder | undefined
   readonly #chunking: Partial<ChunkSettings>
 
-  /** Use {@link openIndex}. */
+  /**
+   * Use {@link openIndex}.
+   *
+   * @internal
+   */
   constructor(folder: string, db: Database, options: OpenIndexOptions) {
     this.folder = folder
     this.#db = db
@@ -101,7 +106,12 @@ export class SearchIndex {
     this.#chunking = options.chunking ?? {}
   }
 
-  /** @throws InvalidInputError if the index was made otherwise than it is to be used */
+  /**
+   * Whether model and chunks are those that the index was made with.
+   *
+   * @internal
+   * @throws InvalidInputError if not
+   */
   check(): void {
     const settings = readSettings(this.#db)
     if (!settings) return
@@ -137,7 +147,11 @@ export class SearchIndex {
     }
   }
 
-  /** @throws InvalidInputError for an empty query, wrong options, or an index that nothing was put into */
+  /**
+   * The best chunks for a query, best first. All vectors are compared, so what is best is exact.
+   *
+   * @throws InvalidInputError for an empty query, wrong options, or an index that nothing was put into
+   */
   async search(query: string, options: SearchOptions = {}): Promise<SearchHit[]> {
     const embedder = this.#needEmbedder()
     const settings = readSettings(this.#db)
@@ -174,6 +188,7 @@ export class SearchIndex {
     }
   }
 
+  /** Counts, size, and what the index was made with. Needs no embedder. */
   async stats(): Promise<IndexStats> {
     const count = (sql: string) => Number(this.#db.first(`SELECT ${sql} AS n`)?.n ?? 0)
     const settings = readSettings(this.#db)
@@ -221,6 +236,7 @@ export class SearchIndex {
     this.#db.close()
   }
 
+  /** For `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -37,6 +37,7 @@ export type SkipReason =
   /** HTML, and the package `htmlparser2` is not installed. */
   | 'no-html-parser'
 
+/** A file or folder that was left out. */
 export interface SkippedPath {
   path: string
   reason: SkipReason
@@ -48,6 +49,7 @@ export interface FileFailure {
   error: EmbedderError
 }
 
+/** Which files belong into an index. What an update does not take is removed, so give the same every time. */
 export interface UpdateOptions {
   /** Also files whose names match: patterns as in a `.gitignore`, such as `*.js` or `src/**`. */
   include?: readonly string[]
@@ -65,6 +67,7 @@ export interface UpdateOptions {
   onProgress?: (progress: UpdateProgress) => void
 }
 
+/** How far an update is; told at most ten times a second. */
 export interface UpdateProgress {
   /** `scan` while folders are read, then `embed`. */
   phase: 'scan' | 'embed'
@@ -81,6 +84,7 @@ export interface UpdateProgress {
   eta: number | null
 }
 
+/** What an update did. */
 export interface UpdateResult {
   files: {
     new: number
@@ -108,8 +112,10 @@ export interface UpdateResult {
   failures: FileFailure[]
 }
 
+/** By meaning and words, by meaning, by words. */
 export type SearchMode = 'hybrid' | 'dense' | 'sparse'
 
+/** How to search. */
 export interface SearchOptions {
   /** The most hits. Default: 10. */
   limit?: number
@@ -130,6 +136,7 @@ export interface SearchOptions {
   signal?: AbortSignal
 }
 
+/** A chunk that was found. */
 export interface SearchHit {
   /** `path#chunk`, or the id that a store was given. */
   id: string
@@ -149,6 +156,7 @@ export interface SearchHit {
   metadata: Record<string, unknown> | null
 }
 
+/** What an index holds. */
 export interface IndexStats {
   /** The folder of the index. */
   store: string
