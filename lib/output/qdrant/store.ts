@@ -19,7 +19,7 @@ import {
   type QdrantConnectionOptions,
   QdrantRequestError,
 } from './connection.js'
-import { pointId } from './point-id.js'
+import { isWellFormed, pointId } from './point-id.js'
 import {
   type Point,
   type PreparedPoint,
@@ -238,7 +238,9 @@ export class QdrantStore implements EmbeddingStore {
     const found = new Map<string, string | undefined>()
     const { collection } = this.#shape
     for (let from = 0; from < ids.length; from += LOOKUP_IDS) {
-      const points = [...new Set(ids.slice(from, from + LOOKUP_IDS).map(pointId))]
+      // what can be no id is not there
+      const valid = ids.slice(from, from + LOOKUP_IDS).filter(isWellFormed)
+      const points = [...new Set(valid.map(pointId))]
       const records = await this.#connection.request((api, init) =>
         api.getPoints(
           {

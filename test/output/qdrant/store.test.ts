@@ -384,6 +384,7 @@ describe('stored', () => {
     expect(await store.stored([...ids, ...ids, 'no'])).toEqual(new Set(ids))
     expect((await store.digests(['id 7', 'no'])).get('id 7')).toBe('d7')
     expect(await store.stored([])).toEqual(new Set())
+    expect(await store.stored(['half \ud800', 'id 1'])).toEqual(new Set(['id 1']))
     const other = await open({}, { ...MODEL, fingerprint: 'e'.repeat(32) })
     expect(await other.stored(ids)).toEqual(new Set())
   })
