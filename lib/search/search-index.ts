@@ -87,6 +87,7 @@ function exists(path: string): Promise<boolean> {
   )
 }
 
+/** An index of files that is open: made by `openIndex`. */
 export class SearchIndex {
   /** The folder of the index: an absolute path. */
   readonly folder: string

@@ -64,6 +64,7 @@ export interface UpdateOptions {
   /** Bytes. Default: 10 MB. */
   maxFileSize?: number
   signal?: AbortSignal
+  /** Called as work is done. */
   onProgress?: (progress: UpdateProgress) => void
 }
 

@@ -28,6 +28,7 @@ import {
   tableId,
 } from './table.js'
 
+/** What table, and what goes into which of its columns. */
 export interface PostgresStoreOptions {
   table: TableName
   columns: StoreColumns

@@ -17,6 +17,7 @@ export interface UnreadableChunk {
 /** Strings have their positions, from 0, as ids. */
 export type CorpusItem = Chunk | string | UnreadableChunk
 
+/** What a corpus may come from: any iterable or async iterable of chunks. */
 export type CorpusSource = Source<CorpusItem>
 
 export interface CutOptions {

@@ -22,9 +22,11 @@ export interface EnqueueOptions extends QueueAddress {
   /** Tells corpora of one queue apart: `untilDone` workers end when all are complete. Default: `corpus`. */
   corpus?: string
   signal?: AbortSignal
+  /** Called as work is done. */
   onProgress?: (progress: EnqueueProgress) => void
 }
 
+/** How far `enqueue` is. */
 export interface EnqueueProgress {
   /** Chunks in jobs that are in the queue, or were. */
   items: number
@@ -34,6 +36,7 @@ export interface EnqueueProgress {
   failed: number
 }
 
+/** What `enqueue` did. */
 export interface EnqueueResult extends EnqueueProgress {
   /** Jobs that the queue did not know yet. */
   newJobs: number

@@ -37,6 +37,7 @@ export interface Totals {
   embeddedTokens: number
 }
 
+/** The last sign of life of a worker. */
 export interface WorkerSign {
   name: string
   host: string

@@ -5,6 +5,7 @@ import type { QueueFailure, WorkerSign } from './ledger.js'
 import { type OpenQueue, openQueue, type QueueAddress } from './open.js'
 import { unlessAborted } from './redis.js'
 
+/** How far a queue is. */
 export interface QueueStatus {
   queue: string
   /** Fingerprint of the model that the workers embed with; null before the first one came. */
@@ -33,6 +34,7 @@ export interface QueueStatus {
   failedJobs: FailedJob[]
 }
 
+/** A job that was tried as often as it may be. */
 export interface FailedJob {
   id: string
   /** Code and message of the error; never a text. */

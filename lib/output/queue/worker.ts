@@ -32,6 +32,7 @@ export interface WorkerOptions
   /** Ends the worker: what is under way is finished or given back, and the call resolves. */
   signal?: AbortSignal
   logger?: Logger
+  /** Called as work is done. */
   onProgress?: (progress: WorkerProgress) => void
 }
 
