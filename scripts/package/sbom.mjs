@@ -78,7 +78,9 @@ function npmComponent({ name, version, license, integrity }, bundledInto) {
 }
 
 function nativeComponent({ name, version, license, purl: locator, properties }) {
-  const isExpression = license.includes(' WITH ')
+  // the schema of 1.5 knows the SPDX names of its day
+  const named = license === 'Unicode-3.0' ? { name: 'Unicode License v3' } : { id: license }
+  const licenses = license.includes(' WITH ') ? { expression: license } : { license: named }
   return {
     'bom-ref': locator ?? `bge-m3-node:native:${name}`,
     type: 'library',
@@ -86,7 +88,7 @@ function nativeComponent({ name, version, license, purl: locator, properties }) 
     version,
     scope: 'required',
     ...(locator && { purl: locator }),
-    licenses: [isExpression ? { expression: license } : { license: { id: license } }],
+    licenses: [licenses],
     properties: Object.entries(properties).map(([key, value]) => ({ name: key, value })),
   }
 }
