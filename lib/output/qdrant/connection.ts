@@ -208,7 +208,8 @@ export class QdrantRequestError extends StoreError {
   readonly tooLarge: boolean
 
   constructor(message: string, { status, tooLarge, transient }: Failure) {
-    super(message, { transient })
+    // a chunk that it will not take; others may be fine
+    super(message, { transient, refused: tooLarge || status === 400 || status === 422 })
     this.status = status
     this.tooLarge = tooLarge
   }

@@ -339,7 +339,9 @@ describe('failureOf', () => {
 
   it('is an error of its own', () => {
     const failure = failureOf({ status: 400 }, undefined)
+    expect(new QdrantRequestError('x', { ...failure, status: 404 }).refused).toBe(false)
     expect(new QdrantRequestError('x', failure)).toMatchObject({
+      refused: true,
       name: 'QdrantRequestError',
       code: 'STORE',
     })
