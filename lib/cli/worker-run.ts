@@ -1,30 +1,17 @@
-/** `bge-m3 worker`: jobs of a queue to rows of a table. */
+/** `bge-m3 worker`: jobs of a queue to a store. */
 
-import type { Embedder } from '../embedder.js'
-import { PostgresStore } from '../output/postgres/store.js'
-import type { DenseKind } from '../output/postgres/table.js'
 import { runWorker, type WorkerResult } from '../output/queue/worker.js'
-import type { EmbeddingStore } from '../output/store.js'
 import { queueAddress } from './queue-address.js'
-import { EXIT, UsageError } from './shared/errors.js'
+import { EXIT } from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
 import { announceStandin, openEmbedder } from './shared/load.js'
 import { loggerOf } from './shared/logger.js'
 import { type Flags, optionValues } from './shared/options.js'
 import { present } from './shared/present.js'
 import { Sink } from './shared/sink.js'
+import { chooseStore } from './worker-store.js'
 
 interface WorkerFlags {
-  database?: string
-  table?: string
-  id: string
-  textColumn?: string
-  denseColumn?: string
-  sparseColumn?: string
-  metadataColumn?: string
-  modelColumn?: string
-  denseType?: DenseKind
-  sparseLimit?: number
   concurrency?: number
   untilDone?: boolean
   skipStored?: boolean
@@ -39,26 +26,21 @@ const GIVE_BACK_MS = 8000
 
 export async function runWorkerCommand(io: CliIo, flags: Flags): Promise<number> {
   const values = optionValues(flags, io.env)
-  const own = flags as unknown as WorkerFlags
-  const url = own.database ?? io.env.DATABASE_URL
-  if (!url) throw new UsageError('Name the database: --database URL, or DATABASE_URL.')
-  if (own.table === undefined) throw new UsageError('Name the table: --table NAME.')
-  const { denseColumn, sparseColumn, concurrency, untilDone, skipStored, stalledAfter } = own
-  if (denseColumn === undefined && sparseColumn === undefined) {
-    throw new UsageError('Name a column to fill: --dense-column, --sparse-column, or both.')
-  }
+  const own = flags as WorkerFlags
+  const { concurrency, untilDone, skipStored, stalledAfter } = own
+  const { outputs, open } = chooseStore(io, flags)
   io.onInterrupt?.(SHUTDOWN_MS + GIVE_BACK_MS)
   const embedder = await openEmbedder(io, values)
   try {
     announceStandin(io, embedder.info)
-    const store = await openStore(url, own, embedder, values.dimensions)
+    const store = await open(embedder, values.dimensions)
     try {
       const { truncate, maxTokens, dimensions } = values
       const result = await runWorker(embedder, {
         ...queueAddress(io, flags),
         ...present({ truncate, maxTokens, dimensions, concurrency, untilDone, skipStored }),
         ...(stalledAfter === undefined ? {} : { stalledAfter: 1000 * stalledAfter }),
-        outputs: { dense: denseColumn !== undefined, sparse: sparseColumn !== undefined },
+        outputs,
         store,
         shutdownTimeout: SHUTDOWN_MS,
         signal: io.signal,
@@ -74,28 +56,6 @@ export async function runWorkerCommand(io: CliIo, flags: Flags): Promise<number>
   } finally {
     await embedder.dispose()
   }
-}
-
-function openStore(
-  url: string,
-  own: WorkerFlags,
-  { info }: Embedder,
-  dimensions: number | undefined,
-): Promise<EmbeddingStore> {
-  const { sparseLimit, denseType } = own
-  return PostgresStore.open(url, {
-    table: own.table as string,
-    columns: {
-      id: own.id,
-      text: own.textColumn,
-      dense: own.denseColumn,
-      sparse: own.sparseColumn,
-      metadata: own.metadataColumn,
-      model: own.modelColumn,
-    },
-    model: info,
-    ...present({ dimensions, sparseLimit, denseType }),
-  })
 }
 
 async function report(io: CliIo, result: WorkerResult, json: boolean): Promise<void> {

@@ -9,7 +9,8 @@ with --until-done until every corpus is complete and nothing is left. Any number
 machines may run at once, with the same model and options. What a worker that died had taken is taken
 over by others after --stalled-after seconds. What is written twice is there once.
 
-The table is created if it is missing, with a text key; otherwise it is checked before any work.
+The table or collection is created if it is missing, the table with a text key; otherwise it is checked
+before any work. Qdrant's API key is read from QDRANT_API_KEY.
 The database's connection string may hold a password: give it by DATABASE_URL rather than --database.`
 
 export function workerCommand(program: Command, cli: Cli): void {
@@ -20,7 +21,7 @@ export function workerCommand(program: Command, cli: Cli): void {
   addQueueOptions(worker)
     .addOption(
       new Option('--store <KIND>', 'Where embeddings go.')
-        .choices(['postgres'])
+        .choices(['postgres', 'qdrant'])
         .default('postgres'),
     )
     .option('--database <URL>', 'Connection string. Default: DATABASE_URL.')
@@ -43,6 +44,12 @@ export function workerCommand(program: Command, cli: Cli): void {
       'Weights kept of a sparse vector. Default: 1000.',
       integer(1, 16_000),
     )
+    .option('--qdrant <URL>', 'Address of Qdrant. Default: QDRANT_URL.')
+    .option('--collection <NAME>', 'Collection of Qdrant.')
+    .option('--dense', 'To Qdrant: dense vectors, the default.')
+    .option('--sparse', 'To Qdrant: lexical weights.')
+    .option('--colbert', 'To Qdrant: multi-vectors, for reranking.')
+    .option('--no-text', 'To Qdrant: keep the texts out of the payloads.')
     .option('--concurrency <N>', 'Jobs at a time. Default: 2.', integer(1, 64))
     .option('--until-done', 'End when everything is done.')
     .option('--skip-stored', 'Do not embed again what the table has.')
@@ -59,10 +66,17 @@ export function workerCommand(program: Command, cli: Cli): void {
     'logLevel',
   ])
   worker.addHelpText('after', WORKER_HELP + REDIS_HELP)
-  examples(worker, [
-    'bge-m3 worker --table docs --text-column body --dense-column embedding',
-    'with REDIS_URL and DATABASE_URL set',
-  ])
+  examples(
+    worker,
+    [
+      'bge-m3 worker --table docs --text-column body --dense-column embedding',
+      'with REDIS_URL and DATABASE_URL set',
+    ],
+    [
+      'bge-m3 worker --store qdrant --collection docs --dense --sparse',
+      'with REDIS_URL and QDRANT_URL set',
+    ],
+  )
   cli.action(worker, async (_args, flags) => {
     const { runWorkerCommand } = await import('./worker-run.js')
     return runWorkerCommand(cli.io, flags)

@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type PostgresServer, postgresPrograms, startPostgres } from '../helpers/postgres-server.js'
+import { startContractServer } from '../helpers/qdrant-contract.js'
 import { hasRedis, type RedisServer, startRedis } from '../helpers/redis-server.js'
 import { standinPath } from '../helpers/standins.js'
 import { cli, interruptible, jsonLines } from './run.js'
@@ -31,6 +32,8 @@ describe('wrong usage', () => {
       /--dense-column, --sparse-column/,
     ],
     [[...WORKER, '--concurrency', '0'], {}, /integer from 1 to 64/],
+    [['worker', '--store', 'qdrant', '--collection', 'docs'], {}, /QDRANT_URL/],
+    [['worker', '--store', 'qdrant'], { QDRANT_URL: 'http://x' }, /--collection/],
     [['queue', 'add', 'x', '--job-tokens', 'many'], {}, /integer from 1/],
     [['queue', 'status', '--redis', 'http://u:secret@x'], {}, /redis:\/\/HOST/],
     [['queue', 'status', '--queue', 'a:b'], {}, /name of a queue/],
@@ -188,6 +191,26 @@ describe.skipIf(!there)('with servers', () => {
     expect(stderr).toMatch(/"owner" of table "wrong" must not be NULL/)
     const { stdout } = await run('queue', 'status', '--queue', 'x', '--json')
     expect(JSON.parse(stdout)).toMatchObject({ jobs: { waiting: 1, active: 0 } })
+  })
+
+  it('to Qdrant', async () => {
+    const qdrant = await startContractServer()
+    try {
+      await cli(['queue', 'add', '--queue', 'q'], { env, stdin: 'one\ntwo\nthree' })
+      const args = ['worker', '--store', 'qdrant', '--collection', 'docs', '--dense', '--sparse']
+      const { code, stdout, stderr } = await cli(
+        [...args, '--queue', 'q', '--until-done', '--json'],
+        {
+          env: { ...env, QDRANT_URL: qdrant.url },
+        },
+      )
+      expect(code, stderr).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({ jobs: 1, items: 3, failed: 0 })
+      expect([...qdrant.byId('docs').keys()].sort()).toEqual(['0', '1', '2'])
+      expect(qdrant.violations).toEqual([])
+    } finally {
+      await qdrant.close()
+    }
   })
 
   it('a job whose rows the table will not take is listed', async () => {
