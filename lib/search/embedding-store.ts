@@ -9,7 +9,7 @@ import { addVectors, findVector, type NewVector } from './vectors.js'
 
 export class IndexStore implements EmbeddingStore {
   readonly #db: Database
-  readonly #claim: () => IndexSettings
+  readonly #claim: () => Promise<IndexSettings>
   #settings: IndexSettings | undefined
   #isClosed = false
 
@@ -19,7 +19,7 @@ export class IndexStore implements EmbeddingStore {
    * @param claim the settings of the index, fixed from then on
    * @param tidy runs when the store is closed
    */
-  constructor(db: Database, claim: () => IndexSettings, tidy: () => Promise<void>) {
+  constructor(db: Database, claim: () => Promise<IndexSettings>, tidy: () => Promise<void>) {
     this.#db = db
     this.#claim = claim
     this.#tidy = tidy
@@ -27,12 +27,12 @@ export class IndexStore implements EmbeddingStore {
 
   async prepare(): Promise<void> {
     this.#checkOpen()
-    this.#settings = this.#claim()
+    this.#settings = await this.#claim()
   }
 
   async write(chunks: readonly StoredChunk[]): Promise<void> {
     this.#checkOpen()
-    this.#settings ??= this.#claim()
+    this.#settings ??= await this.#claim()
     const { model } = this.#settings
     // the last of several with one id wins
     const rows = new Map(

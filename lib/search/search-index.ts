@@ -2,6 +2,7 @@
 
 import { mkdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { chunkText } from '../chunking/index.js'
 import type { Embedder } from '../embedder.js'
 import { InvalidInputError, StoreError } from '../errors.js'
 import type { EmbeddingStore } from '../output/store.js'
@@ -137,12 +138,13 @@ export class SearchIndex {
    */
   async update(path: string, options: UpdateOptions = {}): Promise<UpdateResult> {
     options.signal?.throwIfAborted()
+    const root = absolute(path)
     const embedder = this.#needEmbedder()
     const lock = await lockForUpdate(this.folder)
     try {
-      const settings = this.#claim(embedder)
+      const settings = await this.#claim(embedder)
       const context = { db: this.#db, embedder, settings, store: this.folder }
-      return await updateIndex(context, resolve(path), options)
+      return await updateIndex(context, root, options)
     } finally {
       lock.release()
     }
@@ -165,9 +167,10 @@ export class SearchIndex {
 
   /** Takes a folder, or a file, out of the index. @returns the number of files */
   async forget(path: string): Promise<number> {
+    const root = absolute(path)
     const lock = await lockForUpdate(this.folder)
     try {
-      const files = [...filesUnder(this.#db, resolve(path)).values()]
+      const files = [...filesUnder(this.#db, root).values()]
       removeFiles(
         this.#db,
         files.map(({ id }) => id),
@@ -248,8 +251,10 @@ export class SearchIndex {
   }
 
   /** The settings of the index; of a new one, those that it has from now on. */
-  #claim(embedder: Embedder): IndexSettings {
+  async #claim(embedder: Embedder): Promise<IndexSettings> {
     this.check()
+    const made = readSettings(this.#db)
+    if (made) return made
     const { info } = embedder
     const chunking = { ...DEFAULT_CHUNKING, ...defined(this.#chunking) }
     if (chunking.overlap > chunking.maxTokens / 2 && this.#chunking.overlap === undefined) {
@@ -260,11 +265,19 @@ export class SearchIndex {
         `Chunks of ${chunking.maxTokens} tokens are more than the model takes, ${info.maxTokens}.`,
       )
     }
+    // says what is wrong with them
+    await chunkText('', { ...chunking, tokenizer: embedder })
     const { fingerprint, name, dimensions, standin, model: file, outputs } = info
     const model = { fingerprint, name, file, dimensions, standin, sparse: outputs.sparse }
     claimSettings(this.#db, { model, chunking })
     return readSettings(this.#db) as IndexSettings
   }
+}
+
+/** @throws InvalidInputError for what is no path */
+function absolute(path: string): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return resolve(path)
+  throw new InvalidInputError('What to index must be the path of a folder or a file.')
 }
 
 function defined<T extends object>(members: T): Partial<T> {

@@ -264,6 +264,12 @@ describe('openIndex', () => {
         .index(m3, { rebuild: true, chunking: { maxTokens: 10_000 } })
         .then((i) => i.update(work.docs)),
     ).rejects.toThrow(/more than the model takes/)
+    // wrong settings are not kept
+    for (const chunking of [{ overlap: 400 }, { maxTokens: 2 }, { language: '?' }]) {
+      const wrong = await work.index(m3, { rebuild: true, chunking })
+      await expect(wrong.update(work.docs)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+      expect((await wrong.stats()).chunking).toBeNull()
+    }
   })
 
   it('says what is missing or wrong', async () => {
@@ -272,6 +278,11 @@ describe('openIndex', () => {
     const index = await work.index(undefined)
     await expect(index.update(work.docs)).rejects.toThrow(/without an `embedder`/)
     await expect((await work.index(m3)).search('x')).rejects.toThrow(/is empty: index files/)
+    for (const path of ['', 'a\0b', 7]) {
+      await expect((await work.index(m3)).update(path as string)).rejects.toThrow(
+        /must be the path/,
+      )
+    }
     await expect((await work.index(m3)).update(work.path('nothing'))).rejects.toMatchObject({
       code: 'INVALID_INPUT',
       message: expect.stringContaining('ENOENT'),
