@@ -5,13 +5,13 @@ import { transform } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml } from 'yaml'
 import { cacheDir } from '../../lib/model/locations.js'
-import { createServer, type Server } from '../../lib/server/index.js'
 import { root, run } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
 import { type Block, blocksOf, pages } from './blocks.js'
 import { unknownFlags } from './commands.js'
 import { surround, writeFiles } from './fixtures.js'
 import { makeBin, type Ran, Runner } from './runner.js'
+import { isServer, Servers } from './servers.js'
 import { typeErrors } from './types.js'
 
 const PROGRAMS = new Set(['js', 'ts'])
@@ -28,24 +28,25 @@ const LANGUAGES = new Set([
   'python',
 ])
 const NEVER_RUN = new Set(['text', 'json', 'jsonl', 'yaml', 'python'])
-/** The server of the documentation's examples. */
-const ADDRESS = 'http://127.0.0.1:8080'
 
 const all = new Map(pages().map((page) => [page, blocksOf(page)] as const))
 const blocks = [...all.values()].flat()
 const nameOf = ({ page, line, language }: Block) => `${page}:${line} ${language}`
 
 const work = path.join(root, '.build', `docs-blocks-${process.pid}`)
+const extensionOf = ({ language, code }: Block) => {
+  if (language === 'ts') return 'mts'
+  return /\brequire\(/.test(code) && !/^import /m.test(code) ? 'cjs' : 'mjs'
+}
 const fileOf = (block: Block) =>
   path.join(
     work,
     'modules',
-    `${block.page.replaceAll('/', '_')}-${block.line}.${block.language === 'ts' ? 'mts' : 'mjs'}`,
+    `${block.page.replaceAll('/', '_')}-${block.line}.${extensionOf(block)}`,
   )
 
 let runner: Runner
-let server: Server | undefined
-let address = ADDRESS
+const servers = new Servers()
 let types: Map<string, string[]>
 const models: Record<string, string> = {}
 
@@ -69,7 +70,8 @@ export const check$ = <P extends Precision>(real: ${real}): Shown$<P> => real
 /** A program with what its reader has around it. */
 function moduleOf(block: Block): string {
   if (block.shapeOf) return shapeModule(block)
-  const { before, after } = surround(block.with)
+  if (extensionOf(block) === 'cjs') return block.code
+  const { before, after } = surround(block.with.filter((name) => !isServer(name)))
   return `${before}\n${block.code}\n${after}\nexport {}\n`
 }
 
@@ -97,20 +99,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   runner?.close()
-  await server?.close()
+  await servers.close()
   fs.rmSync(work, { recursive: true, force: true })
 })
-
-/** Starts the server when the first block asks for it. */
-async function serve(): Promise<void> {
-  if (server) return
-  server = await createServer({
-    port: 0,
-    logLevel: 'silent',
-    load: { model: models.tiny as string },
-  })
-  address = (await server.start()).url
-}
 
 describe.each([...all])('%s', (page, ofPage) => {
   const folder = path.join(work, 'pages', page.replaceAll('/', '_'))
@@ -127,7 +118,6 @@ describe.each([...all])('%s', (page, ofPage) => {
     expect(LANGUAGES, 'a language that is not checked').toContain(block.language)
     await check(block)
     if (block.checkedOnly || block.shapeOf || NEVER_RUN.has(block.language)) return
-    if (block.with.includes('server')) await serve()
     const cwd = block.inRepository ? root : folder
     const model = models[block.model] as string
     if (PROGRAMS.has(block.language) || block.language === 'sql')
@@ -144,7 +134,7 @@ async function check(block: Block): Promise<void> {
   if (language === 'json') expect(() => JSON.parse(code)).not.toThrow()
   if (language === 'jsonl') for (const line of code.trim().split('\n')) JSON.parse(line)
   if (language === 'yaml') expect(() => parseYaml(code)).not.toThrow()
-  if (language === 'python') {
+  if (language === 'python' && hasProgram('python3')) {
     const parsed = await run('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', code])
     expect(parsed.code, parsed.stderr).toBe(0)
   }
@@ -162,18 +152,37 @@ async function check(block: Block): Promise<void> {
 }
 
 async function runProgram(block: Block, cwd: string, model: string): Promise<void> {
-  const source =
-    block.language === 'sql' ? sqlModule(block.code) : moduleOf(block).replaceAll(ADDRESS, address)
-  const { code } = await transform(source, { loader: 'ts', format: 'esm', target: 'node20' })
-  const file = fileOf(block).replace(/\.m[jt]s$/, '.run.mjs')
+  const whole = block.language === 'sql' ? sqlModule(block.code) : moduleOf(block)
+  const source = await servers.address(whole, block.with, models.tiny as string)
+  const isCommonJs = fileOf(block).endsWith('.cjs')
+  const file = fileOf(block).replace(/\.[mc][jt]s$/, isCommonJs ? '.run.cjs' : '.run.mjs')
+  const format = isCommonJs ? 'cjs' : 'esm'
+  const { code } = await transform(source, { loader: 'ts', format, target: 'node20' })
   fs.writeFileSync(file, code)
+  if (isCommonJs) {
+    const ran = await runner.shell(`node "${file}"`, cwd, model)
+    expect(ran.exits, ran.error).toBe(0)
+    expectOutput(block, ran, cwd)
+    return
+  }
   const ran = await runner.module(file, cwd, model)
   expect(ran.error).toBeUndefined()
   expectOutput(block, ran, cwd)
 }
 
+/** Says so where a program that is no part of every Debian is missing. */
+function hasProgram(name: string): boolean {
+  const found = (process.env.PATH ?? '')
+    .split(':')
+    .some((dir) => fs.existsSync(path.join(dir, name)))
+  if (!found) console.warn(`SKIPPED: blocks that need ${name}, which is not installed`)
+  return found
+}
+
 async function runShell(block: Block, cwd: string, model: string): Promise<void> {
-  const ran = await runner.shell(block.code.replaceAll(ADDRESS, address), cwd, model)
+  if (/\bcurl\b/.test(block.code) && !hasProgram('curl')) return
+  const code = await servers.address(block.code, block.with, models.tiny as string)
+  const ran = await runner.shell(code, cwd, model)
   expect(ran.exits, ran.error).toBe(block.exits)
   expectOutput(block, ran, cwd)
 }

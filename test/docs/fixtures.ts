@@ -42,14 +42,11 @@ const NAMES: Record<string, Fixture> = {
   },
 }
 
-/** Fixtures that the test itself sets up: see blocks.test.ts. */
-const OUTSIDE = new Set(['server'])
-
 /** What goes before and after a block's code. @throws Error for a name that is not here */
 export function surround(names: readonly string[]): { before: string; after: string } {
   const order: string[] = []
   const visit = (name: string) => {
-    if (order.includes(name) || OUTSIDE.has(name)) return
+    if (order.includes(name)) return
     const fixture = NAMES[name]
     if (!fixture) throw new Error(`there is no fixture ${name}`)
     fixture.needs?.forEach(visit)
@@ -74,6 +71,10 @@ export function writeFiles(folder: string): void {
     fs.writeFileSync(path.join(folder, name), text)
   }
   const jsonl = (rows: unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+  put(
+    'app.mjs',
+    "import { cosine } from 'bge-m3-node/scoring'\nconsole.log(cosine([1, 0], [1, 1]))\n",
+  )
   put('texts.txt', LINES.map((line) => `${line}\n`).join(''))
   put(
     'texts.jsonl',

@@ -27,7 +27,7 @@ export function typeErrors(files: readonly string[]): Map<string, string[]> {
   for (const file of files) {
     const source = program.getSourceFile(file)
     if (!source) throw new Error(`${file} is not there`)
-    const isScript = file.endsWith('.mjs')
+    const isScript = !file.endsWith('.mts')
     const messages = [
       ...program.getSyntacticDiagnostics(source),
       ...program.getSemanticDiagnostics(source),
