@@ -34,10 +34,14 @@ const corpus = loadParagraphs()
 const texts = corpus.map(({ text }) => text)
 const plain = []
 const queued = []
+const plainCpu = []
+const queuedCpu = []
 let tokens = 0
 try {
   for (let round = 0; round < Number(options.rounds); round++) {
+    let cpu = process.cpuUsage()
     plain.push(await seconds(() => m3.embed(texts)))
+    plainCpu.push(cpuSeconds(cpu))
     await clearQueue(address)
     await enqueue(m3, corpus, { ...address, jobTokens: Number(options['job-tokens']) })
     const store = options.database ? await openTable(round) : countingStore()
@@ -48,8 +52,12 @@ try {
     const onProgress = () => {
       to = performance.now()
     }
+    cpu = process.cpuUsage()
     const result = await runWorker(m3, { ...address, store, untilDone: true, onProgress })
     queued.push((to - from) / 1000)
+    queuedCpu.push(cpuSeconds(cpu))
+    const [a, b] = [plain, queued].map((times) => times.at(-1).toFixed(2))
+    console.error(`round ${round + 1}: plain ${a} s, queue ${b} s`)
     tokens = result.tokens
     if (result.items !== texts.length) throw new Error(`${result.items} of ${texts.length} stored`)
     await store.close()
@@ -64,13 +72,19 @@ console.log(
   `${texts.length} texts, ${tokens} tokens through a queue ${options.database ? 'into PostgreSQL' : '(rows counted)'}: ` +
     `${median(queued).toFixed(2)} s, plain embed ${median(plain).toFixed(2)} s: ` +
     `${((100 * median(plain)) / median(queued)).toFixed(1)} % of its throughput ` +
-    `(best with best ${((100 * Math.min(...plain)) / Math.min(...queued)).toFixed(1)} %)`,
+    `(best with best ${((100 * Math.min(...plain)) / Math.min(...queued)).toFixed(1)} %), ` +
+    `with ${((100 * median(queuedCpu)) / median(plainCpu)).toFixed(1)} % of its processor time`,
 )
 
 async function seconds(run) {
   const from = performance.now()
   await run()
   return (performance.now() - from) / 1000
+}
+
+function cpuSeconds(since) {
+  const { user, system } = process.cpuUsage(since)
+  return (user + system) / 1e6
 }
 
 function openTable(round) {
