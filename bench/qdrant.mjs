@@ -56,10 +56,9 @@ console.log(
     `${median(filled).toFixed(2)} s, plain embed ${median(plain).toFixed(2)} s: ` +
     `${((100 * median(plain)) / median(filled)).toFixed(1)} % of its throughput ` +
     `(best with best ${((100 * Math.min(...plain)) / Math.min(...filled)).toFixed(1)} %)` +
-    `; by processor time ${((100 * median(own.plain)) / median(own.filled)).toFixed(1)} %` +
-    (server
-      ? `; the server's own ${median(cpu).toFixed(2)} s of ${median(own.filled).toFixed(2)} s`
-      : ''),
+    `; processor time: plain ${median(own.plain).toFixed(2)} s, load ${median(own.filled).toFixed(2)} s,` +
+    ` ${((100 * median(own.plain)) / median(own.filled)).toFixed(1)} %` +
+    (server ? `, the server's own ${median(cpu).toFixed(2)} s` : ''),
 )
 
 /** @param processor gets what all threads of this process took, which other processes change less */

@@ -123,11 +123,30 @@ function sizeOf(name: string, values: Float32Array): number {
   return bytes + values.length * (largest < 1e7 ? NUMBER_BYTES : 41)
 }
 
-/** The shortest decimals that read back as the same float32: half of what float64 would print. */
+/**
+ * Decimals of 9 digits at most that read back as the same float32: two thirds of what float64 would print.
+ * A multi-vector has a hundred thousand of them, so this is about time: pushed one by one they make an
+ * array without holes, which `JSON.stringify` has a quick way for.
+ */
 export function numbers(values: Float32Array): number[] {
-  const out = new Array<number>(values.length)
-  for (let i = 0; i < out.length; i++) out[i] = shortestFloat32(values[i] as number)
+  const out: number[] = []
+  for (const value of values) out.push(nineDigits(value))
   return out
+}
+
+/** Nine digits always tell a float32. The shortest may be fewer, and take four times as long to find. */
+function nineDigits(value: number): number {
+  const magnitude = Math.abs(value)
+  let power = 1e9
+  if (magnitude >= 0.1) {
+    if (magnitude >= 1) return shortestFloat32(value)
+  } else if (magnitude >= 0.01) power = 1e10
+  else if (magnitude >= 0.001) power = 1e11
+  else if (magnitude >= 1e-4) power = 1e12
+  else if (magnitude >= 1e-5) power = 1e13
+  else return shortestFloat32(value)
+  // powers up to 10^22 are exact, so dividing by one rounds once: the double prints as these digits
+  return Math.round(value * power) / power
 }
 
 export function firstRows({ data, rows, cols }: ColbertEmbedding): ColbertEmbedding {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../../lib/errors.js'
 import {
   MULTIVECTOR_NUMBERS,
+  numbers,
   preparePoint,
   type QdrantPayload,
 } from '../../../lib/output/qdrant/points.js'
@@ -40,6 +41,27 @@ const embeddings: fc.Arbitrary<Embedding> = fc
       cols: dense.length,
     },
   }))
+
+describe('numbers', () => {
+  const bits = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0]
+  it('read back as the same float32, through a double or not, and have 9 digits at most', () => {
+    const parts = fc.float({ min: -1, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(fc.oneof(parts, float32), (value) => {
+        const [number = Number.NaN] = numbers(Float32Array.of(value))
+        const printed = JSON.stringify(number)
+        if (value !== 0) expect(bits(JSON.parse(printed))).toBe(bits(value))
+        expect(
+          printed
+            .replace(/e.*/, '')
+            .replace(/^-?0?\.?0*|\./g, '')
+            .replace(/0+$/, '').length,
+        ).toBeLessThanOrEqual(9)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+})
 
 describe('preparePoint', () => {
   it('is never larger than it says, and reads back as the same float32', () => {
