@@ -83,8 +83,15 @@ export class Database {
 
   /** Safe to call more than once. */
   close(): void {
+    if (!this.#db.open) return
     this.#statements.clear()
-    if (this.#db.open) this.#db.close()
+    try {
+      // the driver keeps the connection until its statements are collected: nothing is left in the log for then
+      this.#db.exec('PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // somebody reads, or holds the file open in a transaction of his own: he will do it
+    }
+    this.#db.close()
   }
 
   #statement(sql: string): LibsqlDatabase.Statement<unknown[]> {

@@ -25,6 +25,9 @@ export async function lockForUpdate(store: string): Promise<UpdateLock> {
     )
   }
   return {
-    release: () => db.close(),
+    release() {
+      db.exec('ROLLBACK')
+      db.close()
+    },
   }
 }
