@@ -95,6 +95,8 @@ export class QdrantStore implements EmbeddingStore {
   readonly #create: boolean
   readonly #keepText: boolean
   readonly #limits: { bytes: number; points: number }
+  /** Of chunks whose size was asked for: to go through all their numbers once is enough. */
+  readonly #known = new WeakMap<QdrantChunk, PreparedPoint>()
   #points = 0
   #colbertCut = 0
 
@@ -200,6 +202,8 @@ export class QdrantStore implements EmbeddingStore {
   }
 
   #prepared(chunk: QdrantChunk): PreparedPoint {
+    const known = this.#known.get(chunk)
+    if (known) return known
     const { outputs, names } = this.#shape
     const point = preparePoint(chunk, { outputs, names, keepText: this.#keepText })
     if (point.bytes > this.#limits.bytes && jsonBytes(point.build()) > this.#limits.bytes) {
@@ -207,6 +211,7 @@ export class QdrantStore implements EmbeddingStore {
         `An item is larger than a request may be (${this.#limits.bytes} bytes): see maxRequestBytes, or leave out its text.`,
       )
     }
+    this.#known.set(chunk, point)
     return point
   }
 
