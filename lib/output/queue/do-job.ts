@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Embedder } from '../../embedder.js'
-import { type EmbedderError, StoreError } from '../../errors.js'
+import { type EmbedderError, InferenceError, StoreError } from '../../errors.js'
 import type { Chunk, Outputs } from '../../types.js'
 import type { EmbeddingStore, StoredChunk } from '../store.js'
 import type { QueueFailure } from './ledger.js'
@@ -16,6 +16,8 @@ export interface HowToEmbed {
   maxTokens: number
   dimensions: number
   precision: 'float32'
+  /** Fingerprint. */
+  model: string
 }
 
 export interface JobServices {
@@ -75,15 +77,17 @@ async function embed(
 ): Promise<{ embedded: StoredChunk[]; failures: QueueFailure[] }> {
   const embedded: StoredChunk[] = []
   const failures: QueueFailure[] = []
+  const { model, ...how } = options
   try {
     let at = 0
     for await (const item of embedder.embedStream(chunks, {
-      ...options,
+      ...how,
       onError: 'collect',
       signal,
     })) {
       const text = chunks[at++]?.text
       if ('error' in item) failures.push(failureOf(item.id, item.error))
+      else if (item.model !== model) failures.push(failureOf(item.id, otherModel()))
       else {
         embedded.push({ chunk: item, text })
         onTokens(item.embedding.tokenCount)
@@ -111,6 +115,11 @@ async function patiently<T>(run: () => Promise<T>, { signal, onTrouble }: JobSer
     }
     await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
+}
+
+/** A fallback, or a model that was swapped in: its vectors would lie among others that they do not go with. */
+function otherModel(): EmbedderError {
+  return new InferenceError('Another model than that of the queue embedded the text.')
 }
 
 /** Its place in the job means nothing to those who know it by its id. */

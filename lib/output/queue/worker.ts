@@ -72,14 +72,16 @@ export async function runWorker(embedder: Embedder, options: WorkerOptions): Pro
   checkRange('concurrency', options.concurrency ?? CONCURRENCY, 1, 64)
   checkRange('stalledAfter', options.stalledAfter ?? STALLED_MS, 500, 86_400_000)
   checkRange('shutdownTimeout', options.shutdownTimeout ?? SHUTDOWN_MS, 0, 86_400_000)
+  // a model that is loaded on first use has nothing to say of itself before
+  await embedder.embed([])
   const how = settled(embedder, options)
   // an option that this model cannot serve is found here
-  await embedder.embed([], how)
+  const { model: _, ...call } = how
+  await embedder.embed([], call)
   const queue = await openQueue(options)
   try {
     await options.store.prepare()
-    const model = embedder.info.fingerprint
-    await queue.ledger.agree({ model, ...how }, queue.name)
+    await queue.ledger.agree({ ...how }, queue.name)
     return await new QueueWorker(embedder, queue, options, how).run()
   } finally {
     await queue.close()
@@ -103,6 +105,7 @@ function settled(embedder: Embedder, options: WorkerOptions): HowToEmbed {
     maxTokens: Math.min(given.maxTokens ?? info.maxTokens, info.maxTokens),
     dimensions: given.dimensions ?? info.dimensions,
     precision: 'float32',
+    model: info.fingerprint,
   }
 }
 
@@ -138,14 +141,16 @@ class QueueWorker {
     })
     signal?.addEventListener('abort', this.#end, { once: true })
     if (signal?.aborted) this.#end()
+    const stopTelling = this.#tellOfRedis()
     const bull = this.#startBull()
     const stopSigns = this.#every(BEAT_MS, () => this.#beat())
     const stopLooking = untilDone ? this.#every(500, () => this.#lookForEnd()) : () => {}
     try {
-      await this.#beat()
+      this.#beat().catch(() => {})
       await ended
     } finally {
       signal?.removeEventListener('abort', this.#end)
+      stopTelling()
       stopLooking()
       await this.#stopBull(bull)
       stopSigns()
@@ -247,6 +252,22 @@ class QueueWorker {
     this.#trouble = trouble
     if (trouble === undefined) this.#options.logger?.info?.('queue: the store is back')
     else this.#options.logger?.warn?.(`queue: waiting for the store: ${trouble}`)
+  }
+
+  #tellOfRedis(): () => void {
+    const { client } = this.#queue.link
+    const { logger } = this.#options
+    let isAway = false
+    const away = () => {
+      if (!isAway) logger?.warn?.('queue: waiting for Redis: the connection is lost')
+      isAway = true
+    }
+    const back = () => {
+      isAway = false
+      logger?.info?.('queue: Redis is back')
+    }
+    client.on('close', away).on('ready', back)
+    return () => client.off('close', away).off('ready', back)
   }
 
   async #beat(): Promise<void> {

@@ -352,6 +352,35 @@ describe.skipIf(!there)('a queue', () => {
     await own.dispose()
   })
 
+  it('does not store what another model embedded', async () => {
+    await enqueue(m3, corpusOf(3), { redis, queue })
+    const withFallback = new Proxy(m3, {
+      get(target, key) {
+        const value = Reflect.get(target, key, target)
+        if (key !== 'embedStream') return typeof value === 'function' ? value.bind(target) : value
+        return async function* (...args: Parameters<Embedder['embedStream']>) {
+          for await (const item of target.embedStream(...args)) {
+            yield item.id === 't1' ? { ...item, model: 'another' } : item
+          }
+        }
+      },
+    })
+    const store = new MemoryStore()
+    const result = await runWorker(withFallback, { redis, queue, store, untilDone: true })
+    expect(result).toMatchObject({ items: 2, failed: 1 })
+    expect(await failures()).toMatchObject([{ id: 't1', code: 'INFERENCE' }])
+  })
+
+  it('takes an embedder that has not read its weights yet', async () => {
+    const lazy = await Embedder.load({ model: m3.info.model, lazy: true, cache: false })
+    await enqueue(m3, corpusOf(3), { redis, queue })
+    const store = new MemoryStore()
+    expect(await runWorker(lazy, { redis, queue, store, untilDone: true })).toMatchObject({
+      items: 3,
+    })
+    await lazy.dispose()
+  })
+
   it('lets no worker in whose vectors would not fit', async () => {
     const store = new MemoryStore()
     await enqueue(m3, corpusOf(10), { redis, queue })
@@ -404,7 +433,8 @@ describe.skipIf(!there)('a queue', () => {
     const stop = new AbortController()
     const lines: string[] = []
     await enqueue(m3, corpusOf(10), { ...address, jobTokens: 300 })
-    const logger = { debug: (line: string) => lines.push(line) }
+    const keep = (line: string) => lines.push(line)
+    const logger = { debug: keep, warn: keep }
     const { signal } = stop
     const working = runWorker(m3, { ...address, store, signal, logger, shutdownTimeout: 50 })
     while (store.rows.size < 10) await sleep(10)
@@ -413,6 +443,8 @@ describe.skipIf(!there)('a queue', () => {
     }
     const options = { ...address, jobTokens: 2000, maxWaiting: 1000, signal }
     const producing = enqueue(m3, endless(), options).catch((error) => error)
+    // before that the queue is done, and there is nothing to watch
+    while (!(await queueStatus(address)).producing) await sleep(10)
     const watched: QueueStatus[] = []
     const watching = (async () => {
       for await (const one of watchQueue({ ...address, interval: 10, signal })) watched.push(one)
@@ -423,6 +455,7 @@ describe.skipIf(!there)('a queue', () => {
     stop.abort(new Error('told to end'))
     const result = await working
     expect(result.jobs).toBeGreaterThan(0)
+    expect(lines.filter((line) => /waiting for Redis/.test(line))).toHaveLength(1)
     expect(await producing).toMatchObject({ message: 'told to end' })
     await watching
     await own.close()
