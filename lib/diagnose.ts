@@ -14,7 +14,9 @@ export interface Patient {
 
 /** One thing that was looked at. */
 export interface DiagnosticFinding {
+  /** What was looked at. */
   check: 'model' | 'kernels' | 'threads' | 'memory' | 'cache' | 'self-test'
+  /** `warn`: it works, but not as well as it could. */
   status: 'ok' | 'warn' | 'fail'
   /** For people. */
   detail: string
@@ -24,6 +26,7 @@ export interface DiagnosticFinding {
 export interface Diagnosis {
   /** Whether nothing failed. */
   ok: boolean
+  /** In the order in which things were looked at. */
   findings: DiagnosticFinding[]
 }
 

@@ -34,6 +34,7 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** Position of the item in the array that was passed in, when the error belongs to one item. */
   index?: number | undefined
+  /** The error behind it. */
   cause?: unknown
 }
 
@@ -43,7 +44,9 @@ export interface ErrorDetails {
  * @group Errors
  */
 export class EmbedderError extends Error {
+  /** Does not change between versions. */
   readonly code: ErrorCode
+  /** Position of the item in the array that was passed in, when the error belongs to one item. */
   readonly index?: number
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -242,7 +245,9 @@ export class QueueError extends EmbedderError {
  * @group Errors
  */
 export interface ItemFailure {
+  /** Position in the array that was passed in. */
   index: number
+  /** Why it failed. */
   error: EmbedderError
 }
 
@@ -252,6 +257,7 @@ export interface ItemFailure {
  * @group Errors
  */
 export class BatchError<T = unknown> extends EmbedderError {
+  /** Those that failed, and why. */
   readonly failures: readonly ItemFailure[]
   /** In input order; `undefined` where the item failed. */
   readonly results: readonly (T | undefined)[]

@@ -4,8 +4,11 @@ import type { EmbedderError } from './errors.js'
 
 /** Which of bge-m3's three outputs to compute; dense alone when nothing is said. */
 export interface Outputs {
+  /** One vector a text. Default: true where no output is named, else false. */
   dense?: boolean
+  /** A weight a token that matters; needs the sparse head. Default: false. */
   sparse?: boolean
+  /** A vector a token; needs the ColBERT head. Default: false. */
   colbert?: boolean
 }
 
@@ -15,7 +18,9 @@ import type { Precision, PrecisionArrays } from './precision.js'
 
 /** Lexical weights: token ids, ascending, and the weight of each. */
 export interface SparseEmbedding {
+  /** Ids of the model's vocabulary, ascending, each once. */
   indices: Uint32Array
+  /** Above zero; one for each index. */
   values: Float32Array
 }
 
@@ -23,7 +28,9 @@ export interface SparseEmbedding {
 export interface ColbertEmbedding<P extends Precision = 'float32'> {
   /** rows x cols, row after row; for `binary` rows x cols / 8 bytes. */
   data: PrecisionArrays[P]
+  /** Tokens but `<s>`: `tokenCount - 1`. */
   rows: number
+  /** Dimensions of a row. */
   cols: number
 }
 
@@ -31,7 +38,9 @@ export interface ColbertEmbedding<P extends Precision = 'float32'> {
 export interface Embedding<P extends Precision = 'float32'> {
   /** One vector for the whole text, of length 1 unless `normalize: false`. */
   dense?: PrecisionArrays[P]
+  /** Where it was asked for. */
   sparse?: SparseEmbedding
+  /** Where it was asked for. */
   colbert?: ColbertEmbedding<P>
   /** Tokens that went through the model, `<s>` and `</s>` included. */
   tokenCount: number
@@ -44,30 +53,39 @@ export interface Embedding<P extends Precision = 'float32'> {
    * or `function`. Vectors of different models do not compare.
    */
   fallback?: string
+  /** Of this text. */
   timings: Timings
 }
 
 /** Where one text's time went, in milliseconds. */
 export interface Timings {
+  /** Text to token ids. */
   tokenizeMs: number
   /** From being submitted to the batch's start. */
   queueMs: number
   /** Of the batch that it was computed in; 0 for a text from the cache. */
   computeMs: number
+  /** From the call to the result. */
   totalMs: number
 }
 
 /** A piece of a document, or anything else that has an id. */
 export interface Chunk {
+  /** Not empty, and different from the others' of a call. */
   id: string
+  /** What is embedded. */
   text: string
+  /** Handed through as it is. */
   metadata?: Record<string, unknown>
 }
 
 /** What a chunk gave. */
 export interface EmbeddedChunk<P extends Precision = 'float32'> {
+  /** Of the chunk. */
   id: string
+  /** As it was passed. */
   metadata: Record<string, unknown> | undefined
+  /** As `embed` gives it, bit for bit. */
   embedding: Embedding<P>
   /** Euclidean length of the dense vector as it is stored; NaN when dense was not asked. */
   norm: number
@@ -75,15 +93,19 @@ export interface EmbeddedChunk<P extends Precision = 'float32'> {
   qualityScore?: number
   /** Fingerprint of the model that made it. */
   model: string
+  /** When the result was made; the numbers of a cached one are older. */
   createdAt: Date
+  /** Of this chunk. */
   timings: Timings
 }
 
 /** A chunk that failed. */
 export interface ChunkFailure {
+  /** Of the chunk. */
   id: string
   /** Position among the chunks that were passed in. */
   index: number
+  /** Why; its `index` is this one's. */
   error: EmbedderError
 }
 
@@ -95,20 +117,29 @@ export interface BatchInfo {
   /** Texts and tokens of everybody in it. */
   allTexts: number
   allTokens: number
+  /** Milliseconds of the whole batch. */
   computeMs: number
 }
 
 /** Statistics of one call. */
 export interface RunStats {
+  /** Texts of the call, failed ones included. */
   texts: number
+  /** Of those that were embedded, `<s>` and `</s>` included. */
   tokens: number
+  /** Texts that failed. */
   failures: number
+  /** Texts that came from the cache. */
   cached: number
   /** 0 to 1. */
   cacheHitRate: number
+  /** From the call to its end. */
   seconds: number
+  /** Texts over seconds. */
   textsPerSecond: number
+  /** Tokens over seconds. */
   tokensPerSecond: number
+  /** The most resident memory of the process meanwhile. */
   peakRssBytes: number
   /** Sums over the texts (tokenize, queue) and over the batches (compute), in milliseconds. */
   stages: { tokenizeMs: number; queueMs: number; computeMs: number }
@@ -116,8 +147,11 @@ export interface RunStats {
 
 /** What work will take here. */
 export interface Estimate {
+  /** Of all texts that would be computed. */
   tokens: number
+  /** Micro-batches. */
   batches: number
+  /** From the call to its end, on this machine as busy as it has been of late. */
   seconds: number
   /** The most resident memory the process will have while it runs. */
   peakBytes: number
@@ -178,8 +212,11 @@ export interface LoadOptions {
   verify?: 'auto' | 'always' | 'never'
   /** Read the weights on first use instead of now. The file is checked for being there either way. */
   lazy?: boolean
+  /** Where models, builds and what has been learnt are kept. Default: the platform's cache directory. */
   cacheDir?: string
+  /** Default: warnings go to stderr. */
   logger?: Logger
+  /** Gives up loading; the call rejects with its reason. */
   signal?: AbortSignal
 }
 
@@ -194,6 +231,7 @@ export type FallbackFunction = (
 
 /** Options of one call. */
 export interface EmbedOptions {
+  /** Default: dense alone. */
   outputs?: Outputs
   /** Dense vectors have length 1. Default: true. */
   normalize?: boolean
@@ -201,7 +239,7 @@ export interface EmbedOptions {
   truncate?: 'error' | 'end'
   /** A lower limit than the embedder's own. */
   maxTokens?: number
-  /** Cut dense vectors to so many dimensions, then normalise. */
+  /** Cut dense vectors and ColBERT rows to so many dimensions, then normalise. */
   dimensions?: number
   /** Number format of dense and ColBERT vectors. Default: float32. */
   precision?: Precision
@@ -209,6 +247,7 @@ export interface EmbedOptions {
   priority?: 'interactive' | 'bulk'
   /** `false` keeps this call from the caches. */
   cache?: boolean
+  /** Cancels: the call rejects with its reason. */
   signal?: AbortSignal
   /** Milliseconds, or text such as `30s`. */
   timeout?: number | string
@@ -220,6 +259,7 @@ export interface EmbedOptions {
 
 /** How far a call is. */
 export interface Progress {
+  /** Texts that are done, failed ones included. */
   done: number
   /** null for a stream: nobody knows. */
   total: number | null
@@ -235,6 +275,7 @@ export interface Progress {
 export interface TokenizeResult {
   /** `<s>` and `</s>` included. */
   ids: Uint32Array
+  /** Whether the end was cut off. */
   truncated: boolean
 }
 
@@ -244,14 +285,21 @@ export interface EmbedderInfo {
   model: string
   /** Tells weights, heads, tokenizer and kernels apart: embeddings with the same one compare. */
   fingerprint: string
+  /** `general.name` of the file. */
   name: string
+  /** `general.architecture` of the file, such as `bert`. */
   architecture: string
+  /** Of a dense vector and of a ColBERT row: 1024 for bge-m3. */
   dimensions: number
+  /** Transformer layers: 24 for bge-m3. */
   layers: number
+  /** Token ids are below it. */
   vocabSize: number
   /** The most tokens a text may have, `<s>` and `</s>` included. */
   maxTokens: number
+  /** Compute threads in use. */
   threads: number
+  /** What the model can give. */
   outputs: Required<Outputs>
   /** Files the sparse and ColBERT heads came from. */
   heads: string[]
@@ -263,18 +311,25 @@ export interface EmbedderInfo {
   standin: boolean
   /** Whether several texts share a micro-batch (only where their bits do not depend on it). */
   packing: boolean
+  /** Resident bytes of the weights. */
   weightBytes: number
   /** Instruction sets of the processor. */
   cpuFeatures: string[]
+  /** What is odd about the file, for people. */
   warnings: string[]
 }
 
 /** Readings since the embedder was loaded. */
 export interface EmbedderStats {
+  /** Texts that were computed. */
   texts: number
+  /** Of these. */
   tokens: number
+  /** Micro-batches that ran. */
   batches: number
+  /** Texts that failed. */
   failures: number
+  /** Texts whose call was cancelled. */
   cancelled: number
   /** Texts that were tried once more, alone. */
   retries: number
@@ -288,7 +343,9 @@ export interface EmbedderStats {
   computeMs: number
   /** Milliseconds, summed over texts. */
   queueMs: number
+  /** Milliseconds, summed over calls. */
   tokenizeMs: number
+  /** Bytes. */
   memory: {
     rss: number
     weights: number

@@ -19,14 +19,19 @@ export interface CachedOutputs {
 
 /** The outputs a call wants; an entry that lacks one of them is no hit. */
 export interface Asked {
+  /** The dense vector. */
   dense: boolean
+  /** The lexical weights. */
   sparse: boolean
+  /** The multi-vector. */
   colbert: boolean
 }
 
 /** The limit a text is under: with `error` it fails when it has more tokens, with `end` it is cut. */
 export interface Limit {
+  /** `<s>` and `</s>` included. */
   maxTokens: number
+  /** What happens to a longer text. */
   truncate: 'error' | 'end'
 }
 
@@ -42,6 +47,7 @@ export interface DiskOptions {
 export interface CacheOptions {
   /** Size of the memory tier; 0 turns it off. */
   memoryBytes: number
+  /** Default: no disk tier. */
   disk?: DiskOptions | undefined
   /** Milliseconds from being computed to being forgotten; `Infinity` for never. */
   ttlMs: number
@@ -53,9 +59,11 @@ export interface CacheOptions {
 
 /** Readings of the memory tier. */
 export interface MemoryStats {
+  /** Entries held now. */
   entries: number
   /** Estimate of what the entries take, keys and bookkeeping included. */
   bytes: number
+  /** What they may take. */
   maxBytes: number
   /** Entries that went because there was no room. */
   evictions: number
@@ -71,15 +79,19 @@ export type DiskState = 'on' | 'off' | 'read-only' | 'failed'
 
 /** Readings of the disk tier. */
 export interface DiskStats {
+  /** Whether it works. */
   state: DiskState
   /** Why it is read-only or failed. */
   reason?: string
+  /** Where it lies. */
   dir?: string
+  /** Entries held now. */
   entries: number
   /** Whether `entries` was extrapolated from a part of the index. */
   estimated: boolean
   /** Of all files of the store, shared with other processes. */
   bytes: number
+  /** What it may take. */
   maxBytes: number
   /** Entries this process removed because there was no room. */
   evictions: number
@@ -97,22 +109,30 @@ export interface DiskStats {
 export interface CacheStats {
   /** Texts that were asked for and found. */
   hits: number
+  /** Texts that were asked for and not found. */
   misses: number
   /** 0 to 1; 0 before the first question. */
   hitRate: number
   /** Hits by where the last missing piece came from. */
   memoryHits: number
   diskHits: number
+  /** Of the memory tier. */
   memory: MemoryStats
+  /** Of the disk tier. */
   disk: DiskStats
 }
 
 /** What is known of one entry. Times are milliseconds since 1970. */
 export interface EntryInfo {
+  /** Which of the three. */
   output: 'dense' | 'sparse' | 'colbert'
+  /** Tokens of its text. */
   tokenCount: number
+  /** Whether its text was cut. */
   truncated: boolean
+  /** When it was computed. */
   created: number
+  /** When it was last read. */
   lastAccess: number
   /** Times it was read; counts stop at 65,535. */
   hits: number
@@ -124,16 +144,23 @@ export interface ModelUsage {
   tag: string
   /** The fingerprint, where it is known. */
   fingerprint?: string
+  /** By output. */
   entries: { dense: number; sparse: number; colbert: number }
+  /** Of all of them. */
   bytes: number
+  /** Times they were read. */
   hits: number
+  /** When the first was computed. */
   oldest: number
+  /** When the last was computed. */
   newest: number
+  /** When one was last read. */
   lastAccess: number
 }
 
 /** What an import did. */
 export interface ImportResult {
+  /** Entries that were added. */
   imported: number
   /** Entries that are there already, and not older. */
   present: number

@@ -6,6 +6,7 @@ import type { ChunkTextOptions } from './types.js'
 
 /** Where a chunk comes from: in its `metadata`. */
 export interface ChunkOrigin extends Record<string, unknown> {
+  /** Id of the document. */
   document: string
   /** Position among the document's chunks. */
   part: number

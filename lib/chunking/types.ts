@@ -8,6 +8,7 @@ export interface TokenCounter {
 
 /** How a text is cut. */
 export interface ChunkTextOptions {
+  /** What counts tokens: an `Embedder`. */
   tokenizer: TokenCounter
   /**
    * The most tokens a chunk may have, **`<s>` and `</s>` included**: what `countTokens` gives and what
@@ -21,6 +22,7 @@ export interface ChunkTextOptions {
   overlap?: number
   /** Language of the text for sentences and words (BCP 47). The rules differ little; default: `en`. */
   language?: string
+  /** Gives up; the call rejects with its reason. */
   signal?: AbortSignal
 }
 

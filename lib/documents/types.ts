@@ -8,6 +8,7 @@ export interface EmbeddingResult<P extends Precision = 'float32'> {
   items: EmbeddedChunk<P>[]
   /** In input order. */
   failures: ChunkFailure[]
+  /** Times, tokens, rates. */
   stats: RunStats
   /**
    * What `qualityReport` says of the dense vectors; absent where there are none. Made when it is first

@@ -14,8 +14,11 @@ export const DEFAULT_WEIGHTS: ScoreWeights = [1, 1, 1]
 
 /** FlagEmbedding's five modes under its own names. */
 export interface Scores<T = number> {
+  /** Mean, over the query's rows, of the best match in the passage. */
   colbert: T
+  /** Sum over shared tokens of the product of their weights. */
   sparse: T
+  /** Inner product. */
   dense: T
   /** (w0 * dense + w1 * sparse) / (w0 + w1) */
   'sparse+dense': T
@@ -41,6 +44,7 @@ export interface AllOutputs extends ScoredOutputs {
 
 /** Options of `computeScore`. */
 export interface ScoreOptions {
+  /** Default: `[1, 1, 1]`. */
   weights?: ScoreWeights
 }
 

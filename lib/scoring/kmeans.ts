@@ -28,6 +28,7 @@ export interface Clusters {
   sizes: Uint32Array
   /** Sum of squared Euclidean distances to the own centroid (of unit vectors, for `cosine`). */
   inertia: number
+  /** Rounds of assignment that ran. */
   iterations: number
   /** Whether the last round moved no vector. */
   converged: boolean

@@ -9,6 +9,7 @@ import type { Metric, Vector, VectorSet } from './types.js'
 export interface Hit {
   /** Position in the set that was searched. */
   index: number
+  /** By the metric that was asked for. */
   score: number
 }
 

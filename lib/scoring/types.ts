@@ -21,7 +21,9 @@ export type Vector =
 
 /** Lexical weights: token ids, strictly ascending, and the weight of each. */
 export interface SparseVector {
+  /** Token ids, ascending. */
   readonly indices: Uint32Array | readonly number[]
+  /** One for each index. */
   readonly values: Float32Array | readonly number[]
 }
 
@@ -40,8 +42,11 @@ export type VectorSet =
 
 /** Row-major float32. */
 export interface Matrix {
+  /** rows x cols numbers, row after row. */
   data: Float32Array
+  /** Number of rows. */
   rows: number
+  /** Length of a row. */
   cols: number
 }
 
