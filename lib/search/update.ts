@@ -40,13 +40,16 @@ class Update {
   readonly #known: Map<string, IndexedFile>
   /** Known files that were not met again so far. */
   readonly #gone: Map<string, IndexedFile>
-  readonly #todo: FoundFile[] = []
   /** Those of them, by their content, that no file of another name has taken over. */
   readonly #oldNames = new Map<string, IndexedFile[]>()
   readonly #renamed: IndexedFile[] = []
   /** What could not be seen: nothing under it is known to be gone. */
   readonly #unseen: string[] = []
+  /** Files that may have changed. */
+  readonly #todo: FoundFile[] = []
   readonly #pending: PendingFiles
+  /** Given to the stream and not back yet, in order. */
+  readonly #underWay: PendingText[] = []
 
   constructor(context: UpdateContext, root: string, options: UpdateOptions) {
     this.#context = context
@@ -143,9 +146,6 @@ class Update {
     }
   }
 
-  /** Given to the stream and not back yet, in order. */
-  readonly #underWay: PendingText[] = []
-
   /** The texts to embed, file by file, no faster than they are taken. */
   async *#texts(): AsyncGenerator<string> {
     const { embedder, settings } = this.#context
@@ -167,9 +167,13 @@ class Update {
     try {
       read = await readBytes(path)
     } catch (error) {
-      if (isMissing(error)) this.#forget(path)
-      // otherwise what is indexed of it stays: it is not known to be wrong
-      else this.#failed(file, error)
+      if (isMissing(error)) {
+        this.#report.read(file.state.size)
+        this.#forget(path)
+      } else {
+        // what is indexed of it stays: it is not known to be wrong
+        this.#failed(file, error)
+      }
       return []
     }
     const { bytes, state, hash } = read
