@@ -8,13 +8,13 @@
 #include <windows.h>
 
 /* node_symbols.inc: NODE_SYMBOL(napi_...) for each function, from node-api-headers */
-#define NODE_SYMBOL(name) void* __imp_##name = NULL;
+#define NODE_SYMBOL(name) FARPROC __imp_##name = NULL;
 #include "node_symbols.inc"
 #undef NODE_SYMBOL
 
 static const struct {
     const char* name;
-    void** slot;
+    FARPROC* slot;
 } kSymbols[] = {
 #define NODE_SYMBOL(name) {#name, &__imp_##name},
 #include "node_symbols.inc"
@@ -25,13 +25,13 @@ __attribute__((constructor)) static void bind(void) {
     /* Node unloads an addon with the last worker that used it, engine threads and all: stay */
     HMODULE self = NULL;
     GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                       (LPCSTR)(void*)bind, &self);
+                       (LPCSTR)kSymbols, &self);
     HMODULE shared = GetModuleHandleA("libnode.dll"); /* a Node built as a library */
     HMODULE program = GetModuleHandleA(NULL);
     for (size_t i = 0; i < sizeof(kSymbols) / sizeof(kSymbols[0]); ++i) {
         FARPROC found = shared ? GetProcAddress(shared, kSymbols[i].name) : NULL;
         if (!found)
             found = GetProcAddress(program, kSymbols[i].name);
-        *kSymbols[i].slot = (void*)found;
+        *kSymbols[i].slot = found;
     }
 }
