@@ -32,13 +32,14 @@ export interface Failure {
 
 /** @param secret is left out of the message, whoever put it there */
 export function failureOf(error: unknown, secret: string | undefined): Failure {
-  const { status, data, headers, cause, code, name } = (error ?? {}) as {
+  const { status, data, headers, cause, code, name, retry_after } = (error ?? {}) as {
     status?: unknown
     data?: unknown
     headers?: Headers
     cause?: unknown
     code?: unknown
     name?: unknown
+    retry_after?: unknown
   }
   if (typeof status === 'number') {
     const said = clean(saidBy(data), secret)
@@ -55,7 +56,10 @@ export function failureOf(error: unknown, secret: string | undefined): Failure {
   const base = { status: undefined, retryAfter: undefined, tooLarge: false }
   // the client has an error of its own for 429 with Retry-After, and one for a Retry-After it cannot read
   if (name === 'QdrantClientResourceExhaustedError' || isRetryAfterTrouble(error)) {
-    return { ...base, status: 429, message: 'answered 429 (too many requests)', transient: true }
+    // a first digit, for where nothing better is known
+    const retryAfter = typeof retry_after === 'number' ? String(retry_after) : undefined
+    const message = 'answered 429 (too many requests)'
+    return { ...base, status: 429, message, transient: true, retryAfter }
   }
   const system = codeOf(cause) ?? codeOf({ code })
   if (system !== undefined) {

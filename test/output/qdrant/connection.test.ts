@@ -337,6 +337,11 @@ describe('failureOf', () => {
     expect(failureOf(error, undefined).tooLarge).toBe(tooLarge)
   })
 
+  it('takes what the client says of Retry-After for want of better', () => {
+    const error = { name: 'QdrantClientResourceExhaustedError', retry_after: 3 }
+    expect(failureOf(error, undefined)).toMatchObject({ status: 429, retryAfter: '3' })
+  })
+
   it('is an error of its own', () => {
     const failure = failureOf({ status: 400 }, undefined)
     expect(new QdrantRequestError('x', { ...failure, status: 404 }).refused).toBe(false)
