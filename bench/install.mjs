@@ -31,6 +31,8 @@ const starts = Number(options.starts)
 const model = benchModel(options.model)
 const npm = (...args) => execFileSync('npm', args, { encoding: 'utf8' }).trim()
 
+/** Processes that wanted a core meanwhile, the bench's own among them. */
+let load = os.loadavg()[0]
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-install-'))
 try {
   const tiny = path.join(work, 'tiny.gguf')
@@ -69,11 +71,13 @@ try {
         startTiny.push(await coldStart(folder, program, { MODEL: tiny }))
       }
     }
+    load = Math.max(load, os.loadavg()[0])
     say(`started, round ${round + 1} of ${starts}`)
   }
   const result = {
     date: new Date().toISOString(),
     machine: machine(),
+    load,
     npm: npm('--version'),
     installs,
     starts,

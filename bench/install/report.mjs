@@ -1,7 +1,8 @@
 // The section about installing and starting.
 
 /** @param result as bench/install.mjs writes it */
-export function installMarkdown({ machine, date, npm, installs, starts, platforms, engines }) {
+export function installMarkdown(result) {
+  const { machine, load, date, npm, installs, starts, platforms, engines } = result
   const row = (name, cell) => [name, ...engines.map(cell)]
   const rows = [
     row('packages', ({ packages }) => packages),
@@ -27,10 +28,15 @@ export function installMarkdown({ machine, date, npm, installs, starts, platform
     `${machine.cpu}, ${machine.cores} cores; ${machine.system}, Node ${machine.node}, npm ${npm}; ` +
       `best (median) of ${installs} installations and ${starts} starts; ${date.slice(0, 10)}.`,
     '',
+    ...(load > 2 * machine.cores ? [caution(load), ''] : []),
     ...table(['', ...engines.map(({ id }) => id)], rows),
     '',
   ].join('\n')
 }
+
+const caution = (load) =>
+  `**Other work ran on the machine meanwhile (load average up to ${load.toFixed(0)}), so the times are too long, ` +
+  'and longest for engines whose threads wait by spinning. The sizes do not depend on it.**'
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1)
 
