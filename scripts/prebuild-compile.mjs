@@ -3,6 +3,7 @@
 // build/Release of the working folder. node-gyp itself would fetch Node's headers, which N-API does not need.
 import fs from 'node:fs'
 import path from 'node:path'
+import { GLIBC_FLOOR } from './check-symbols.mjs'
 import { root } from './paths.mjs'
 import { run, say } from './run.mjs'
 import { hostTarget, TARGETS, toolchainFile } from './targets.mjs'
@@ -22,7 +23,8 @@ function buildCross() {
   const tree = path.join(root, '.build', 'prebuild', name, 'tree')
   const toolchain = target.zig ? zigToolchain(target.zig) : toolchainFile(name)
   const configure = ['-S', root, '-B', tree, `-DCMAKE_TOOLCHAIN_FILE=${toolchain}`]
-  configure.push('-DBGE_GLIBC_FLOOR=2.28', '-DCMAKE_BUILD_TYPE=Release')
+  configure.push(`-DBGE_GLIBC_FLOOR=${target.libc === 'glibc' ? GLIBC_FLOOR : ''}`)
+  configure.push('-DCMAKE_BUILD_TYPE=Release')
   if (process.env.BGE_M3_TARGET_TESTS) configure.push('-DBGE_TESTS=ON')
   run('cmake', configure, { quiet: true })
   const parallel = jobs ? ['--parallel', jobs] : ['--parallel']
