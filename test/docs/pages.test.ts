@@ -71,6 +71,22 @@ describe('nothing is left out', () => {
     expect(readme).toMatch(/^npm test\b/m)
   })
 
+  it('its measured table has the numbers of benchmarks.md', () => {
+    const rowsOf = (page: string) =>
+      new Map(
+        [...readPage(page).matchAll(/^\| (\d+ ?x ?\d+) \|(.*)\|$/gm)]
+          .toReversed() // the first of a name wins: tokens a second, not ratios
+          .map(([, name = '', cells = '']) => [name.replaceAll(' ', ''), cells]),
+      )
+    const measured = rowsOf('docs/benchmarks.md')
+    const shown = rowsOf('README.md')
+    expect(shown.size).toBeGreaterThan(3)
+    for (const [name, cells] of shown) {
+      for (const number of cells.split('|').map((cell) => cell.trim()))
+        expect(` ${measured.get(name)}`, `${name}: ${number}`).toContain(` ${number} (`)
+    }
+  })
+
   it('its first program is examples/basic/first.mjs', () => {
     const [, program = ''] = /```js\n(.*?)```/s.exec(readPage('README.md')) ?? []
     const example = fs.readFileSync(path.join(root, 'examples/basic/first.mjs'), 'utf8')
