@@ -175,7 +175,7 @@ export class CacheError extends EmbedderError {
 }
 
 /**
- * The processor lacks instructions that the addon needs (x86-64-v3, or NEON with dot products).
+ * The x86-64 processor lacks instructions that the addon needs (x86-64-v3: AVX2, FMA, F16C, BMI2).
  *
  * @group Errors
  */
