@@ -23,7 +23,8 @@ export function installMarkdown(result) {
     `(${platforms.join(', ')}), with its dependencies. node-llama-cpp's optional packages for GPUs are`,
     'part of its plain installation. A start is a process that loads a model of bge-m3’s shape from the page',
     'cache (the same GGUF for node-llama-cpp and us; int8 ONNX, its text as ready token ids, for ONNX',
-    'Runtime) and embeds one sentence; engines take turns.',
+    'Runtime, which maps its weights where we read and repack them) and embeds one sentence; engines take',
+    'turns.',
     '',
     `${machine.cpu}, ${machine.cores} cores; ${machine.system}, Node ${machine.node}, npm ${npm}; ` +
       `best (median) of ${installs} installations and ${starts} starts; ${date.slice(0, 10)}.`,
