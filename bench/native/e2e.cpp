@@ -1,7 +1,7 @@
 // Tokens per second of llama.cpp on our kernels and on ggml's own, without engine or Node.
 //
 //   e2e MODEL [--threads N] [--seconds S] [--shapes 1x512,8x128,...] [--rounds R]
-//      [--modes stock,block,short:avx2,...] [--clock wall|cpu]
+//      [--modes stock,block,group:avx2,...] [--clock wall|cpu]
 //
 // Every mode is a child process; they take turns, one short run each, because the machine changes
 // its speed for minutes at a time. --clock cpu counts the process's processor time instead of wall

@@ -93,16 +93,21 @@ int main(int argc, char** argv) {
     for (const auto& [m, n, k] :
          {Size{510, 1024, 1024}, Size{510, 4096, 1024}, Size{510, 1024, 4096},
           Size{128, 1024, 1024}, Size{16, 1024, 1024}, Size{6, 1024, 1024}, Size{1, 1024, 1024}})
-        for (Quant quant : {Quant::Block, Quant::Short}) {
+        for (Quant quant : {Quant::Block, Quant::Group}) {
             std::vector<Q8Block> w(static_cast<size_t>(n) * static_cast<size_t>(k / kBlock));
             for (Q8Block& b : w) {
                 b.scale = 0x2000;
                 for (int8_t& q : b.q)
                     q = static_cast<int8_t>(random() % 255 - 127);
             }
-            Aligned packed(q8_packed_bytes(n, k)), rows(static_cast<size_t>(m) * q8_row_bytes(k)),
+            Aligned packed(q8_packed_bytes(n, k, quant)),
+                rows(static_cast<size_t>(m) * q8_row_bytes(k)),
                 out8(static_cast<size_t>(m) * q8_row_bytes(n));
-            pack_q8(w.data(), n, k, t->unsigned_weights, packed.data());
+            if (quant == Quant::Block)
+                pack_q8(w.data(), n, k, t->unsigned_weights, packed.data());
+            else
+                for (uint8_t& v : packed.memory) // any bytes will do, scales are harmless floats
+                    v = static_cast<uint8_t>(random() % 0x70);
             std::vector<float> bias(static_cast<size_t>(n)),
                 out(static_cast<size_t>(m) * static_cast<size_t>(n));
             GemmQ8 g;
@@ -116,10 +121,10 @@ int main(int argc, char** argv) {
             g.out.quant = quant;
             if (n == 4096)
                 g.out.kind = Out::GeluQ8;
-            t->quantize_rows(x.data(), static_cast<size_t>(k), m, quant, g.rows);
+            t->quantize_rows(x.data(), static_cast<size_t>(k), m, 0, k, quant, g.rows);
             const std::string name =
                 "q8 " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
-                (quant == Quant::Block ? " block" : " short") + (n == 4096 ? " gelu->q8" : "");
+                (quant == Quant::Block ? " block" : " group") + (n == 4096 ? " gelu->q8" : "");
             measure(
                 name.c_str(), static_cast<double>(m) * n * k, seconds,
                 [&] {
@@ -190,7 +195,7 @@ int main(int argc, char** argv) {
         g.y = y.data();
         g.ldx = g.ld_residual = g.ldy = 1024;
         g.q8 = {rows.data(), q8_row_bytes(1024), 1024};
-        for (Quant quant : {Quant::Block, Quant::Short}) {
+        for (Quant quant : {Quant::Block, Quant::Group}) {
             g.quant = quant;
             measure(
                 "norm+residual+quantize 512x1024", 512 * 1024.0, seconds,

@@ -103,7 +103,7 @@ bool kernels_cover(const ModelSpec& spec, const GgufFile& file) {
         const bool matrix = tensor.name.rfind("blk.", 0) == 0 && tensor.shape[1] > 1;
         kernels::Weight weight;
         if (matrix && !kernels::packable(static_cast<ggml_type>(tensor.type), tensor.shape[0],
-                                         tensor.shape[1], &weight))
+                                         tensor.shape[1], kernels::Quant::Block, &weight))
             return false;
     }
     return true;

@@ -55,7 +55,7 @@ void* get_base(ggml_backend_buffer_t buffer) {
 
 ggml_status init_tensor(ggml_backend_buffer_t buffer, ggml_tensor* tensor) {
     Weight weight;
-    if (!packable(tensor->type, tensor->ne[0], tensor->ne[1], &weight))
+    if (!packable(tensor->type, tensor->ne[0], tensor->ne[1], state().quant, &weight))
         return GGML_STATUS_FAILED;
     weight.packed = static_cast<const uint8_t*>(tensor->data);
     WeightBuffer& b = of(buffer);
@@ -101,8 +101,9 @@ size_t buft_alignment(ggml_backend_buffer_type_t) {
 }
 size_t buft_alloc_size(ggml_backend_buffer_type_t, const ggml_tensor* tensor) {
     Weight weight;
-    return packable(tensor->type, tensor->ne[0], tensor->ne[1], &weight) ? packed_bytes(weight)
-                                                                         : ggml_nbytes(tensor);
+    return packable(tensor->type, tensor->ne[0], tensor->ne[1], state().quant, &weight)
+               ? packed_bytes(weight)
+               : ggml_nbytes(tensor);
 }
 ggml_backend_buffer_t buft_alloc(ggml_backend_buffer_type_t type, size_t size) {
     auto* buffer = new (std::nothrow) WeightBuffer;
@@ -148,7 +149,7 @@ class BufferType : public ggml::cpu::extra_buffer_type {
                x->type == GGML_TYPE_F32 && ggml_n_dims(w) == 2 && ggml_is_contiguous(w) &&
                x->ne[2] == 1 && x->ne[3] == 1 && x->nb[0] == sizeof(float) &&
                x->nb[1] == static_cast<size_t>(x->ne[0]) * sizeof(float) &&
-               packable(w->type, w->ne[0], w->ne[1], &weight);
+               packable(w->type, w->ne[0], w->ne[1], state().quant, &weight);
     }
     ggml::cpu::tensor_traits* get_tensor_traits(const ggml_tensor*) override { return &traits_; }
 
@@ -193,7 +194,7 @@ bool install_once(const Options& options) {
     State& s = state();
     s.kernels = kernels;
     s.quant = is("BGE_M3_QUANT", "block")   ? Quant::Block
-              : is("BGE_M3_QUANT", "short") ? Quant::Short
+              : is("BGE_M3_QUANT", "group") ? Quant::Group
                                             : options.quant;
     set_planning(kernels, s.quant, weight_of);
     auto& types = ggml_backend_cpu_get_extra_buffer_types();
@@ -217,7 +218,7 @@ const char* isa() {
     return state().kernels ? state().kernels->name : "ggml";
 }
 const char* quant_name() {
-    return state().quant == Quant::Short ? "short" : "block";
+    return state().quant == Quant::Group ? "group" : "block";
 }
 
 Coverage coverage() {

@@ -9,7 +9,7 @@
 namespace bge::kernels {
 
 struct Options {
-    /// How activations are quantized. BGE_M3_QUANT (block, short) overrides it.
+    /// How activations are quantized. BGE_M3_QUANT (block, group) overrides it.
     Quant quant = Quant::Block;
     /// False: llama.cpp runs on ggml's own kernels. BGE_M3_KERNELS=off overrides it.
     bool enabled = true;

@@ -20,27 +20,40 @@ constexpr int kPanel = 32;
 /// Keys that one step of the streaming softmax takes; part of the definition of the result.
 constexpr int kKeyTile = 512;
 
-/// How activations are quantized to int8, always in blocks of 32.
-enum class Quant {
-    /// scale = max|x| / 127: ggml's Q8_0 with a float32 scale.
-    Block,
-    /// The same scale rounded up to three significant bits: 2^e * {1, 1.25, 1.5, 1.75}. Such a
-    /// scale is
-    /// the sum of two powers of two, so its product with a weight's scale needs two exponent adds
-    /// and a float add instead of a multiplication, which is what limits Zen 4's dot products.
-    Short,
-};
+/// Elements that share a float scale under Quant::Group: four blocks.
+constexpr int kGroup = 128;
+constexpr int kGroupBlocks = kGroup / kBlock;
+/// Under Quant::Group a block's scale is its group's times 2^-n, n at most this.
+constexpr int kGroupSteps = 9;
 
-/// Quantized rows of k int8. A row is [k int8][k/32 float scales][k/32 int32 -128*sum(block)] and,
-/// for Quant::Short, [k/32 int32][k/32 int32]: the scale's two terms as what must be added to the
-/// bits of a float to multiply it (sign and exponent).
+/// How activations are quantized to int8, and with them the weights they meet.
+enum class Quant {
+    /// A scale per block of 32, max|x| / 127: ggml's Q8_0 with a float32 scale.
+    Block,
+    /// A scale per group of 128, max|x| / 127; each of its four blocks halves it as often as its
+    /// own
+    /// values allow, so an outlier costs the 31 values beside it and not 127. Weights have one
+    /// scale
+    /// per channel and group. The blocks' integer sums are then shifted and added, and the group
+    /// costs one multiply-add per channel where blocks cost four: on Zen 4 those share their ports
+    /// with the dot products.
+    Group,
+};
+/// What rows of k elements are quantized by: groups must be whole.
+constexpr Quant quant_of(Quant wanted, int k) {
+    return wanted == Quant::Group && k % kGroup == 0 ? Quant::Group : Quant::Block;
+}
+
+/// Quantized rows of k int8. Block: [k int8][k/32 float scales][k/32 int32 -128 * sum(block)].
+/// Group: [k int8][k/128 float scales of a block with shift 0][k/128 int32 -128 * sum(group), each
+/// block's sum shifted][k/32 int32 shifts]; a block's scale is the group's times 2^shift.
 struct Q8Rows {
     uint8_t* data = nullptr;
     size_t stride = 0; // bytes from row to row
     int k = 0;
 };
 constexpr size_t q8_row_bytes(int k) {
-    return (static_cast<size_t>(k) + static_cast<size_t>(k / kBlock) * 16 + 63) / 64 * 64;
+    return (static_cast<size_t>(k) + static_cast<size_t>(k / kBlock) * 8 + 63) / 64 * 64;
 }
 
 /// What becomes of a tile of (activation row . weight channel) sums after the bias was added.
@@ -59,13 +72,13 @@ struct Epilogue {
     size_t ld = 0;
     float scale = 1.0f;
     Q8Rows q8;
-    Quant quant = Quant::Block;
+    Quant quant = Quant::Block; // of q8
 };
 
 /// Rows (int8) x packed Q8 weights (pack.h) -> epilogue.
 struct GemmQ8 {
     Q8Rows rows;
-    Quant quant = Quant::Block; // how `rows` was quantized
+    Quant quant = Quant::Block; // how `rows` and `weights` are quantized
     const uint8_t* weights = nullptr;
     Epilogue out;
 };
@@ -110,8 +123,7 @@ struct Attention {
     int head_dim = 0;     // 32 or 64
     float* out = nullptr; // rows [token][head][head_dim], or null
     size_t ldo = 0;
-    Q8Rows q8; // the same quantized; data may be null
-    Quant quant = Quant::Block;
+    Q8Rows q8; // the same quantized by Quant::Block; data may be null
 };
 /// Bytes attention() needs for a sequence of `tokens`; 64-byte aligned.
 size_t attention_scratch_bytes(int tokens, int head_dim);
@@ -122,8 +134,11 @@ struct KernelTable {
     /// Packed weights hold q + 128 (for u8 x s8 dot products) instead of q.
     bool unsigned_weights;
 
-    void (*quantize_rows)(const float* x, size_t ldx, int rows, Quant quant, const Q8Rows& out);
-    /// Rows [m0, m1) x panels [p0, p1) of 32 channels.
+    /// Elements [first, last) of each row; multiples of 32 or, for Quant::Group, of 128.
+    void (*quantize_rows)(const float* x, size_t ldx, int rows, int first, int last, Quant quant,
+                          const Q8Rows& out);
+    /// Rows [m0, m1) x panels [p0, p1) of 32 channels; whole groups when the result is quantized by
+    /// Quant::Group.
     void (*gemm_q8)(const GemmQ8& g, int m0, int m1, int p0, int p1);
     void (*gemm_float)(const GemmFloat& g, int m0, int m1, int p0, int p1);
     void (*norm_rows)(const NormRows& g, int r0, int r1);

@@ -1,5 +1,6 @@
 #include "pack.h"
 
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 
@@ -32,6 +33,32 @@ float from_half(uint16_t h) {
     return h & 0x8000u ? -magnitude : magnitude;
 }
 
+/// A file's scale; what is not finite stays so, and shows in the result.
+float scale_of(uint16_t h) {
+    return (h & 0x7c00u) == 0x7c00u ? NAN : from_half(h);
+}
+
+/// 128 weights to int8 (as bytes). @returns their scale as float16
+uint16_t quantize_group(const float* x, uint8_t* q) {
+    float top = 0;
+    bool finite = true;
+    for (int i = 0; i < kGroup; ++i) {
+        const float size = std::fabs(x[i]);
+        top = size > top ? size : top;
+        finite &= size <= FLT_MAX;
+    }
+    const uint16_t half = finite ? to_half(top / 127.0f) : uint16_t{0x7e00};
+    const float scale = from_half(half);
+    const float factor = finite && scale > 0 ? 1.0f / scale : 0.0f;
+    constexpr float kRound = 12582912.0f; // 1.5 * 2^23: adding it rounds to a whole number
+    for (int i = 0; i < kGroup; ++i) {
+        float v = (finite ? x[i] : 0.0f) * factor;
+        v = v < -127.0f ? -127.0f : v > 127.0f ? 127.0f : v;
+        q[i] = static_cast<uint8_t>(static_cast<int32_t>(v + kRound - kRound));
+    }
+    return half;
+}
+
 } // namespace
 
 void pack_q8_panel(const Q8Block* rows, int k, bool unsigned_weights, uint8_t* out) {
@@ -41,19 +68,13 @@ void pack_q8_panel(const Q8Block* rows, int k, bool unsigned_weights, uint8_t* o
         for (int c = 0; c < kPanel; ++c) {
             const Q8Block& block =
                 rows[static_cast<size_t>(c) * static_cast<size_t>(blocks) + static_cast<size_t>(b)];
-            uint16_t scale = block.scale;
-            // A zero scale has no exponent to add to (Quant::Pow2): zero the weights instead.
-            const bool zero = (scale & 0x7fffu) == 0;
             for (int s = 0; s < kBlock / 4; ++s) {
-                uint32_t word = 0;
-                if (!zero)
-                    std::memcpy(&word, block.q + s * 4, 4);
+                uint32_t word;
+                std::memcpy(&word, block.q + s * 4, 4);
                 word ^= flip;
                 std::memcpy(out + s * kPanel * 4 + c * 4, &word, 4);
             }
-            if (zero)
-                scale = 0x3c00; // 1.0
-            std::memcpy(out + kPanel * kBlock + c * 2, &scale, 2);
+            std::memcpy(out + kPanel * kBlock + c * 2, &block.scale, 2);
         }
     }
 }
@@ -62,7 +83,33 @@ void pack_q8(const Q8Block* rows, int n, int k, bool unsigned_weights, uint8_t* 
     const size_t blocks = static_cast<size_t>(k / kBlock);
     for (int p = 0; p < n / kPanel; ++p)
         pack_q8_panel(rows + static_cast<size_t>(p) * kPanel * blocks, k, unsigned_weights,
-                      out + static_cast<size_t>(p) * q8_panel_bytes(k));
+                      out + static_cast<size_t>(p) * q8_panel_bytes(k, Quant::Block));
+}
+
+void pack_q8_group_panel(const float* rows, int k, bool unsigned_weights, uint8_t* out) {
+    const auto flip = static_cast<uint8_t>(unsigned_weights ? 0x80u : 0u);
+    for (int g = 0; g < k / kGroup; ++g, out += kQ8PanelGroupBytes) {
+        for (int c = 0; c < kPanel; ++c) {
+            const float* x = rows + static_cast<size_t>(c) * static_cast<size_t>(k) +
+                             static_cast<size_t>(g) * kGroup;
+            uint8_t q[kGroup];
+            const uint16_t scale = quantize_group(x, q);
+            for (int s = 0; s < kGroup / 4; ++s) {
+                uint8_t* word = out + s * kPanel * 4 + c * 4;
+                for (int i = 0; i < 4; ++i)
+                    word[i] = q[s * 4 + i] ^ flip;
+            }
+            std::memcpy(out + kPanel * kGroup + c * 2, &scale, 2);
+        }
+    }
+}
+
+void dequantize_q8(const Q8Block* row, int k, float* out) {
+    for (int b = 0; b < k / kBlock; ++b) {
+        const float scale = scale_of(row[b].scale);
+        for (int i = 0; i < kBlock; ++i)
+            out[b * kBlock + i] = scale * static_cast<float>(row[b].q[i]);
+    }
 }
 
 void pack_float(const void* rows, int n, int k, FloatType type, uint8_t* out) {

@@ -22,7 +22,8 @@ namespace bge::kernels {
 struct Weight {
     const uint8_t* packed = nullptr;
     int n = 0, k = 0;
-    bool q8 = true; // else `type`
+    bool q8 = true;             // else `type`
+    Quant quant = Quant::Block; // how q8 weights are packed, and their inputs quantized
     FloatType type = FloatType::F16;
 };
 /// The packed form of a tensor, or null when it is not ours.

@@ -23,7 +23,8 @@ struct Tiling {
     int tasks() const { return chunks * groups; }
 };
 
-Tiling tiling(int rows, int panels, int threads) {
+/// @param step panels that must stay together
+Tiling tiling(int rows, int panels, int threads, int step = 1) {
     Tiling t;
     t.chunks = std::max(1, (rows + kRowsPerTask - 1) / kRowsPerTask);
     t.rows = (rows + t.chunks - 1) / t.chunks;
@@ -32,6 +33,7 @@ Tiling tiling(int rows, int panels, int threads) {
     // About eight tasks per thread, so that the last ones are short.
     const int wanted = std::max(1, threads * 8 / t.chunks);
     t.panels = std::max(1, panels / wanted);
+    t.panels = (t.panels + step - 1) / step * step;
     t.groups = (panels + t.panels - 1) / t.panels;
     return t;
 }
@@ -149,8 +151,8 @@ Q8Rows Runner::input_rows(const LinearStep& step, WorkQueue& queue, const Team& 
         const int first = i * kStep;
         const Q8Rows part = {rows.data + static_cast<size_t>(first) * rows.stride, rows.stride, k};
         plan_->kernels->quantize_rows(x + static_cast<size_t>(first) * static_cast<size_t>(k),
-                                      static_cast<size_t>(k), std::min(kStep, n - first),
-                                      plan_->quant, part);
+                                      static_cast<size_t>(k), std::min(kStep, n - first), 0, k,
+                                      step.weight->quant, part);
     });
     team.wait();
     return rows;
@@ -163,11 +165,12 @@ void Runner::linear(LinearStep& step, const Team& team) {
     out.bias = data_of(step.bias);
     out.f32 = static_cast<float*>(step.out->data);
     out.ld = static_cast<size_t>(w.n);
-    out.quant = plan_->quant;
+    out.quant = quant_of(plan_->quant, w.n);
     if (step.emit_q8)
         out.q8 = slot(Slot::Gelu, w.n);
     const int rows = static_cast<int>(step.input->ne[1]), panels = w.n / kPanel;
-    const Tiling t = tiling(rows, panels, team.nth);
+    const bool grouped = step.emit_q8 && out.quant == Quant::Group;
+    const Tiling t = tiling(rows, panels, team.nth, grouped ? kGroupBlocks : 1);
     const auto each = [&](auto multiply, const auto& g) {
         step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
             const int m = i / t.groups * t.rows, p = i % t.groups * t.panels;
@@ -177,7 +180,7 @@ void Runner::linear(LinearStep& step, const Team& team) {
     if (w.q8) {
         GemmQ8 g;
         g.rows = input_rows(step, *step.quantize, team);
-        g.quant = plan_->quant;
+        g.quant = w.quant;
         g.weights = w.packed;
         g.out = out;
         each(plan_->kernels->gemm_q8, g);
@@ -207,7 +210,7 @@ void Runner::norm(NormStep& step, const Team& team) {
     g.n = n;
     g.y = bounce ? bounce_ : static_cast<float*>(step.out->data);
     g.ldx = g.ld_residual = g.ldy = static_cast<size_t>(n);
-    g.quant = plan_->quant;
+    g.quant = quant_of(plan_->quant, n);
     if (step.emit_q8)
         g.q8 = slot(Slot::Norm, n);
     constexpr int kStep = 8;
@@ -255,9 +258,9 @@ void Runner::project(AttentionStep& step, const Team& team) {
             if (w.q8) {
                 GemmQ8 g;
                 g.rows = quantized;
-                g.quant = plan_->quant;
-                g.weights =
-                    w.packed + static_cast<size_t>(source.first_panel) * q8_panel_bytes(w.k);
+                g.quant = w.quant;
+                g.weights = w.packed +
+                            static_cast<size_t>(source.first_panel) * q8_panel_bytes(w.k, w.quant);
                 g.out = out;
                 plan_->kernels->gemm_q8(g, m0, m1, a, b);
             } else {
@@ -277,19 +280,22 @@ void Runner::project(AttentionStep& step, const Team& team) {
 
 void Runner::attend(AttentionStep& step, const Team& team) {
     const int width = step.heads * step.head_dim;
+    const bool grouped = step.emit_q8 && quant_of(plan_->quant, width) == Quant::Group;
     Attention g;
     g.q = qkv_;
     g.k = qkv_ + width;
     g.v = qkv_ + 2 * width;
     g.ld = qkv_row(width);
     g.head_dim = step.head_dim;
-    g.out = step.emit_f32 ? static_cast<float*>(step.out->data) : nullptr;
+    // A group is more than one head: the heads go through the tensor's memory.
+    g.out = step.emit_f32 || grouped ? static_cast<float*>(step.out->data) : nullptr;
     g.ldo = static_cast<size_t>(width);
-    if (step.emit_q8)
+    if (step.emit_q8 && !grouped)
         g.q8 = slot(Slot::Attention, width);
-    g.quant = plan_->quant;
     const auto& sequences = step.mask->sequences;
-    const int pairs = static_cast<int>(sequences.size()) * step.heads;
+    // Heads that one task takes.
+    const int together = grouped ? kGroup / step.head_dim : 1, teams = step.heads / together;
+    const int pairs = static_cast<int>(sequences.size()) * teams;
     // Query rows of one head are split only when there are too few heads for the threads: every
     // part packs the head's keys again.
     const int parts =
@@ -297,14 +303,23 @@ void Runner::attend(AttentionStep& step, const Team& team) {
     uint8_t* scratch = attention_ + static_cast<size_t>(team.ith) * plan_->attention_bytes;
     step.attend->run(team.ith, team.nth, pairs * parts, [&](int i) {
         const int pair = i / parts, part = i % parts;
-        const Sequence s = sequences[static_cast<size_t>(pair / step.heads)];
-        const int head = pair % step.heads, rows = s.end - s.begin;
+        const Sequence s = sequences[static_cast<size_t>(pair / teams)];
+        const int first = pair % teams * together, rows = s.end - s.begin;
         const int q0 = s.begin + static_cast<int>(static_cast<int64_t>(rows) * part / parts);
         const int q1 = s.begin + static_cast<int>(static_cast<int64_t>(rows) * (part + 1) / parts);
         if (q0 == q1)
             return;
-        plan_->kernels->attention_pack(g, s.begin, s.end, head, scratch);
-        plan_->kernels->attention(g, s.begin, s.end, head, q0, q1, scratch);
+        for (int head = first; head < first + together; ++head) {
+            plan_->kernels->attention_pack(g, s.begin, s.end, head, scratch);
+            plan_->kernels->attention(g, s.begin, s.end, head, q0, q1, scratch);
+        }
+        if (!grouped)
+            return;
+        Q8Rows out = slot(Slot::Attention, width);
+        out.data += static_cast<size_t>(q0) * out.stride;
+        plan_->kernels->quantize_rows(g.out + static_cast<size_t>(q0) * g.ldo, g.ldo, q1 - q0,
+                                      first * step.head_dim, (first + together) * step.head_dim,
+                                      Quant::Group, out);
     });
 }
 

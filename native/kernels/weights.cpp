@@ -49,13 +49,32 @@ template <class Block> void widen_rows(const uint8_t* data, size_t row_bytes, in
         }
 }
 
+void pack_groups(ggml_type type, const void* data, const Weight& weight, bool unsigned_weights,
+                 uint8_t* out) {
+    const auto k = static_cast<size_t>(weight.k);
+    const size_t row_bytes = ggml_row_size(type, weight.k);
+    const auto* row = static_cast<const uint8_t*>(data);
+    std::vector<float> panel(static_cast<size_t>(kPanel) * k);
+    for (int p = 0; p < weight.n / kPanel; ++p, out += q8_panel_bytes(weight.k, Quant::Group)) {
+        for (size_t c = 0; c < static_cast<size_t>(kPanel); ++c, row += row_bytes) {
+            if (type == GGML_TYPE_Q8_0) // ggml's own loses what is not finite
+                dequantize_q8(reinterpret_cast<const Q8Block*>(row), weight.k,
+                              panel.data() + c * k);
+            else
+                ggml_get_type_traits(type)->to_float(row, panel.data() + c * k, weight.k);
+        }
+        pack_q8_group_panel(panel.data(), weight.k, unsigned_weights, out);
+    }
+}
+
 } // namespace
 
-bool packable(ggml_type type, int64_t k, int64_t n, Weight* weight) {
+bool packable(ggml_type type, int64_t k, int64_t n, Quant wanted, Weight* weight) {
     if (n <= 0 || k <= 0 || n % kPanel != 0 || n > (1 << 24) || k > (1 << 24))
         return false;
     weight->n = static_cast<int>(n);
     weight->k = static_cast<int>(k);
+    weight->quant = quant_of(wanted, weight->k);
     switch (type) {
     case GGML_TYPE_F16:
         weight->type = FloatType::F16;
@@ -86,7 +105,7 @@ bool packable(ggml_type type, int64_t k, int64_t n, Weight* weight) {
 }
 
 size_t packed_bytes(const Weight& weight) {
-    return weight.q8 ? q8_packed_bytes(weight.n, weight.k)
+    return weight.q8 ? q8_packed_bytes(weight.n, weight.k, weight.quant)
                      : float_packed_bytes(weight.n, weight.k, weight.type);
 }
 
@@ -95,6 +114,8 @@ void pack_weight(ggml_type type, const void* data, const Weight& weight, bool un
     const int n = weight.n, k = weight.k;
     if (!weight.q8)
         return pack_float(data, n, k, weight.type, out);
+    if (weight.quant == Quant::Group)
+        return pack_groups(type, data, weight, unsigned_weights, out);
     if (type == GGML_TYPE_Q8_0)
         return pack_q8(static_cast<const Q8Block*>(data), n, k, unsigned_weights, out);
     const size_t row_bytes = ggml_row_size(type, k);
@@ -115,7 +136,7 @@ void pack_weight(ggml_type type, const void* data, const Weight& weight, bool un
             }
         }
         pack_q8_panel(panel.data(), k, unsigned_weights,
-                      out + static_cast<size_t>(p) * q8_panel_bytes(k));
+                      out + static_cast<size_t>(p) * q8_panel_bytes(k, Quant::Block));
     }
 }
 

@@ -10,9 +10,10 @@
 namespace bge::kernels {
 
 /// Fills `weight` (not `packed`) when a matrix of this type and shape can be packed.
-/// Q8_0, Q4_0, Q5_0 keep their values exactly; other quantized types are rounded to Q8_0 (docs in
-/// weights.cpp); F16, BF16 and F32 keep their type and run on float kernels.
-bool packable(ggml_type type, int64_t k, int64_t n, Weight* weight);
+/// By blocks, Q8_0, Q4_0, Q5_0 keep their values exactly and other quantized types are rounded to
+/// Q8_0; by groups all of them are rounded. F16, BF16 and F32 keep their type and run on float
+/// kernels.
+bool packable(ggml_type type, int64_t k, int64_t n, Quant wanted, Weight* weight);
 size_t packed_bytes(const Weight& weight);
 /// Packs the tensor's data (as in the file) into `out`.
 void pack_weight(ggml_type type, const void* data, const Weight& weight, bool unsigned_weights,

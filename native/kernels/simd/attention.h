@@ -219,7 +219,7 @@ void attend(const Attention& g, const PackedHead& packed, int tokens, int head, 
                 store(out + 16, b);
             }
             if (g.q8.data)
-                quantize_block(a, b, q8_row(g.q8, row + m), column / kBlock, g.quant);
+                quantize_block(a, b, q8_row(g.q8, row + m, Quant::Block), column / kBlock);
         }
     }
 }

@@ -3,6 +3,8 @@
 // shape never shows in the result.
 #pragma once
 
+#include <algorithm>
+
 #include "../kernels.h"
 #include "../pack.h"
 #include "gelu.h"
@@ -17,70 +19,116 @@ struct alignas(64) TileSums {
     float v[8][kPanel];
 };
 
-/// MR rows x 16 * NV channels starting at channel 16 * v0 of the panel.
-template <int MR, int NV, bool Split>
-inline void q8_tile(const GemmQ8& g, int m, const uint8_t* panel, const uint8_t* next, int v0,
-                    TileSums& sums) {
-    const int blocks = g.rows.k / kBlock;
-    const int8_t* q[MR];
-    const float* scale[MR];
-    const int32_t* correction[MR];
-    const int32_t* terms[MR];
+/// Lines fetched ahead per block of k: more would stand in the way of the loads themselves.
+constexpr size_t kPrefetchLines = 2;
+
+/// Fetches what a later tile will read into the second-level cache, a few lines per block of k.
+struct Prefetch {
+    const uint8_t* next = nullptr;
+    int lines = 0;
+    void step() {
+        if (!next)
+            return;
+        for (int i = 0; i < lines; ++i)
+            __builtin_prefetch(next + i * 64, 0, 2);
+        next += lines * 64;
+    }
+};
+
+/// One block's products of MR rows with 16 * NV channels, added to `acc`.
+template <int MR, int NV>
+inline void q8_block(const uint8_t* const (&row)[MR], int block, const uint8_t* w,
+                     I (&acc)[MR][NV]) {
+    BGE_UNROLL
+    for (int s = 0; s < kBlock / 4; ++s) {
+        Weights wv[NV];
+        BGE_UNROLL
+        for (int v = 0; v < NV; ++v)
+            wv[v] = load_weights(w + s * kPanel * 4 + v * 64);
+        BGE_UNROLL
+        for (int i = 0; i < MR; ++i) {
+            const Act a =
+                broadcast4(reinterpret_cast<const int8_t*>(row[i]) + block * kBlock + s * 4);
+            BGE_UNROLL
+            for (int v = 0; v < NV; ++v)
+                acc[i][v] = dot4(acc[i][v], wv[v], a);
+        }
+    }
+}
+
+template <class T> inline T read(const uint8_t* p) {
+    T x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+}
+
+/// MR rows x 16 * NV channels starting at channel 16 * v0 of the panel. The rows' parts are reached
+/// from one pointer each: there are not registers enough for more.
+template <int MR, int NV, Quant Q>
+BGE_NOINLINE void q8_tile(const GemmQ8& g, int m, const uint8_t* panel, Prefetch prefetch, int v0,
+                          TileSums& sums) {
+    constexpr int kBlocks = Q == Quant::Group ? kGroupBlocks : 1;
+    const int scales = g.rows.k / (kBlocks * kBlock);
+    const size_t scale_at = static_cast<size_t>(g.rows.k), part = static_cast<size_t>(scales) * 4;
+    const uint8_t* row[MR];
     F total[MR][NV];
     BGE_UNROLL
     for (int i = 0; i < MR; ++i) {
-        const Q8Row row = q8_row(g.rows, m + i);
-        q[i] = row.q;
-        scale[i] = row.scale;
-        correction[i] = row.correction;
-        terms[i] = row.terms[0];
+        row[i] = g.rows.data + static_cast<size_t>(m + i) * g.rows.stride;
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
             total[i][v] = set1(0.0f);
     }
     const uint8_t* w = panel + v0 * 64;
-    for (int b = 0; b < blocks; ++b) {
-        I acc[MR][NV];
+    for (int s = 0; s < scales; ++s) {
+        const size_t scale = scale_at + static_cast<size_t>(s) * 4, correction = scale + part;
+        I sum[MR][NV];
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
-            const I start = iset1(kUnsignedWeights ? correction[i][b] : 0);
+            const I start = iset1(kUnsignedWeights ? read<int32_t>(row[i] + correction) : 0);
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
-                acc[i][v] = start;
+                sum[i][v] = start;
         }
-        BGE_UNROLL
-        for (int s = 0; s < kBlock / 4; ++s) {
-            Weights wv[NV];
-            BGE_UNROLL
-            for (int v = 0; v < NV; ++v)
-                wv[v] = load_weights(w + s * kPanel * 4 + v * 64);
-            BGE_UNROLL
-            for (int i = 0; i < MR; ++i) {
-                const Act a = broadcast4(q[i] + b * kBlock + s * 4);
+        if constexpr (Q == Quant::Block) {
+            q8_block<MR, NV>(row, s, w, sum);
+            prefetch.step();
+            w += kPanel * kBlock;
+        } else {
+            for (int b = s * kBlocks; b < (s + 1) * kBlocks; ++b) {
+                I acc[MR][NV];
                 BGE_UNROLL
-                for (int v = 0; v < NV; ++v)
-                    acc[i][v] = dot4(acc[i][v], wv[v], a);
+                for (int i = 0; i < MR; ++i) {
+                    BGE_UNROLL
+                    for (int v = 0; v < NV; ++v)
+                        acc[i][v] = iset1(0);
+                }
+                q8_block<MR, NV>(row, b, w, acc);
+                const size_t shift = scale_at + 2 * part + static_cast<size_t>(b) * 4;
+                BGE_UNROLL
+                for (int i = 0; i < MR; ++i) {
+                    const int32_t n = read<int32_t>(row[i] + shift);
+                    BGE_UNROLL
+                    for (int v = 0; v < NV; ++v)
+                        sum[i][v] = iadd(sum[i][v], shift_left(acc[i][v], n));
+                }
+                prefetch.step();
+                w += kPanel * kBlock;
             }
         }
-        const auto* ws = reinterpret_cast<const uint16_t*>(w + kPanel * kBlock - v0 * 64) + v0 * 16;
+        const auto* ws = reinterpret_cast<const uint16_t*>(w - v0 * 64) + v0 * 16;
         F weight_scale[NV];
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
             weight_scale[v] = load_f16(ws + v * 16);
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
+            const F factor = set1(read<float>(row[i] + scale));
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
-                total[i][v] = fma(to_float(acc[i][v]),
-                                  Split ? split_product(weight_scale[v], terms[i] + b, blocks)
-                                        : mul(weight_scale[v], set1(scale[i][b])),
-                                  total[i][v]);
+                total[i][v] = fma(to_float(sum[i][v]), mul(weight_scale[v], factor), total[i][v]);
         }
-        w += kQ8PanelBlockBytes;
-        if (next) {
-            __builtin_prefetch(next, 0, 2);
-            next += 64;
-        }
+        w += kPanel * 2;
     }
     BGE_UNROLL
     for (int i = 0; i < MR; ++i) {
@@ -133,20 +181,27 @@ inline void float_tile(const GemmFloat& g, int m, const uint8_t* panel, int v0, 
     }
 }
 
-/// Bias, then what the epilogue asks for, for `rows` rows of one panel.
-void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) {
+/// Bias and GELU, for `rows` rows of one panel.
+void gelu_tile(const Epilogue& e, int rows, int panel, TileSums& sums) {
     const int n = panel * kPanel;
     const F b0 = e.bias ? load(e.bias + n) : set1(0.0f);
     const F b1 = e.bias ? load(e.bias + n + 16) : set1(0.0f);
-    if (e.kind == Out::GeluQ8 || e.kind == Out::GeluF32) {
-        for (int i = 0; i < rows; i += 2) { // an odd row's neighbour is computed and not used
-            F x[4] = {add(load(sums.v[i]), b0), add(load(sums.v[i] + 16), b1),
-                      add(load(sums.v[i + 1]), b0), add(load(sums.v[i + 1] + 16), b1)};
-            gelu_vectors(x);
-            for (int j = 0; j < 4; ++j)
-                store(sums.v[i + j / 2] + j % 2 * 16, x[j]);
-        }
+    for (int i = 0; i < rows; i += 2) { // an odd row's neighbour is computed and not used
+        F x[4] = {add(load(sums.v[i]), b0), add(load(sums.v[i] + 16), b1),
+                  add(load(sums.v[i + 1]), b0), add(load(sums.v[i + 1] + 16), b1)};
+        gelu_vectors(x);
+        for (int j = 0; j < 4; ++j)
+            store(sums.v[i + j / 2] + j % 2 * 16, x[j]);
     }
+}
+
+/// Bias, then what the epilogue asks for, for `rows` rows of one panel.
+void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) {
+    if (e.kind == Out::GeluQ8 || e.kind == Out::GeluF32)
+        gelu_tile(e, rows, panel, sums);
+    const int n = panel * kPanel;
+    const F b0 = e.bias ? load(e.bias + n) : set1(0.0f);
+    const F b1 = e.bias ? load(e.bias + n + 16) : set1(0.0f);
     for (int i = 0; i < rows; ++i) {
         const F x = load(sums.v[i]), y = load(sums.v[i] + 16);
         const size_t at = static_cast<size_t>(m + i) * e.ld + static_cast<size_t>(n);
@@ -160,13 +215,27 @@ void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) 
             store(e.f32 + at + 16, add(y, b1));
             break;
         case Out::GeluQ8:
-            quantize_block(x, y, q8_row(e.q8, m + i), panel, e.quant);
+            quantize_block(x, y, q8_row(e.q8, m + i, Quant::Block), panel);
             break;
         case Out::Bf16:
             store_bf16(e.bf16 + at, mul(add(x, b0), set1(e.scale)));
             store_bf16(e.bf16 + at + 16, mul(add(y, b1), set1(e.scale)));
             break;
         }
+    }
+}
+
+/// Out::GeluQ8 for the panels of one group.
+void finish_group(const Epilogue& e, int m, int rows, int panel, TileSums (&sums)[kGroupBlocks]) {
+    for (int p = 0; p < kGroupBlocks; ++p)
+        gelu_tile(e, rows, panel + p, sums[p]);
+    for (int i = 0; i < rows; ++i) {
+        F x[2 * kGroupBlocks];
+        for (int p = 0; p < kGroupBlocks; ++p) {
+            x[2 * p] = load(sums[p].v[i]);
+            x[2 * p + 1] = load(sums[p].v[i] + 16);
+        }
+        quantize_group(x, q8_row(e.q8, m + i, Quant::Group), panel / kGroupBlocks);
     }
 }
 
@@ -180,49 +249,71 @@ template <class Fn> inline void for_row_tiles(int m0, int m1, Fn tile) {
     }
 }
 
-template <bool Split> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, int p1) {
+template <Quant Q>
+void q8_rows_tile(const GemmQ8& g, int rows, int m, const uint8_t* panel, Prefetch prefetch,
+                  TileSums& sums) {
     static_assert(kGemmRows <= 6, "the switch below");
-    const size_t panel_bytes = q8_panel_bytes(g.rows.k);
-    TileSums sums = {}; // an odd row's neighbour is read, never used
-    for (int p = p0; p < p1; ++p) {
-        const uint8_t* panel = g.weights + static_cast<size_t>(p) * panel_bytes;
+    for (int v = 0; v < kPanel / 16; v += kGemmVectors) {
+        switch (rows) {
+        case 1:
+            q8_tile<1, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
+            break;
+        case 2:
+            q8_tile<2, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
+            break;
+        case 3:
+            q8_tile<3, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
+            break;
+        case 4:
+            q8_tile<4, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
+            break;
+        case 5:
+            q8_tile < kGemmRows<5 ? 1 : 5, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
+            break;
+        default:
+            q8_tile < kGemmRows<6 ? 1 : 6, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
+            break;
+        }
+        prefetch.next = nullptr; // once is enough
+    }
+}
+
+template <Quant Q> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, int p1) {
+    const size_t panel_bytes = q8_panel_bytes(g.rows.k, Q);
+    // Results that are quantized by groups need a group's panels side by side.
+    const bool grouped = g.out.kind == Out::GeluQ8 && g.out.quant == Quant::Group;
+    const int step = grouped ? kGroupBlocks : 1;
+    TileSums sums[kGroupBlocks] = {}; // an odd row's neighbour is read, never used
+    for (int p = p0; p < p1; p += step) {
         for_row_tiles(m0, m1, [&](int rows, int m, int t, int tiles) {
-            // Each tile fetches its share of the next panel into the second-level cache.
-            const size_t share = panel_bytes / static_cast<size_t>(tiles) & ~size_t{63};
-            const uint8_t* next =
-                p + 1 < p1 ? panel + panel_bytes + static_cast<size_t>(t) * share : nullptr;
-            for (int v = 0; v < kPanel / 16; v += kGemmVectors) {
-                switch (rows) {
-                case 1:
-                    q8_tile<1, kGemmVectors, Split>(g, m, panel, next, v, sums);
-                    break;
-                case 2:
-                    q8_tile<2, kGemmVectors, Split>(g, m, panel, next, v, sums);
-                    break;
-                case 3:
-                    q8_tile<3, kGemmVectors, Split>(g, m, panel, next, v, sums);
-                    break;
-                case 4:
-                    q8_tile<4, kGemmVectors, Split>(g, m, panel, next, v, sums);
-                    break;
-                case 5:
-                    q8_tile < kGemmRows<5 ? 1 : 5, kGemmVectors, Split>(g, m, panel, next, v, sums);
-                    break;
-                default:
-                    q8_tile < kGemmRows<6 ? 1 : 6, kGemmVectors, Split>(g, m, panel, next, v, sums);
-                    break;
+            for (int i = 0; i < step; ++i) {
+                const uint8_t* panel = g.weights + static_cast<size_t>(p + i) * panel_bytes;
+                Prefetch prefetch;
+                if (p + step < p1) { // each tile fetches its share of the panel after this one
+                    const size_t lines = panel_bytes / 64,
+                                 blocks = static_cast<size_t>(g.rows.k / kBlock);
+                    const size_t parts = static_cast<size_t>(tiles) * blocks;
+                    prefetch.lines =
+                        static_cast<int>(std::min((lines + parts - 1) / parts, kPrefetchLines));
+                    prefetch.next =
+                        panel + static_cast<size_t>(step) * panel_bytes +
+                        static_cast<size_t>(t) * blocks * static_cast<size_t>(prefetch.lines) * 64;
                 }
+                q8_rows_tile<Q>(g, rows, m, panel, prefetch, sums[i]);
             }
-            finish_tile(g.out, m, rows, p, sums);
+            if (grouped)
+                finish_group(g.out, m, rows, p, sums);
+            else
+                finish_tile(g.out, m, rows, p, sums[0]);
         });
     }
 }
 
 void gemm_q8(const GemmQ8& g, int m0, int m1, int p0, int p1) {
-    if (g.quant == Quant::Short && kCanSplit && split_scales())
-        gemm_q8_as<kCanSplit>(g, m0, m1, p0, p1);
+    if (g.quant == Quant::Group)
+        gemm_q8_as<Quant::Group>(g, m0, m1, p0, p1);
     else
-        gemm_q8_as<false>(g, m0, m1, p0, p1);
+        gemm_q8_as<Quant::Block>(g, m0, m1, p0, p1);
 }
 
 template <FloatType T> void gemm_float_as(const GemmFloat& g, int m0, int m1, int p0, int p1) {

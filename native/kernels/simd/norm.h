@@ -33,19 +33,16 @@ void norm_row(const NormRows& g, int r, float* sum) {
     }
     const F factor = set1(1.0f / std::sqrt(reduce_add(squares) / n + g.eps));
     float* y = g.y ? g.y + static_cast<size_t>(r) * g.ldy : nullptr;
-    const bool quantize = g.q8.data != nullptr;
-    const Q8Row row = quantize ? q8_row(g.q8, r) : Q8Row{};
-    for (int i = 0; i < g.n; i += 32) {
-        F v[2];
-        for (int j = 0; j < 2; ++j) {
-            const int at = i + 16 * j;
-            v[j] =
-                fma(mul(sub(load(sum + at), mean), factor), load(g.weight + at), load(g.bias + at));
-            if (y)
-                store(y + at, v[j]);
-        }
-        if (quantize)
-            quantize_block(v[0], v[1], row, i / kBlock, g.quant);
+    for (int i = 0; i < g.n; i += 16) {
+        const F v =
+            fma(mul(sub(load(sum + i), mean), factor), load(g.weight + i), load(g.bias + i));
+        store(sum + i, v);
+        if (y)
+            store(y + i, v);
+    }
+    if (g.q8.data) {
+        const Q8Rows row = {g.q8.data + static_cast<size_t>(r) * g.q8.stride, g.q8.stride, g.q8.k};
+        quantize_rows(sum, 0, 1, 0, g.n, g.quant, row);
     }
 }
 

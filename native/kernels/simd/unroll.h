@@ -6,3 +6,10 @@
 #else
 #define BGE_UNROLL _Pragma("GCC unroll 16")
 #endif
+
+/// A loop nest of its own registers.
+#if defined(_MSC_VER)
+#define BGE_NOINLINE __declspec(noinline)
+#else
+#define BGE_NOINLINE __attribute__((noinline))
+#endif

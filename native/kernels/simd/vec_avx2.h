@@ -80,6 +80,10 @@ inline I iset1(int32_t x) {
 inline I iadd(I x, I y) {
     return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)};
 }
+inline I shift_left(I x, int32_t n) {
+    const __m128i count = _mm_cvtsi32_si128(n);
+    return {_mm256_sll_epi32(x.a, count), _mm256_sll_epi32(x.b, count)};
+}
 inline int32_t ireduce_add(I v) {
     const __m256i x = _mm256_add_epi32(v.a, v.b);
     const __m128i y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
@@ -212,12 +216,6 @@ inline void store_left(Left* p, F x) {
 // 4 x 16: 8 integer accumulators, the weights, a broadcast: the float ones live in the first-level
 // cache and are touched once per 32 k.
 constexpr int kGemmRows = 4, kGemmVectors = 1, kAttentionRows = 4, kAttentionVectors = 1;
-
-/// Multiplies by the sum of two powers of two; only where that beats a multiplication.
-constexpr bool kCanSplit = false;
-inline F split_product(F w, const int32_t*, int) {
-    return w;
-}
 
 } // namespace
 } // namespace bge::kernels

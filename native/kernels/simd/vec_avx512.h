@@ -71,6 +71,9 @@ inline I iset1(int32_t x) {
 inline I iadd(I a, I b) {
     return _mm512_add_epi32(a, b);
 }
+inline I shift_left(I a, int32_t n) {
+    return _mm512_sllv_epi32(a, _mm512_set1_epi32(n));
+}
 inline int32_t ireduce_add(I a) {
     const __m256i x = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
     const __m128i y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
@@ -113,16 +116,6 @@ inline Act broadcast4(const int8_t* p) {
 }
 inline I dot4(I acc, Weights w, Act a) {
     return _mm512_dpbusd_epi32(acc, w, a);
-}
-
-// Multiplies by the sum of two powers of two (Quant::Short): exponent adds and a float add run on
-// ports that fma and dpbusd do not use. Exact, so the same as a multiplication.
-constexpr bool kCanSplit = true;
-inline F split_product(F w, const int32_t* terms, int stride) {
-    const I bits = _mm512_castps_si512(w);
-    return _mm512_add_ps(
-        _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(terms[0]))),
-        _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(terms[stride]))));
 }
 
 #ifdef __AVX512BF16__

@@ -107,6 +107,9 @@ inline I iset1(int32_t x) {
 inline I iadd(I a, I b) {
     return imap([&](int i) { return vaddq_s32(a.v[i], b.v[i]); });
 }
+inline I shift_left(I a, int32_t n) {
+    return imap([&](int i) { return vshlq_s32(a.v[i], vdupq_n_s32(n)); });
+}
 inline int32_t ireduce_add(I a) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[1]), vaddq_s32(a.v[2], a.v[3])));
 }
@@ -167,10 +170,6 @@ inline Act broadcast4(const int8_t* p) {
 }
 inline I dot4(I acc, const Weights& w, Act a) {
     return imap([&](int i) { return vdotq_s32(acc.v[i], w.v[i], a); });
-}
-constexpr bool kCanSplit = false;
-inline F split_product(F w, const int32_t*, int) {
-    return w;
 }
 
 using Left = float;

@@ -97,6 +97,9 @@ inline I iadd(I a, I b) {
         return static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) + static_cast<uint32_t>(b.v[i]));
     });
 }
+inline I shift_left(I a, int32_t n) {
+    return imap([&](int i) { return static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) << n); });
+}
 inline int32_t ireduce_add(I a) {
     uint32_t sum = 0;
     for (int i = 0; i < 16; ++i)
@@ -209,12 +212,6 @@ inline void store_left(Left* p, F a) {
 }
 
 constexpr int kGemmRows = 4, kGemmVectors = 2, kAttentionRows = 4, kAttentionVectors = 2;
-
-/// Multiplies by the sum of two powers of two; only where that beats a multiplication.
-constexpr bool kCanSplit = false;
-inline F split_product(F w, const int32_t*, int) {
-    return w;
-}
 
 } // namespace
 } // namespace bge::kernels

@@ -109,7 +109,7 @@ TEST("kernels: Q4_0 and Q5_0 keep their values") {
                       : i % block == 1 ? 0x2a
                                        : static_cast<uint8_t>(random());
         Weight weight;
-        CHECK(packable(type, k, n, &weight));
+        CHECK(packable(type, k, n, Quant::Group, &weight));
         std::vector<uint8_t> packed(packed_bytes(weight));
         pack_weight(type, data.data(), weight, false, packed.data());
         for (int c = 0; c < n; ++c)
@@ -132,11 +132,11 @@ TEST("kernels: Q4_0 and Q5_0 keep their values") {
 
 TEST("kernels: shapes that do not fit are refused") {
     Weight w;
-    CHECK(packable(GGML_TYPE_Q8_0, 1024, 4096, &w));
-    CHECK(!packable(GGML_TYPE_Q8_0, 1024, 33, &w));
-    CHECK(!packable(GGML_TYPE_Q4_K, 384, 384, &w));
-    CHECK(!packable(GGML_TYPE_I32, 64, 64, &w));
-    CHECK(!packable(GGML_TYPE_Q8_0, 0, 32, &w));
+    CHECK(packable(GGML_TYPE_Q8_0, 1024, 4096, Quant::Block, &w));
+    CHECK(!packable(GGML_TYPE_Q8_0, 1024, 33, Quant::Block, &w));
+    CHECK(!packable(GGML_TYPE_Q4_K, 384, 384, Quant::Block, &w));
+    CHECK(!packable(GGML_TYPE_I32, 64, 64, Quant::Block, &w));
+    CHECK(!packable(GGML_TYPE_Q8_0, 0, 32, Quant::Block, &w));
 }
 
 TEST("kernels: heads") {

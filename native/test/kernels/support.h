@@ -95,6 +95,14 @@ struct Rows {
         return reinterpret_cast<const float*>(rows.data + static_cast<size_t>(m) * rows.stride +
                                               rows.k);
     }
+    /// The scale of a block of 32.
+    double scale(int m, int block, Quant quant) const {
+        if (quant == Quant::Block)
+            return scales(m)[block];
+        const int groups = rows.k / kGroup;
+        const auto* shifts = reinterpret_cast<const int32_t*>(scales(m) + 2 * groups);
+        return std::ldexp(static_cast<double>(scales(m)[block / kGroupBlocks]), shifts[block]);
+    }
     const int8_t* q(int m) const {
         return reinterpret_cast<const int8_t*>(rows.data + static_cast<size_t>(m) * rows.stride);
     }
