@@ -189,7 +189,7 @@ Child spawn(const std::string& name, std::vector<std::string> args,
 } // namespace
 
 int main(int argc, char** argv) {
-    std::string shapes = "1x512,8x128,32x16,1x16,1x2048", modes = "stock,block,short";
+    std::string shapes = "1x512,8x128,32x16,1x16,1x2048", modes = "stock,block,group";
     int threads = 2, rounds = 5;
     double seconds = 0.6;
     bool child = false;
@@ -215,7 +215,7 @@ int main(int argc, char** argv) {
     }
     if (!model) {
         std::fprintf(stderr, "usage: e2e MODEL [--threads N] [--seconds S] [--rounds R] [--shapes "
-                             "1x512,...] [--modes stock,block,short]\n");
+                             "1x512,...] [--modes stock,block,group]\n");
         return 2;
     }
     int max_tokens = 0;

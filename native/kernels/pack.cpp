@@ -38,23 +38,37 @@ float scale_of(uint16_t h) {
     return (h & 0x7c00u) == 0x7c00u ? NAN : from_half(h);
 }
 
-/// 128 weights to int8 (as bytes). @returns their scale as float16
+int32_t bits_of(float x) {
+    int32_t u;
+    std::memcpy(&u, &x, 4);
+    return u;
+}
+
+/// 128 weights to int8 (as bytes). @returns their scale as float16. Written so that compilers
+/// vectorize it: it runs over all of a model while that loads.
 uint16_t quantize_group(const float* x, uint8_t* q) {
-    float top = 0;
-    bool finite = true;
+    int32_t top = 0; // floats without sign compare like integers
     for (int i = 0; i < kGroup; ++i) {
-        const float size = std::fabs(x[i]);
+        const int32_t size = bits_of(x[i]) & 0x7fffffff;
         top = size > top ? size : top;
-        finite &= size <= FLT_MAX;
     }
-    const uint16_t half = finite ? to_half(top / 127.0f) : uint16_t{0x7e00};
+    float amax;
+    std::memcpy(&amax, &top, 4);
+    const bool finite = top < 0x7f800000;
+    const uint16_t half = finite ? to_half(amax / 127.0f) : uint16_t{0x7e00};
     const float scale = from_half(half);
-    const float factor = finite && scale > 0 ? 1.0f / scale : 0.0f;
-    constexpr float kRound = 12582912.0f; // 1.5 * 2^23: adding it rounds to a whole number
+    if (!finite || scale <= 0) {
+        std::memset(q, 0, kGroup);
+        return half;
+    }
+    const float factor = 1.0f / scale;
+    // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the lowest bits.
+    constexpr float kRound = 12582912.0f;
     for (int i = 0; i < kGroup; ++i) {
-        float v = (finite ? x[i] : 0.0f) * factor;
-        v = v < -127.0f ? -127.0f : v > 127.0f ? 127.0f : v;
-        q[i] = static_cast<uint8_t>(static_cast<int32_t>(v + kRound - kRound));
+        int32_t n = bits_of(x[i] * factor + kRound) - bits_of(kRound);
+        n = n < -127 ? -127 : n; // a scale that was rounded down
+        n = n > 127 ? 127 : n;
+        q[i] = static_cast<uint8_t>(n);
     }
     return half;
 }
@@ -87,17 +101,19 @@ void pack_q8(const Q8Block* rows, int n, int k, bool unsigned_weights, uint8_t* 
 }
 
 void pack_q8_group_panel(const float* rows, int k, bool unsigned_weights, uint8_t* out) {
-    const auto flip = static_cast<uint8_t>(unsigned_weights ? 0x80u : 0u);
+    const uint32_t flip = unsigned_weights ? 0x80808080u : 0;
     for (int g = 0; g < k / kGroup; ++g, out += kQ8PanelGroupBytes) {
         for (int c = 0; c < kPanel; ++c) {
-            const float* x = rows + static_cast<size_t>(c) * static_cast<size_t>(k) +
-                             static_cast<size_t>(g) * kGroup;
             uint8_t q[kGroup];
-            const uint16_t scale = quantize_group(x, q);
+            const uint16_t scale =
+                quantize_group(rows + static_cast<size_t>(c) * static_cast<size_t>(k) +
+                                   static_cast<size_t>(g) * kGroup,
+                               q);
             for (int s = 0; s < kGroup / 4; ++s) {
-                uint8_t* word = out + s * kPanel * 4 + c * 4;
-                for (int i = 0; i < 4; ++i)
-                    word[i] = q[s * 4 + i] ^ flip;
+                uint32_t word;
+                std::memcpy(&word, q + s * 4, 4);
+                word ^= flip;
+                std::memcpy(out + s * kPanel * 4 + c * 4, &word, 4);
             }
             std::memcpy(out + kPanel * kGroup + c * 2, &scale, 2);
         }
