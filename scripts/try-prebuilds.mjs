@@ -1,7 +1,7 @@
 // Embeds real texts with each prebuilt file, in its platform's own Node under an emulator, and compares the
 // numbers with this machine's.
 //   node scripts/try-prebuilds.mjs [TARGET...]     all that lie in prebuilds/ without a name
-//   --isa   this machine's file once for each level of its processor
+//   --isa   those for this processor's family once for each of its levels
 // A line of JSON per run on stdout; exit code 1 when one ran and failed, or differs on x64.
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -112,7 +112,7 @@ try {
   const names = positionals.length > 0 ? positionals : Object.keys(TARGETS)
   for (const name of names.filter((target) => fs.existsSync(prebuildFile(target)))) {
     attempt(name, prebuildFile(name))
-    if (!options.isa || name !== hostTarget()) continue
+    if (!options.isa || TARGETS[name].arch !== process.arch) continue
     for (const isa of ['avx2', 'avxvnni', 'avx512vnni', 'avx512bf16', 'neon', 'generic'])
       attempt(name, prebuildFile(name), { BGE_M3_ISA: isa })
   }

@@ -135,7 +135,11 @@ describe('instruction sets', () => {
   ]
 
   /** The kernels that ran, and the bits they gave. */
-  async function underIsa(model: string, isa: string): Promise<{ isa: string; bits: string[] }> {
+  async function underIsa(
+    model: string,
+    isa: string,
+    quant: string,
+  ): Promise<{ isa: string; quantization: string; bits: string[] }> {
     const source = `${importPackage}
       import { createHash } from 'node:crypto'
       const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
@@ -147,33 +151,89 @@ describe('instruction sets', () => {
         if (colbert) hash.update(new Uint8Array(colbert.data.buffer))
         return hash.digest('base64')
       })
-      console.log(JSON.stringify({ isa: m3.info.isa, bits }))
+      console.log(JSON.stringify({ isa: m3.info.isa, quantization: m3.info.quantization, bits }))
       await m3.dispose()`
-    const env = { ...process.env, BGE_M3_ISA: isa }
+    const env = { ...process.env, BGE_M3_ISA: isa, BGE_M3_QUANT: quant }
     const end = await runModule(source, { env, deadline: 300_000 })
     expect(end).toMatchObject({ code: 0, signal: null, timedOut: false })
     return JSON.parse(end.stdout)
   }
 
   it.each([
-    ['tiny', 'bge-m3'],
-    ['small', 'bge-m3'],
-    ['small', 'minilm'],
+    ['tiny', 'bge-m3', 'block'],
+    ['small', 'bge-m3', 'block'],
+    ['small', 'minilm', 'block'],
+    ['tiny', 'bge-m3', 'group'],
+    ['small', 'bge-m3', 'group'],
   ] as const)(
-    'give the same bits: %s %s',
-    async (size, arch) => {
+    'give the same bits: %s %s by %s',
+    async (size, arch, quant) => {
       const model = await standinPath({ size, arch })
-      const best = await underIsa(model, '')
+      const best = await underIsa(model, '', quant)
+      expect(best.quantization).toBe(quant)
       const ran = new Map([[best.isa, best.bits]])
       for (const isa of ISAS) {
         if (ran.has(isa)) continue
-        const { isa: used, bits } = await underIsa(model, isa)
+        const { isa: used, bits } = await underIsa(model, isa, quant)
         // what this machine does not have is ignored, with the best in its place
         if (!ran.has(used)) ran.set(used, bits)
       }
-      console.info(`${size} ${arch}: ${[...ran.keys()].join(', ')}`)
+      console.info(`${size} ${arch} by ${quant}: ${[...ran.keys()].join(', ')}`)
       expect(ran.size).toBeGreaterThan(1)
       for (const [isa, bits] of ran) expect(bits, isa).toEqual(best.bits)
+    },
+    600_000,
+  )
+})
+
+describe('quantization by groups', () => {
+  // chosen when the addon is loaded, so in a process of its own
+  it.each([
+    ['tiny', 60],
+    ['small', 12],
+  ] as const)(
+    'gives the bits of alone: %s',
+    async (size, rounds) => {
+      const model = await standinPath({ size })
+      const pool = size === 'tiny' ? texts() : texts().filter((text) => text.length < 700)
+      const end = await runModule(
+        `${importPackage}
+        import { createHash } from 'node:crypto'
+        const pool = ${JSON.stringify(pool)}
+        const model = ${JSON.stringify(model)}
+        const load = (options) => Embedder.load({ model, cache: false, ...options })
+        const embedders = await Promise.all([load({ threads: 1 }), load({ threads: 2 }), load({ batchTokens: 64 })])
+        const outputs = { dense: true, sparse: true, colbert: true }
+        const bits = ({ dense, sparse, colbert }) => {
+          const hash = createHash('sha1')
+          for (const { buffer, byteOffset, byteLength } of [dense, sparse.indices, sparse.values, colbert.data]) {
+            hash.update(new Uint8Array(buffer, byteOffset, byteLength))
+          }
+          return hash.digest('base64')
+        }
+        const alone = []
+        for (const text of pool) alone.push(bits(await embedders[0].embed(text, { outputs })))
+        let state = 1
+        const random = (n) => (state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff, (state >>> 8) % n)
+        let compared = 0, differing = 0
+        for (let round = 0; round < ${rounds * LONG}; round++) {
+          const mix = Array.from({ length: 1 + random(12) }, () => random(pool.length))
+          const found = await embedders[round % 3].embed(mix.map((i) => pool[i]), { outputs })
+          for (const [at, i] of mix.entries()) {
+            compared++
+            if (bits(found[at]) !== alone[i]) differing++
+          }
+        }
+        const { quantization } = embedders[0].info
+        console.log(JSON.stringify({ quantization, compared, differing, distinct: new Set(alone).size }))
+        await Promise.all(embedders.map((m3) => m3.dispose()))`,
+        { env: { ...process.env, BGE_M3_QUANT: 'group' }, deadline: 300_000 },
+      )
+      expect(end, end.stderr).toMatchObject({ code: 0, signal: null, timedOut: false })
+      const found = JSON.parse(end.stdout)
+      expect(found).toMatchObject({ quantization: 'group', differing: 0 })
+      expect(found.distinct).toBe(new Set(pool).size)
+      expect(found.compared).toBeGreaterThan(rounds)
     },
     600_000,
   )

@@ -35,6 +35,8 @@ export interface StandinOptions {
   seed?: number
   /** A GGUF that has the vocabulary; see `findVocab`. */
   vocab?: string | undefined
+  /** Gains of up to five outlier dimensions; default two of 4. Trained XLM-R models have 20 to 100. */
+  outlierGains?: readonly number[] | undefined
   /** Only the first so many tokens: for fuzzing, where a 5 MB header is too slow. */
   vocabSize?: number | undefined
   /** Called as weights are written. */
@@ -80,7 +82,7 @@ export async function createStandin(options: StandinOptions): Promise<StandinInf
   const shape = shapeOf(arch, size)
   const vocabPath = await findVocab(arch, options.vocab)
   const vocabulary = await readVocabulary(vocabPath, shape.tokenizer, options.vocabSize)
-  const weights = weightTensors(shape, vocabulary.size)
+  const weights = weightTensors(shape, vocabulary.size, options.outlierGains)
   const sizeBytes = await writeGguf(
     output,
     [

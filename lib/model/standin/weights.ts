@@ -38,6 +38,8 @@ const RARITY_LAST_GAIN = 0.2
 /** Gain of the outlier dimensions before the FFN; after it another gain takes it back. */
 const OUTLIER_GAIN = 4
 const OUTLIER_RETURN = 0.22
+/** Where outlier dimensions lie, as shares of the width. */
+const OUTLIER_PLACES = [0.22, 0.71, 0.11, 0.43, 0.9]
 
 /** Gain of the attention branch of a layer, and about what its output's deviation will be. */
 function attention(layer: number, layers: number): { gain: number; stdDev: number } {
@@ -69,7 +71,8 @@ function vector(name: string, size: number, mean: number, stdDev: number): Weigh
 }
 
 /** Layer norm: gains about 1, times `gains` in some dimensions. */
-function norm(name: string, dim: number, ...gains: [dims: number[], gain: number][]) {
+type Gains = [dims: number[], gain: number]
+function norm(name: string, dim: number, ...gains: Gains[]) {
   const weight: WeightTensor = {
     ...vector(`${name}.weight`, dim, 1, 0.1),
     plant: (row) => {
@@ -93,8 +96,65 @@ function zeroSum(row: Float32Array): void {
   for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) - mean
 }
 
-/** All tensors of a model, in the order of the published bge-m3 file. */
-export function weightTensors(shape: ModelShape, vocabSize: number): WeightTensor[] {
+interface Outlier {
+  index: number
+  gain: number
+}
+
+/** The outlier dimensions, and what they change beside their own gains. */
+class Outliers {
+  readonly dims: readonly Outlier[]
+  /** How much larger a state's length is than with the usual gains: the norm after the FFN gives it back. */
+  readonly stretch: number
+
+  constructor(dim: number, gains: readonly number[]) {
+    const places = dim >= 256 ? OUTLIER_PLACES : []
+    this.dims = places
+      .slice(0, gains.length)
+      .map((place, i) => ({ index: Math.floor(dim * place), gain: gains[i] as number }))
+    const variance = (list: readonly number[]) =>
+      list.reduce((sum, gain) => sum + (gain ** 2 - 1) / dim, 1 + (0.6 * FFN_GAIN) ** 2)
+    const usual = this.dims.map(() => OUTLIER_GAIN)
+    this.stretch = this.#isUsual
+      ? 1
+      : Math.sqrt(variance(this.dims.map(({ gain }) => gain)) / variance(usual))
+  }
+
+  get #isUsual(): boolean {
+    return this.dims.every(({ gain }) => gain === OUTLIER_GAIN)
+  }
+
+  before(): Gains[] {
+    return this.dims.map(({ index, gain }) => [[index], gain])
+  }
+
+  after(dim: number): Gains[] {
+    const own = this.dims.map(
+      ({ index, gain }): Gains => [[index], (OUTLIER_RETURN * OUTLIER_GAIN) / gain],
+    )
+    const all = Array.from({ length: dim }, (_, i) => i)
+    return this.stretch === 1 ? own : [...own, [all, this.stretch]]
+  }
+
+  /** The FFN reads them as if they had the usual gain. */
+  tame(row: Float32Array): void {
+    for (const { index, gain } of this.dims) {
+      if (gain !== OUTLIER_GAIN) row[index] = ((row[index] as number) * OUTLIER_GAIN) / gain
+    }
+  }
+}
+
+/**
+ * All tensors of a model, in the order of the published bge-m3 file.
+ *
+ * @param outlierGains of the outlier dimensions before each FFN, at most five; trained XLM-R models
+ *   have some of 20 to 100
+ */
+export function weightTensors(
+  shape: ModelShape,
+  vocabSize: number,
+  outlierGains: readonly number[] = [OUTLIER_GAIN, OUTLIER_GAIN],
+): WeightTensor[] {
   const { dim, positions, tokenTypes } = shape
   const planted = rarityDims(dim)
   const tensors: WeightTensor[] = [
@@ -110,16 +170,22 @@ export function weightTensors(shape: ModelShape, vocabSize: number): WeightTenso
     { ...matrix('token_types.weight', dim, tokenTypes, 0.01), kind: 'float32' },
     ...norm('token_embd_norm', dim),
   ]
-  for (let layer = 0; layer < shape.layers; layer++) tensors.push(...layerTensors(shape, layer))
+  const outliers = new Outliers(dim, outlierGains)
+  for (let layer = 0; layer < shape.layers; layer++) {
+    tensors.push(...layerTensors(shape, layer, outliers))
+  }
   return tensors
 }
 
-function layerTensors({ dim, ffn, heads, layers }: ModelShape, layer: number): WeightTensor[] {
+function layerTensors(
+  { dim, ffn, heads, layers }: ModelShape,
+  layer: number,
+  outliers: Outliers,
+): WeightTensor[] {
   const name = (suffix: string) => `blk.${layer}.${suffix}`
   const perInput = 1 / Math.sqrt(dim)
   const planted = rarityDims(dim)
   const rarityIndices = planted.map(({ index }) => index)
-  const outliers = dim >= 256 ? [Math.floor(dim * 0.22), Math.floor(dim * 0.71)] : []
   const { gain, stdDev: attentionStdDev } = attention(layer, layers)
   const ffnStdDev = 0.6 * FFN_GAIN
   // Layer norm divides by sqrt(1 + branch^2); the rarity dimensions get it back.
@@ -163,20 +229,21 @@ function layerTensors({ dim, ffn, heads, layers }: ModelShape, layer: number): W
     vector(name('attn_v.bias'), dim, 0, 0.05),
     writable(matrix(name('attn_output.weight'), dim, dim, gain * perInput)),
     blind(vector(name('attn_output.bias'), dim, 0, 0.05)),
-    ...norm(
-      name('attn_output_norm'),
-      dim,
-      [outliers, OUTLIER_GAIN],
-      [rarityIndices, afterAttention],
-    ),
-    blind(matrix(name('ffn_up.weight'), dim, ffn, perInput)),
+    ...norm(name('attn_output_norm'), dim, ...outliers.before(), [rarityIndices, afterAttention]),
+    {
+      ...matrix(name('ffn_up.weight'), dim, ffn, perInput),
+      plant: (row) => {
+        clear(row)
+        outliers.tame(row)
+      },
+    },
     vector(name('ffn_up.bias'), ffn, 0, 0.1),
     writable({
       ...matrix(name('ffn_down.weight'), ffn, dim, FFN_GAIN / Math.sqrt(ffn)),
       plant: zeroSum,
     }),
     blind(vector(name('ffn_down.bias'), dim, 0, 0.05)),
-    ...norm(name('layer_output_norm'), dim, [outliers, OUTLIER_RETURN], [rarityIndices, afterFfn]),
+    ...norm(name('layer_output_norm'), dim, ...outliers.after(dim), [rarityIndices, afterFfn]),
   ]
 }
 
