@@ -71,7 +71,7 @@ const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 console.log(
   `${texts.length} texts, ${tokens} tokens through a queue ${options.database ? 'into PostgreSQL' : '(rows counted)'}: ` +
     `${median(queued).toFixed(2)} s, plain embed ${median(plain).toFixed(2)} s: ` +
-    `${((100 * median(plain)) / median(queued)).toFixed(1)} % of its throughput ` +
+    `${(100 * median(plain.map((time, i) => time / queued[i]))).toFixed(1)} % of its throughput, round by round ` +
     `(best with best ${((100 * Math.min(...plain)) / Math.min(...queued)).toFixed(1)} %), ` +
     `with ${((100 * median(queuedCpu)) / median(plainCpu)).toFixed(1)} % of its processor time`,
 )
