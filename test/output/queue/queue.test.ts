@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { Embedder } from '../../../lib/embedder.js'
 import { InferenceError, StoreError } from '../../../lib/errors.js'
 import {
@@ -428,6 +428,7 @@ describe.skipIf(!there)('a queue', () => {
 
   it('ends when it is told to, also while Redis is away', async () => {
     const own = await startRedis()
+    onTestFinished(() => own.close())
     const address = { redis: own.url, queue }
     const store = new MemoryStore()
     const stop = new AbortController()
@@ -458,7 +459,6 @@ describe.skipIf(!there)('a queue', () => {
     expect(lines.filter((line) => /waiting for Redis/.test(line))).toHaveLength(1)
     expect(await producing).toMatchObject({ message: 'told to end' })
     await watching
-    await own.close()
   })
 
   it('asks for the password, and does not show it', async () => {
