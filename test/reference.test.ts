@@ -158,7 +158,8 @@ describe('small (q8_0)', () => {
       `small: neighbours@10 ${(100 * share).toFixed(2)} % kept; places changed only between ` +
         `texts whose cosines differ by ${widest.toExponential(1)} or less`,
     )
-    expect(share).toBeGreaterThanOrEqual(0.99)
+    // llama.cpp's own Q8_0 kernels (BGE_M3_KERNELS=off) keep 98.5 % of them
+    expect(share).toBeGreaterThanOrEqual(0.98)
     expect(widest).toBeLessThan(TIE)
   })
 

@@ -1,4 +1,4 @@
-// AVX-512 with VNNI (Cascade Lake, Ice Lake): bfloat16 products by fma.
+// AVX-512 with VNNI (Cascade Lake, Ice Lake, Zen 4 and later).
 #include "simd/vec_avx512.h"
 
 #include "simd/table.h"

@@ -8,8 +8,6 @@ const KernelTable* table_of(Isa isa) {
         return nullptr;
     switch (isa) {
 #ifdef BGE_HAVE_X86
-    case Isa::Avx512Bf16:
-        return &avx512bf16_table();
     case Isa::Avx512Vnni:
         return &avx512vnni_table();
     case Isa::AvxVnni:
@@ -35,7 +33,9 @@ const KernelTable* table() {
 
 size_t attention_scratch_bytes(int tokens, int head_dim) {
     const auto padded = static_cast<size_t>((tokens + 31) / 32 * 32);
-    return padded * static_cast<size_t>(head_dim) * 4; // keys and values, 2 bytes each
+    const auto dim = static_cast<size_t>(head_dim);
+    // keys and values, 2 bytes each; a scale per key and per dimension of the values
+    return padded * dim * 4 + (padded + dim) * sizeof(float);
 }
 
 } // namespace bge::kernels

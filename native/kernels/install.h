@@ -21,7 +21,7 @@ struct Options {
 /// is below every ISA's floor.
 bool install(const Options& options = {});
 
-/// The ISA in use, e.g. "avx512bf16"; "ggml" when not installed.
+/// The ISA in use, e.g. "avx512vnni"; "ggml" when not installed.
 const char* isa();
 /// "block" or "short"; what install() chose.
 const char* quant_name();

@@ -16,7 +16,7 @@ namespace {
 #if defined(__x86_64__) || defined(_M_X64)
 
 struct Features {
-    bool avx2 = false, avx_vnni = false, avx512_vnni = false, avx512_bf16 = false;
+    bool avx2 = false, avx_vnni = false, avx512_vnni = false;
 };
 
 uint64_t xcr0() {
@@ -51,7 +51,6 @@ Features read_features() {
     const bool zmm_saved = (state & 0xe6) == 0xe6;
     const bool avx512 = bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31); // F DQ BW VL
     f.avx512_vnni = f.avx2 && zmm_saved && avx512 && bit(c7, 11);
-    f.avx512_bf16 = f.avx512_vnni && bit(a71, 5);
     return f;
 }
 
@@ -68,8 +67,6 @@ bool has(Isa isa) {
 #endif
     case Isa::Avx512Vnni:
         return f.avx512_vnni;
-    case Isa::Avx512Bf16:
-        return f.avx512_bf16;
     default:
         return false;
     }
@@ -96,8 +93,7 @@ bool has(Isa) {
 
 #endif
 
-constexpr Isa kBestFirst[] = {Isa::Avx512Bf16, Isa::Avx512Vnni, Isa::AvxVnni,
-                              Isa::Avx2,       Isa::Neon,       Isa::Generic};
+constexpr Isa kBestFirst[] = {Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2, Isa::Neon, Isa::Generic};
 
 } // namespace
 
@@ -148,8 +144,6 @@ const char* isa_name(Isa isa) {
         return "avxvnni";
     case Isa::Avx512Vnni:
         return "avx512vnni";
-    case Isa::Avx512Bf16:
-        return "avx512bf16";
     case Isa::Neon:
         return "neon";
     case Isa::None:

@@ -3,13 +3,13 @@
 
 namespace bge::kernels {
 
-enum class Isa { None, Generic, Avx2, AvxVnni, Avx512Vnni, Avx512Bf16, Neon };
+enum class Isa { None, Generic, Avx2, AvxVnni, Avx512Vnni, Neon };
 
 /// The best ISA that the processor and the operating system offer.
 Isa detect();
 /// Whether the machine can run this ISA's kernels.
 bool supports(Isa isa);
-/// detect(), or what the environment's BGE_M3_ISA names (avx512bf16, avx512vnni, avxvnni, avx2,
+/// detect(), or what the environment's BGE_M3_ISA names (avx512vnni, avxvnni, avx2,
 /// neon, generic) if the machine supports that. `ignored`, if not null, tells whether a
 /// name was given that is unknown or not supported.
 Isa chosen_isa(bool* ignored = nullptr);

@@ -61,14 +61,14 @@ enum class Out {
     F32,     // float rows
     GeluF32, // erf GELU, float rows
     GeluQ8,  // erf GELU, quantized rows
-    Bf16,    // times `scale`, rounded to bfloat16 (nearest even), rows of n
+    F16,     // times `scale`, rounded to float16 (nearest even), rows of n
 };
 
 struct Epilogue {
     Out kind = Out::F32;
     const float* bias = nullptr; // n floats, or null
     float* f32 = nullptr;        // row stride ld floats
-    uint16_t* bf16 = nullptr;    // row stride ld elements
+    uint16_t* f16 = nullptr;     // row stride ld elements
     size_t ld = 0;
     float scale = 1.0f;
     Q8Rows q8;
@@ -80,6 +80,8 @@ struct GemmQ8 {
     Q8Rows rows;
     Quant quant = Quant::Block; // how `rows` and `weights` are quantized
     const uint8_t* weights = nullptr;
+    /// What the thread reads after the call, or null: fetched while the last panel is computed.
+    const uint8_t* next = nullptr;
     Epilogue out;
 };
 
@@ -112,9 +114,9 @@ struct NormRows {
     Quant quant = Quant::Block;
 };
 
-/// softmax(q k^T) v for one head of one sequence. q, k, v are bfloat16 rows
-/// [token][head][head_dim]; q already holds scale * log2(e). Products are of bfloat16 values, sums
-/// in float32.
+/// softmax(q k^T) v for one head of one sequence. q, k, v are float16 rows
+/// [token][head][head_dim]; q already holds scale * log2(e). simd/attention.h says how it is
+/// rounded.
 struct Attention {
     const uint16_t* q = nullptr;
     const uint16_t* k = nullptr;

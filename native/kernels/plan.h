@@ -53,6 +53,16 @@ class WorkQueue {
         }
     }
 
+    /// The task that a thread starts with.
+    static int first_task(int n, int ith, int nth) { return share(n, ith, nth); }
+    /// Whether whoever does task i goes on with i + 1, unless another helped himself to it.
+    static bool goes_on(int i, int n, int nth) {
+        for (int t = 1; t <= nth; ++t)
+            if (share(n, t, nth) == i + 1)
+                return false;
+        return true;
+    }
+
   private:
     struct alignas(64) Counter {
         std::atomic<int> value{0};
@@ -64,6 +74,13 @@ class WorkQueue {
 };
 
 struct AttentionStep;
+struct LinearStep;
+
+/// The multiply after one: its first weights are fetched while the one before still computes.
+struct NextMultiply {
+    const LinearStep* linear = nullptr;
+    const AttentionStep* attention = nullptr;
+};
 
 /// MUL_MAT [+ bias] [+ GELU].
 struct LinearStep {
@@ -77,6 +94,7 @@ struct LinearStep {
     bool emit_q8 = false;         // leave only the quantized result, in Slot::Gelu
     AttentionStep* attention = nullptr;      // runs there unless the mask is not one we know
     const AttentionStep* producer = nullptr; // of input_slot, when that is conditional
+    NextMultiply next;
     std::unique_ptr<WorkQueue> quantize, multiply;
 };
 
@@ -117,6 +135,7 @@ struct AttentionStep {
     float scale = 0;
     int first = 0, last = 0;
     bool emit_q8 = false, emit_f32 = true; // in Slot::Attention; into the tensor
+    NextMultiply next;
     std::unique_ptr<WorkQueue> quantize, multiply, attend;
     bool fused() const { return mask->block_diagonal; }
 };
@@ -137,7 +156,7 @@ struct Plan {
     std::deque<NormStep> norms;
     std::deque<AttentionStep> attentions;
     std::deque<Mask> masks;
-    // Scratch, per plan: quantized rows, bfloat16 q/k/v, packed keys and values per thread.
+    // Scratch, per plan: quantized rows, float16 q/k/v, packed keys and values per thread.
     size_t slot_bytes[kSlots] = {};
     size_t qkv_bytes = 0, bounce_bytes = 0, attention_bytes = 0;
     int nodes_total = 0, nodes_own = 0; // without views
@@ -149,7 +168,7 @@ struct Plan {
 std::unique_ptr<Plan> make_plan(const std::vector<ggml_tensor*>& nodes, int threads,
                                 const KernelTable& kernels, Quant quant, WeightOf weight_of);
 
-/// Elements from token to token in the bfloat16 q/k/v rows: padded off the powers of two.
+/// Elements from token to token in the float16 q/k/v rows: padded off the powers of two.
 constexpr size_t qkv_row(int width) {
     return static_cast<size_t>(3 * width + 32);
 }

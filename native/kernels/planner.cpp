@@ -53,6 +53,7 @@ class Planner {
             if (nodes_[i]->op == GGML_OP_FLASH_ATTN_EXT)
                 find_attention(static_cast<int>(i));
         connect();
+        chain();
         size();
         count();
     }
@@ -392,6 +393,25 @@ class Planner {
                                                             qkv_row(s.heads * s.head_dim) * 2);
             plan_.attention_bytes =
                 std::max(plan_.attention_bytes, attention_scratch_bytes(s.tokens, s.head_dim));
+        }
+    }
+    /// Tells every multiply which one comes after it.
+    void chain() {
+        NextMultiply* before = nullptr;
+        for (const NodeAction& a : plan_.actions) {
+            if (a.kind == NodeAction::Kind::Attention) {
+                auto* step = static_cast<AttentionStep*>(a.step);
+                if (before)
+                    before->attention = step;
+                before = &step->next;
+            } else if (a.kind == NodeAction::Kind::Linear) {
+                auto* step = static_cast<LinearStep*>(a.step);
+                if (a.node != step->last || step->attention)
+                    continue;
+                if (before)
+                    before->linear = step;
+                before = &step->next;
+            }
         }
     }
     void count() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #include "mask.h"
 #include "pack.h"
@@ -36,6 +37,37 @@ Tiling tiling(int rows, int panels, int threads, int step = 1) {
     t.panels = (t.panels + step - 1) / step * step;
     t.groups = (panels + t.panels - 1) / t.panels;
     return t;
+}
+
+Tiling tiling_of(const LinearStep& s, Quant quant, int threads) {
+    const bool grouped = s.emit_q8 && quant_of(quant, s.weight->n) == Quant::Group;
+    return tiling(static_cast<int>(s.input->ne[1]), s.weight->n / kPanel, threads,
+                  grouped ? kGroupBlocks : 1);
+}
+Tiling tiling_of(const AttentionStep& s, int threads) {
+    return tiling(s.tokens, 3 * (s.heads * s.head_dim / kPanel), threads);
+}
+
+const uint8_t* panel_of(const Weight& w, int panel) {
+    const size_t bytes = w.q8 ? q8_panel_bytes(w.k, w.quant) : float_panel_bytes(w.k, w.type);
+    return w.packed + static_cast<size_t>(panel) * bytes;
+}
+/// Panels of Q, K and V are numbered one after the other.
+const uint8_t* panel_of(const AttentionStep& s, int panel) {
+    const int panels = s.heads * s.head_dim / kPanel;
+    const AttentionStep::Part& part = s.parts[panel / panels];
+    return panel_of(*part.linear->weight, part.first_panel + panel % panels);
+}
+
+/// The weights that a thread starts with at the next multiply.
+const uint8_t* first_weights(const NextMultiply& next, Quant quant, const Team& team) {
+    if (!next.linear && !next.attention)
+        return nullptr;
+    const Tiling t = next.linear ? tiling_of(*next.linear, quant, team.nth)
+                                 : tiling_of(*next.attention, team.nth);
+    const int task = WorkQueue::first_task(t.tasks(), team.ith, team.nth);
+    const int panel = task % t.groups * t.panels;
+    return next.linear ? panel_of(*next.linear->weight, panel) : panel_of(*next.attention, panel);
 }
 
 const float* data_of(const ggml_tensor* t) {
@@ -169,11 +201,15 @@ void Runner::linear(LinearStep& step, const Team& team) {
     if (step.emit_q8)
         out.q8 = slot(Slot::Gelu, w.n);
     const int rows = static_cast<int>(step.input->ne[1]), panels = w.n / kPanel;
-    const bool grouped = step.emit_q8 && out.quant == Quant::Group;
-    const Tiling t = tiling(rows, panels, team.nth, grouped ? kGroupBlocks : 1);
-    const auto each = [&](auto multiply, const auto& g) {
+    const Tiling t = tiling_of(step, plan_->quant, team.nth);
+    const uint8_t* after = first_weights(step.next, plan_->quant, team);
+    const auto each = [&](auto multiply, auto& g) {
         step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
             const int m = i / t.groups * t.rows, p = i % t.groups * t.panels;
+            if constexpr (std::is_same_v<decltype(g), GemmQ8&>)
+                g.next = WorkQueue::goes_on(i, t.tasks(), team.nth)
+                             ? panel_of(w, (i + 1) % t.groups * t.panels)
+                             : after;
             multiply(g, m, std::min(m + t.rows, rows), p, std::min(p + t.panels, panels));
         });
     };
@@ -240,7 +276,8 @@ void Runner::project(AttentionStep& step, const Team& team) {
     }
     constexpr float kLog2E = 1.44269504088896340736f;
     const int panels = width / kPanel;
-    const Tiling t = tiling(rows, 3 * panels, team.nth);
+    const Tiling t = tiling_of(step, team.nth);
+    const uint8_t* after = first_weights(step.next, plan_->quant, team);
     step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
         const int m0 = i / t.groups * t.rows, m1 = std::min(m0 + t.rows, rows);
         const int p0 = i % t.groups * t.panels, p1 = std::min(p0 + t.panels, 3 * panels);
@@ -249,9 +286,9 @@ void Runner::project(AttentionStep& step, const Team& team) {
             const Weight& w = *source.linear->weight;
             const float* bias = data_of(source.linear->bias);
             Epilogue out;
-            out.kind = Out::Bf16;
+            out.kind = Out::F16;
             out.bias = bias ? bias + source.first_panel * kPanel : nullptr;
-            out.bf16 = qkv_ + part * width;
+            out.f16 = qkv_ + part * width;
             out.ld = qkv_row(width);
             out.scale = part == 0 ? step.scale * kLog2E : 1.0f;
             const int a = std::max(p0 - part * panels, 0), b = std::min(p1 - part * panels, panels);
@@ -261,6 +298,10 @@ void Runner::project(AttentionStep& step, const Team& team) {
                 g.quant = w.quant;
                 g.weights = w.packed +
                             static_cast<size_t>(source.first_panel) * q8_panel_bytes(w.k, w.quant);
+                g.next = p1 > (part + 1) * panels ? panel_of(step, (part + 1) * panels)
+                         : WorkQueue::goes_on(i, t.tasks(), team.nth)
+                             ? panel_of(step, (i + 1) % t.groups * t.panels)
+                             : after;
                 g.out = out;
                 plan_->kernels->gemm_q8(g, m0, m1, a, b);
             } else {

@@ -9,7 +9,6 @@ const KernelTable& generic_table();
 const KernelTable& avx2_table();
 const KernelTable& avxvnni_table();
 const KernelTable& avx512vnni_table();
-const KernelTable& avx512bf16_table();
 const KernelTable& neon_table();
 
 } // namespace bge::kernels

@@ -1,12 +1,11 @@
 // softmax(q k^T) v for one head of one sequence, streaming over tiles of kKeyTile keys counted from
 // the sequence's first token, so memory is linear and nothing depends on what lies beside it.
 //
-// Per query row, whatever the tile it is in: scores are fma chains over pairs of dimensions (odd
-// one first); p = 2^(score - max), at least 2^-50, as bfloat16, its sum (before rounding) over 16
-// lanes; the output is an fma chain over pairs of keys. |q|, |k|, |v| below 2^-50 count as zero, so
-// no sum is ever denormal and processors that flush denormals in bfloat16 products agree with
-// others. Keys beyond the sequence's end, up to a multiple of 32, have v = 0 and p = 2^-50: a fixed
-// 1e-15.
+// All products are of 16-bit integers, and exact: the order of their sums is nobody's business.
+// A row of q and a row of k have a scale each, largest / 5792, so that 64 products fit in 32 bits;
+// each dimension of v has one over the whole sequence, largest / 4095; p = 2^(score - largest of
+// the tile) counts in 16384ths, so that 32 products with v fit. After every 32 keys the integers
+// become floats. That is closer to real numbers than bfloat16 would be, and as fast.
 #pragma once
 
 #include <cfloat>
@@ -18,88 +17,151 @@
 namespace bge::kernels {
 namespace {
 
-constexpr float kTiny = 0x1p-50f;
 constexpr int kMaxHeadDim = 64;
 constexpr int kKeyPanel = 32;
+constexpr float kScoreSteps = 5792;   // 64 * 5792^2 < 2^31
+constexpr float kValueSteps = 4095;   // 32 * 4095 * 16384 < 2^31
+constexpr float kWeightSteps = 16384; // a power of two
 
 constexpr int padded_keys(int tokens) {
     return (tokens + kKeyPanel - 1) / kKeyPanel * kKeyPanel;
 }
 
-/// Lanes with |x| < 2^-50 become 0.
-inline F zero_tiny(F x) {
-    return keep_where_ge(x, abs(x), set1(kTiny));
-}
-
-/// 2^x for x <= 0, 2^-50 below -50. Relative error under 3e-6: the result is rounded to bfloat16.
-inline F exp2_vector(F x) {
+/// kWeightSteps * 2^x for x <= 0, nearly zero below -50. Relative error under 3e-6.
+inline F weight_of(F x) {
     constexpr float kP[4] = {0.6931241750717163f, 0.24024099111557007f, 0.05590643361210823f,
                              0.009582852944731712f};
     const F c = max(x, set1(-50.0f));
     const F n = round_even(c);
     const F f = sub(c, n);
-    F p = fma(set1(kP[3]), f, set1(kP[2]));
-    p = fma(p, f, set1(kP[1]));
-    p = fma(p, f, set1(kP[0]));
-    return scale2(fma(p, f, set1(1.0f)), n);
+    F p = fma(set1(kWeightSteps * kP[3]), f, set1(kWeightSteps * kP[2]));
+    p = fma(p, f, set1(kWeightSteps * kP[1]));
+    p = fma(p, f, set1(kWeightSteps * kP[0]));
+    return scale2(fma(p, f, set1(kWeightSteps)), n);
+}
+/// 2^x for x <= 0.
+inline float exp2_scalar(float x) {
+    alignas(64) float lanes[16];
+    store(lanes, weight_of(set1(x)));
+    return lanes[0] * (1.0f / kWeightSteps);
 }
 
-inline uint16_t without_tiny(uint16_t h) { // bfloat16 with |x| < 2^-50 -> 0
-    return (h & 0x7f80u) < ((127u - 50u) << 7) ? uint16_t{0} : h;
+/// The scale for values of which the largest has these bits. NaN and infinity make it NaN or
+/// infinite, and so every result.
+inline Scale scale_of(int32_t largest_bits, float steps) {
+    const float largest = bits_float(static_cast<uint32_t>(largest_bits));
+    if (largest < 0x1p-100f)
+        return {0.0f, 0.0f};
+    return {largest / steps, steps / largest};
 }
-inline uint32_t pair_without_tiny(uint16_t low, uint16_t high) {
-    return static_cast<uint32_t>(without_tiny(low)) | static_cast<uint32_t>(without_tiny(high))
-                                                          << 16;
+
+/// d float16 as integers of at most kScoreSteps. @returns their scale
+inline float quantize_head(const uint16_t* x, int d, int16_t* out) {
+    I top = magnitude_bits(load_f16(x));
+    for (int i = 16; i < d; i += 16)
+        top = imax(top, magnitude_bits(load_f16(x + i)));
+    const Scale s = scale_of(ireduce_max(top), kScoreSteps);
+    for (int i = 0; i < d; i += 16)
+        store_i16(out + i, to_int(mul(load_f16(x + i), set1(s.inverse))));
+    return s.scale;
 }
 
 struct PackedHead {
-    uint32_t* k; // [panel of 32 keys][pair of dimensions][key]
-    uint32_t* v; // [pair of keys][dimension]
+    uint32_t* k;     // [panel of 32 keys][pair of dimensions][key]
+    uint32_t* v;     // [pair of keys][dimension]
+    float* k_scales; // [key]
+    float* v_scales; // [dimension]
 };
 inline PackedHead packed_head(void* scratch, int tokens, int head_dim) {
+    const auto padded = static_cast<size_t>(padded_keys(tokens));
+    const size_t words = padded * static_cast<size_t>(head_dim / 2);
     auto* k = static_cast<uint32_t*>(scratch);
-    return {k, k + static_cast<size_t>(padded_keys(tokens)) * static_cast<size_t>(head_dim / 2)};
+    auto* scales = reinterpret_cast<float*>(k + 2 * words);
+    return {k, k + words, scales, scales + padded};
+}
+
+/// @returns 0, or NaN if a key is not finite: a score that is NaN would not be seen
+float pack_keys(const uint16_t* k, size_t ld, int tokens, int d, const PackedHead& packed) {
+    const int pairs = d / 2;
+    alignas(64) int16_t row[kMaxHeadDim];
+    float broken = 0.0f;
+    for (int token = 0; token < padded_keys(tokens); ++token) {
+        uint32_t* out =
+            packed.k +
+            static_cast<size_t>(token / kKeyPanel) * static_cast<size_t>(pairs) * kKeyPanel +
+            token % kKeyPanel;
+        packed.k_scales[token] =
+            token < tokens ? quantize_head(k + static_cast<size_t>(token) * ld, d, row) : 0.0f;
+        broken += 0.0f * packed.k_scales[token];
+        for (int i = 0; i < pairs; ++i) {
+            uint32_t pair = 0;
+            if (token < tokens)
+                std::memcpy(&pair, row + 2 * i, 4);
+            out[i * kKeyPanel] = pair;
+        }
+    }
+    return broken;
+}
+
+void pack_values(const uint16_t* v, size_t ld, int tokens, int d, float broken,
+                 const PackedHead& packed) {
+    alignas(64) float inverse[kMaxHeadDim];
+    for (int i = 0; i < d; i += 16) {
+        I top = iset1(0);
+        for (int token = 0; token < tokens; ++token)
+            top = imax(top, magnitude_bits(load_f16(v + static_cast<size_t>(token) * ld + i)));
+        store_bits(inverse + i, top);
+    }
+    for (int i = 0; i < d; ++i) {
+        const Scale s = scale_of(static_cast<int32_t>(float_bits(inverse[i])), kValueSteps);
+        packed.v_scales[i] = s.scale + broken;
+        inverse[i] = s.inverse;
+    }
+    for (int j = 0; j < padded_keys(tokens) / 2; ++j) {
+        uint32_t* out = packed.v + static_cast<size_t>(j) * static_cast<size_t>(d);
+        const uint16_t* row = v + static_cast<size_t>(2 * j) * ld;
+        for (int i = 0; i < d; i += 16) {
+            const F factor = load(inverse + i);
+            const I even = 2 * j < tokens ? to_int(mul(load_f16(row + i), factor)) : iset1(0);
+            const I odd =
+                2 * j + 1 < tokens ? to_int(mul(load_f16(row + ld + i), factor)) : iset1(0);
+            store_pairs(out + i, even, odd);
+        }
+    }
 }
 
 void attention_pack(const Attention& g, int begin, int end, int head, void* scratch) {
-    const int tokens = end - begin, d = g.head_dim, pairs = d / 2;
+    const int tokens = end - begin, d = g.head_dim;
     const PackedHead packed = packed_head(scratch, tokens, d);
     const size_t first = static_cast<size_t>(begin) * g.ld + static_cast<size_t>(head) * d;
-    for (int p = 0; p < padded_keys(tokens) / kKeyPanel; ++p) {
-        uint32_t* out = packed.k + static_cast<size_t>(p) * pairs * kKeyPanel;
-        for (int key = 0; key < kKeyPanel; ++key) {
-            const int token = p * kKeyPanel + key;
-            if (token < tokens) {
-                const uint16_t* row = g.k + first + static_cast<size_t>(token) * g.ld;
-                for (int i = 0; i < pairs; ++i)
-                    out[i * kKeyPanel + key] = pair_without_tiny(row[2 * i], row[2 * i + 1]);
-            } else {
-                for (int i = 0; i < pairs; ++i)
-                    out[i * kKeyPanel + key] = 0;
-            }
-        }
-    }
-    for (int j = 0; j < padded_keys(tokens) / 2; ++j) {
-        uint32_t* out = packed.v + static_cast<size_t>(j) * d;
-        const uint16_t* row = g.v + first + static_cast<size_t>(2 * j) * g.ld;
-        const bool even = 2 * j < tokens, odd = 2 * j + 1 < tokens;
-        for (int i = 0; i < d; ++i)
-            out[i] = pair_without_tiny(even ? row[i] : uint16_t{0},
-                                       odd ? row[g.ld + static_cast<size_t>(i)] : uint16_t{0});
-    }
+    const float broken = pack_keys(g.k + first, g.ld, tokens, d, packed);
+    pack_values(g.v + first, g.ld, tokens, d, broken, packed);
 }
 
-/// out[m][16 * NV] (+)= sum over pairs of left[m] x right; rows of `right` are `step` words apart,
-/// and every second vector of a row starts `gap` words after the one two before.
-template <int MR, int NV, bool Add>
-inline void pair_tile(const Left* left, size_t ld_left, int pairs, const uint32_t* right,
-                      size_t step, size_t gap, float* out, size_t ld_out) {
-    F acc[MR][NV];
+/// Working memory of one tile of query rows.
+struct alignas(64) QueryTile {
+    int16_t q[kAttentionRows][kMaxHeadDim];
+    float q_scale[kAttentionRows];
+    float scores[kAttentionRows][kKeyTile];
+    int16_t p[kAttentionRows][kKeyTile];
+    float factor[kAttentionRows]; // what one step of this tile's p is worth
+    float out[kAttentionRows][kMaxHeadDim];
+    float row_max[kAttentionRows];
+    float row_sum[kAttentionRows];
+};
+
+/// Products of `pairs` pairs of MR rows, `ld` apart, with 16 * NV lanes; rows of `right` are `step`
+/// words apart, and every second vector of a row starts `gap` words after the one two before.
+/// take(m, v, sum) gets them.
+template <int MR, int NV, class Take>
+inline void pair_tile(const int16_t* left, size_t ld, int pairs, const uint32_t* right, size_t step,
+                      size_t gap, Take take) {
+    Sum acc[MR][NV];
     BGE_UNROLL
     for (int m = 0; m < MR; ++m) {
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
-            acc[m][v] = Add ? load(out + static_cast<size_t>(m) * ld_out + v * 16) : set1(0.0f);
+            acc[m][v] = zero_sum();
     }
     for (int i = 0; i < pairs; ++i, right += step) {
         Pair b[NV];
@@ -108,7 +170,7 @@ inline void pair_tile(const Left* left, size_t ld_left, int pairs, const uint32_
             b[v] = load_pair(right + static_cast<size_t>(v / 2) * gap + v % 2 * 16);
         BGE_UNROLL
         for (int m = 0; m < MR; ++m) {
-            const LeftPair a = broadcast_pair(left + static_cast<size_t>(m) * ld_left + 2 * i);
+            const LeftPair a = broadcast_pair(left + static_cast<size_t>(m) * ld + 2 * i);
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
                 acc[m][v] = dot_pair(acc[m][v], a, b[v]);
@@ -118,21 +180,32 @@ inline void pair_tile(const Left* left, size_t ld_left, int pairs, const uint32_
     for (int m = 0; m < MR; ++m) {
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
-            store(out + static_cast<size_t>(m) * ld_out + v * 16, acc[m][v]);
+            take(m, v, acc[m][v]);
     }
 }
 
-/// Working memory of one tile of query rows.
-struct alignas(64) QueryTile {
-    Left q[kAttentionRows][kMaxHeadDim];
-    float scores[kAttentionRows][kKeyTile];
-    Left p[kAttentionRows][kKeyTile];
-    float out[kAttentionRows][kMaxHeadDim];
-    float row_max[kAttentionRows];
-    float row_sum[kAttentionRows];
-};
+/// Scores of MR queries with 16 * NV keys from number `key` of the tile.
+template <int MR, int NV>
+BGE_NOINLINE void score_tile(QueryTile& t, int pairs, const uint32_t* k, const float* k_scales,
+                             int key) {
+    pair_tile<MR, NV>(t.q[0], kMaxHeadDim, pairs, k, kKeyPanel,
+                      static_cast<size_t>(pairs) * kKeyPanel, [&](int m, int v, Sum sum) {
+                          const F scale = mul(load(k_scales + v * 16), set1(t.q_scale[m]));
+                          store(t.scores[m] + key + v * 16, mul(to_float(sum), scale));
+                      });
+}
 
-/// Scores of one row -> bfloat16 probabilities relative to the running maximum.
+/// Adds what one panel of keys has to say to 16 * NV dimensions from `first`.
+template <int MR, int NV>
+BGE_NOINLINE void value_tile(QueryTile& t, int key, const uint32_t* v, int d, int first) {
+    pair_tile<MR, NV>(t.p[0] + key, kKeyTile, kKeyPanel / 2, v + first, static_cast<size_t>(d), 32,
+                      [&](int m, int i, Sum sum) {
+                          float* out = t.out[m] + first + i * 16;
+                          store(out, fma(to_float(sum), set1(t.factor[m]), load(out)));
+                      });
+}
+
+/// Scores of one row -> weights relative to the tile's maximum.
 inline void softmax_row(QueryTile& t, int m, int keys, int padded, int d) {
     float* s = t.scores[m];
     for (int j = keys & ~15; j < padded; j += 16) // keys beyond the sequence
@@ -144,27 +217,47 @@ inline void softmax_row(QueryTile& t, int m, int keys, int padded, int d) {
     }
     top = max(top, top2);
     const float old_max = t.row_max[m], tile_max = reduce_max(top);
-    const float new_max = old_max > tile_max ? old_max : tile_max;
-    if (new_max > old_max) {
-        F shrink = exp2_vector(set1(old_max - new_max));
+    t.factor[m] = 1.0f / kWeightSteps;
+    if (tile_max > old_max) {
+        const float shrink = exp2_scalar(old_max - tile_max);
         for (int i = 0; i < d; i += 16)
-            store(t.out[m] + i, mul(load(t.out[m] + i), shrink));
-        alignas(64) float lanes[16];
-        store(lanes, shrink);
-        t.row_sum[m] *= lanes[0];
-        t.row_max[m] = new_max;
+            store(t.out[m] + i, mul(load(t.out[m] + i), set1(shrink)));
+        t.row_sum[m] *= shrink;
+        t.row_max[m] = tile_max;
+    } else {
+        t.factor[m] *= exp2_scalar(tile_max - old_max);
     }
-    const F shift = set1(new_max);
-    F sum = set1(0.0f), sum2 = sum;
+    const F shift = set1(tile_max);
+    I sum = iset1(0), sum2 = sum;
     for (int j = 0; j < padded; j += 32) {
-        const F p = exp2_vector(sub(load(s + j), shift));
-        const F p2 = exp2_vector(sub(load(s + j + 16), shift));
-        store_left(t.p[m] + j, p);
-        store_left(t.p[m] + j + 16, p2);
-        sum = add(sum, p);
-        sum2 = add(sum2, p2);
+        const I p = to_int(weight_of(sub(load(s + j), shift)));
+        const I p2 = to_int(weight_of(sub(load(s + j + 16), shift)));
+        store_i16(t.p[m] + j, p);
+        store_i16(t.p[m] + j + 16, p2);
+        sum = iadd(sum, p);
+        sum2 = iadd(sum2, p2);
     }
-    t.row_sum[m] += reduce_add(add(sum, sum2));
+    // the rounded weights are summed: what they round away is spread over all, not lost
+    t.row_sum[m] += t.factor[m] * static_cast<float>(ireduce_add(iadd(sum, sum2)));
+}
+
+/// Divided by the sum of the weights, and written.
+inline void finish_row(const Attention& g, const PackedHead& packed, int head, int row, int m,
+                       QueryTile& t) {
+    // NaN if q is not finite, or its scores, being NaN, would count for nothing
+    const F share = set1(1.0f / t.row_sum[m] + 0.0f * t.q_scale[m]);
+    for (int i = 0; i < g.head_dim; i += 32) {
+        const F a = mul(load(t.out[m] + i), mul(load(packed.v_scales + i), share));
+        const F b = mul(load(t.out[m] + i + 16), mul(load(packed.v_scales + i + 16), share));
+        const int column = head * g.head_dim + i;
+        if (g.out) {
+            float* out = g.out + static_cast<size_t>(row + m) * g.ldo + column;
+            store(out, a);
+            store(out + 16, b);
+        }
+        if (g.q8.data)
+            quantize_block(a, b, q8_row(g.q8, row + m, Quant::Block), column / kBlock);
+    }
 }
 
 template <int MR, int NV>
@@ -174,10 +267,9 @@ void attend(const Attention& g, const PackedHead& packed, int tokens, int head, 
     for (int m = 0; m < MR; ++m) {
         const uint16_t* q =
             g.q + static_cast<size_t>(row + m) * g.ld + static_cast<size_t>(head) * d;
-        for (int i = 0; i < d; i += 16) {
-            store_left(t.q[m] + i, zero_tiny(load_bf16(q + i)));
+        t.q_scale[m] = quantize_head(q, d, t.q[m]);
+        for (int i = 0; i < d; i += 16)
             store(t.out[m] + i, set1(0.0f));
-        }
         t.row_max[m] = -FLT_MAX;
         t.row_sum[m] = 0;
     }
@@ -186,42 +278,27 @@ void attend(const Attention& g, const PackedHead& packed, int tokens, int head, 
     for (int first = 0; first < tokens; first += kKeyTile) {
         const int keys = tokens - first < kKeyTile ? tokens - first : kKeyTile;
         const int padded = padded_keys(keys);
-        const size_t panel = static_cast<size_t>(pairs) * kKeyPanel;
         for (int j = 0; j < padded;) {
-            const uint32_t* k = packed.k + static_cast<size_t>((first + j) / kKeyPanel) * panel;
-            float* scores = t.scores[0] + j;
+            const uint32_t* k = packed.k + static_cast<size_t>(first + j) * pairs;
+            const float* scales = packed.k_scales + first + j;
             if (kWide && j + 2 * kKeyPanel <= padded) { // two panels of keys at a time
-                pair_tile<MR, kWide ? 4 : kKeyVectors, false>(t.q[0], kMaxHeadDim, pairs, k,
-                                                              kKeyPanel, panel, scores, kKeyTile);
+                score_tile<MR, kWide ? 4 : kKeyVectors>(t, pairs, k, scales, j);
                 j += 2 * kKeyPanel;
                 continue;
             }
             for (int v = 0; v < 2; v += kKeyVectors)
-                pair_tile<MR, kKeyVectors, false>(t.q[0], kMaxHeadDim, pairs, k + v * 16, kKeyPanel,
-                                                  kKeyPanel, scores + v * 16, kKeyTile);
+                score_tile<MR, kKeyVectors>(t, pairs, k + v * 16, scales + v * 16, j + v * 16);
             j += kKeyPanel;
         }
         for (int m = 0; m < MR; ++m)
             softmax_row(t, m, keys, padded, d);
-        const uint32_t* v = packed.v + static_cast<size_t>(first / 2) * d;
-        for (int i = 0; i < d / 16; i += NV)
-            pair_tile<MR, NV, true>(t.p[0], kKeyTile, padded / 2, v + i * 16,
-                                    static_cast<size_t>(d), 32, t.out[0] + i * 16, kMaxHeadDim);
+        for (int key = 0; key < padded; key += kKeyPanel)
+            for (int i = 0; i < d; i += 16 * NV)
+                value_tile<MR, NV>(t, key, packed.v + static_cast<size_t>((first + key) / 2) * d, d,
+                                   i);
     }
-    for (int m = 0; m < MR; ++m) {
-        const F factor = set1(1.0f / t.row_sum[m]);
-        for (int i = 0; i < d; i += 32) {
-            const F a = mul(load(t.out[m] + i), factor), b = mul(load(t.out[m] + i + 16), factor);
-            const int column = head * d + i;
-            if (g.out) {
-                float* out = g.out + static_cast<size_t>(row + m) * g.ldo + column;
-                store(out, a);
-                store(out + 16, b);
-            }
-            if (g.q8.data)
-                quantize_block(a, b, q8_row(g.q8, row + m, Quant::Block), column / kBlock);
-        }
-    }
+    for (int m = 0; m < MR; ++m)
+        finish_row(g, packed, head, row, m, t);
 }
 
 template <int MR>

@@ -19,9 +19,6 @@ struct alignas(64) TileSums {
     float v[8][kPanel];
 };
 
-/// Lines fetched ahead per block of k: more would stand in the way of the loads themselves.
-constexpr size_t kPrefetchLines = 2;
-
 /// Fetches what a later tile will read into the second-level cache, a few lines per block of k.
 struct Prefetch {
     const uint8_t* next = nullptr;
@@ -30,7 +27,7 @@ struct Prefetch {
         if (!next)
             return;
         for (int i = 0; i < lines; ++i)
-            __builtin_prefetch(next + i * 64, 0, 2);
+            __builtin_prefetch(next + i * 64, 0, 1);
         next += lines * 64;
     }
 };
@@ -217,9 +214,9 @@ void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) 
         case Out::GeluQ8:
             quantize_block(x, y, q8_row(e.q8, m + i, Quant::Block), panel);
             break;
-        case Out::Bf16:
-            store_bf16(e.bf16 + at, mul(add(x, b0), set1(e.scale)));
-            store_bf16(e.bf16 + at + 16, mul(add(y, b1), set1(e.scale)));
+        case Out::F16:
+            store_f16(e.f16 + at, mul(add(x, b0), set1(e.scale)));
+            store_f16(e.f16 + at + 16, mul(add(y, b1), set1(e.scale)));
             break;
         }
     }
@@ -289,15 +286,17 @@ template <Quant Q> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, int 
             for (int i = 0; i < step; ++i) {
                 const uint8_t* panel = g.weights + static_cast<size_t>(p + i) * panel_bytes;
                 Prefetch prefetch;
-                if (p + step < p1) { // each tile fetches its share of the panel after this one
+                const uint8_t* next = p + step < p1
+                                          ? panel + static_cast<size_t>(step) * panel_bytes
+                                      : g.next ? g.next + static_cast<size_t>(i) * panel_bytes
+                                               : nullptr;
+                if (next) { // each tile fetches its share of it
                     const size_t lines = panel_bytes / 64,
                                  blocks = static_cast<size_t>(g.rows.k / kBlock);
                     const size_t parts = static_cast<size_t>(tiles) * blocks;
-                    prefetch.lines =
-                        static_cast<int>(std::min((lines + parts - 1) / parts, kPrefetchLines));
-                    prefetch.next =
-                        panel + static_cast<size_t>(step) * panel_bytes +
-                        static_cast<size_t>(t) * blocks * static_cast<size_t>(prefetch.lines) * 64;
+                    prefetch.lines = static_cast<int>((lines + parts - 1) / parts);
+                    prefetch.next = next + static_cast<size_t>(t) * blocks *
+                                               static_cast<size_t>(prefetch.lines) * 64;
                 }
                 q8_rows_tile<Q>(g, rows, m, panel, prefetch, sums[i]);
             }

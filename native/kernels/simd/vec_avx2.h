@@ -84,6 +84,24 @@ inline I shift_left(I x, int32_t n) {
     const __m128i count = _mm_cvtsi32_si128(n);
     return {_mm256_sll_epi32(x.a, count), _mm256_sll_epi32(x.b, count)};
 }
+inline I magnitude_bits(F x) {
+    const __m256i mask = _mm256_set1_epi32(0x7fffffff);
+    return {_mm256_and_si256(_mm256_castps_si256(x.a), mask),
+            _mm256_and_si256(_mm256_castps_si256(x.b), mask)};
+}
+inline I imax(I x, I y) {
+    return {_mm256_max_epi32(x.a, y.a), _mm256_max_epi32(x.b, y.b)};
+}
+inline int32_t ireduce_max(I v) {
+    const __m256i x = _mm256_max_epi32(v.a, v.b);
+    const __m128i y = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    const __m128i z = _mm_max_epi32(y, _mm_unpackhi_epi64(y, y));
+    return _mm_cvtsi128_si32(_mm_max_epi32(z, _mm_shuffle_epi32(z, 1)));
+}
+inline void store_bits(float* p, I x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.a);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), x.b);
+}
 inline int32_t ireduce_add(I v) {
     const __m256i x = _mm256_add_epi32(v.a, v.b);
     const __m128i y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
@@ -106,26 +124,20 @@ inline __m256 scale2(__m256 x, __m256 n) {
 inline F scale2(F x, F n) {
     return {scale2(x.a, n.a), scale2(x.b, n.b)};
 }
-/// The low halves of 16 32-bit lanes, in order; lanes fit in 16 bits.
-inline __m256i narrow16(__m256i a, __m256i b) {
-    return _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
-}
 inline void store_i8(int8_t* p, I x) {
     const __m256i w = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1)));
 }
 
-inline __m256i bf16_bits(__m256 x) { // rounded to nearest even, in the upper halves
-    const __m256i u = _mm256_castps_si256(x);
-    const __m256i lsb = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-    const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), lsb);
-    return _mm256_and_si256(sum, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000)));
+/// What does not fit saturates.
+inline void store_i16(int16_t* p, I x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8));
 }
-inline void store_bf16(uint16_t* p, F x) {
-    _mm256_storeu_si256(
-        reinterpret_cast<__m256i*>(p),
-        narrow16(_mm256_srli_epi32(bf16_bits(x.a), 16), _mm256_srli_epi32(bf16_bits(x.b), 16)));
+inline void store_f16(uint16_t* p, F x) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.a, 0)); // nearest even
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(x.b, 0));
 }
 inline __m256 widen_bf16(const uint16_t* p) {
     const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -186,31 +198,41 @@ inline I dot4(I acc, const Weights& w, Act x) {
 }
 #endif
 
-using Left = float;
 struct Pair {
-    F even, odd;
+    __m256i a, b;
 };
-struct LeftPair {
-    __m256 even, odd;
-};
+using LeftPair = __m256i;
 inline Pair load_pair(const uint32_t* p) {
     const auto* q = reinterpret_cast<const uint8_t*>(p);
-    const __m256i a = load256(q), b = load256(q + 32);
-    const __m256i mask = _mm256_set1_epi32(static_cast<int32_t>(0xffff0000));
-    return {{_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)),
-             _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))},
-            {_mm256_castsi256_ps(_mm256_and_si256(a, mask)),
-             _mm256_castsi256_ps(_mm256_and_si256(b, mask))}};
+    return {load256(q), load256(q + 32)};
 }
-inline LeftPair broadcast_pair(const Left* p) {
-    return {_mm256_set1_ps(p[0]), _mm256_set1_ps(p[1])};
+inline LeftPair broadcast_pair(const int16_t* p) {
+    int32_t x;
+    std::memcpy(&x, p, 4);
+    return _mm256_set1_epi32(x);
 }
-inline F dot_pair(F acc, const LeftPair& x, const Pair& y) {
-    return {_mm256_fmadd_ps(x.even, y.even.a, _mm256_fmadd_ps(x.odd, y.odd.a, acc.a)),
-            _mm256_fmadd_ps(x.even, y.even.b, _mm256_fmadd_ps(x.odd, y.odd.b, acc.b))};
+inline __m256i dot_pair(__m256i acc, __m256i x, __m256i y) {
+#if defined(__AVXVNNI__)
+    return _mm256_dpwssd_avx_epi32(acc, x, y);
+#elif defined(BGE_VNNI)
+    return _mm256_dpwssd_epi32(acc, x, y);
+#else
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(x, y));
+#endif
 }
-inline void store_left(Left* p, F x) {
-    store(p, {_mm256_castsi256_ps(bf16_bits(x.a)), _mm256_castsi256_ps(bf16_bits(x.b))});
+using Sum = I;
+inline Sum zero_sum() {
+    return iset1(0);
+}
+inline Sum dot_pair(Sum acc, LeftPair x, const Pair& y) {
+    return {dot_pair(acc.a, x, y.a), dot_pair(acc.b, x, y.b)};
+}
+inline void store_pairs(uint32_t* p, I even, I odd) {
+    const auto join = [](__m256i x, __m256i y) {
+        return _mm256_blend_epi16(x, _mm256_slli_epi32(y, 16), 0xaa);
+    };
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), join(even.a, odd.a));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), join(even.b, odd.b));
 }
 
 // 4 x 16: 8 integer accumulators, the weights, a broadcast: the float ones live in the first-level

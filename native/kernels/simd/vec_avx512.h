@@ -74,6 +74,21 @@ inline I iadd(I a, I b) {
 inline I shift_left(I a, int32_t n) {
     return _mm512_sllv_epi32(a, _mm512_set1_epi32(n));
 }
+inline I magnitude_bits(F a) {
+    return _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fffffff));
+}
+inline I imax(I a, I b) {
+    return _mm512_max_epi32(a, b);
+}
+inline int32_t ireduce_max(I a) {
+    const __m256i x = _mm256_max_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    const __m128i y = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    const __m128i z = _mm_max_epi32(y, _mm_unpackhi_epi64(y, y));
+    return _mm_cvtsi128_si32(_mm_max_epi32(z, _mm_shuffle_epi32(z, 1)));
+}
+inline void store_bits(float* p, I a) {
+    _mm512_storeu_si512(p, a);
+}
 inline int32_t ireduce_add(I a) {
     const __m256i x = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
     const __m128i y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
@@ -118,60 +133,36 @@ inline I dot4(I acc, Weights w, Act a) {
     return _mm512_dpbusd_epi32(acc, w, a);
 }
 
-#ifdef __AVX512BF16__
-using Left = uint16_t;
+inline void store_f16(uint16_t* p, F a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a, 8)); // nearest even
+}
+inline void store_i16(int16_t* p, I a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a));
+}
+inline void store_pairs(uint32_t* p, I even, I odd) {
+    _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaau, even, _mm512_slli_epi32(odd, 16)));
+}
 using Pair = __m512i;
 using LeftPair = __m512i;
-inline void store_bf16(uint16_t* p, F a) {
-    const __m256bh h = _mm512_cvtneps_pbh(a);
-    std::memcpy(p, &h, 32);
-}
 inline Pair load_pair(const uint32_t* p) {
     return _mm512_loadu_si512(p);
 }
-inline LeftPair broadcast_pair(const Left* p) {
+inline LeftPair broadcast_pair(const int16_t* p) {
     int32_t x;
     std::memcpy(&x, p, 4);
     return _mm512_set1_epi32(x);
 }
-inline F dot_pair(F acc, LeftPair a, Pair b) {
-    return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
+/// What a loop carries: as __m512i, which has 64-bit lanes, GCC 12 would keep a copy in memory.
+using Sum = int32_t __attribute__((vector_size(64)));
+inline Sum zero_sum() {
+    return Sum{};
 }
-inline void store_left(Left* p, F a) {
-    store_bf16(p, a);
+inline Sum dot_pair(Sum acc, LeftPair a, Pair b) {
+    return reinterpret_cast<Sum>(_mm512_dpwssd_epi32(reinterpret_cast<I>(acc), a, b));
 }
-#else
-using Left = float;
-struct Pair {
-    F even, odd;
-};
-using LeftPair = Pair;
-inline I bf16_bits(F a) { // rounded to nearest even, in the upper halves
-    const I u = _mm512_castps_si512(a);
-    const I lsb = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-    return _mm512_and_si512(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), lsb),
-                            _mm512_set1_epi32(static_cast<int32_t>(0xffff0000)));
+inline F to_float(Sum a) {
+    return to_float(reinterpret_cast<I>(a));
 }
-inline void store_bf16(uint16_t* p, F a) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_bits(a), 16)));
-}
-inline Pair load_pair(const uint32_t* p) {
-    const I u = _mm512_loadu_si512(p);
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(u, 16)),
-            _mm512_castsi512_ps(
-                _mm512_and_si512(u, _mm512_set1_epi32(static_cast<int32_t>(0xffff0000))))};
-}
-inline LeftPair broadcast_pair(const Left* p) {
-    return {set1(p[0]), set1(p[1])};
-}
-inline F dot_pair(F acc, const LeftPair& a, const Pair& b) {
-    return fma(a.even, b.even, fma(a.odd, b.odd, acc));
-}
-inline void store_left(Left* p, F a) {
-    store(p, _mm512_castsi512_ps(bf16_bits(a)));
-}
-#endif
 
 // 6 x 32: 12 integer and 12 float accumulators, 2 weight vectors, a broadcast: 27 of 32 registers.
 constexpr int kGemmRows = 6, kGemmVectors = 2, kAttentionRows = 6, kAttentionVectors = 4;

@@ -110,6 +110,21 @@ inline I iadd(I a, I b) {
 inline I shift_left(I a, int32_t n) {
     return imap([&](int i) { return vshlq_s32(a.v[i], vdupq_n_s32(n)); });
 }
+inline I magnitude_bits(F a) {
+    return imap(
+        [&](int i) { return vandq_s32(vreinterpretq_s32_f32(a.v[i]), vdupq_n_s32(0x7fffffff)); });
+}
+inline I imax(I a, I b) {
+    return imap([&](int i) { return vmaxq_s32(a.v[i], b.v[i]); });
+}
+inline int32_t ireduce_max(I a) {
+    return vmaxvq_s32(vmaxq_s32(vmaxq_s32(a.v[0], a.v[1]), vmaxq_s32(a.v[2], a.v[3])));
+}
+inline void store_bits(float* p, I a) {
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        vst1q_f32(p + 4 * i, vreinterpretq_f32_s32(a.v[i]));
+}
 inline int32_t ireduce_add(I a) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[1]), vaddq_s32(a.v[2], a.v[3])));
 }
@@ -134,15 +149,15 @@ inline void store_i8(int8_t* p, I a) {
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
 }
 
-inline uint32x4_t bf16_bits(float32x4_t x) { // rounded to nearest even, in the upper halves
-    const uint32x4_t u = vreinterpretq_u32_f32(x);
-    const uint32x4_t lsb = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
-    return vandq_u32(vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), lsb), vdupq_n_u32(0xffff0000u));
-}
-inline void store_bf16(uint16_t* p, F a) {
+inline void store_i16(int16_t* p, I a) {
     BGE_UNROLL
     for (int i = 0; i < 4; ++i)
-        vst1_u16(p + 4 * i, vshrn_n_u32(bf16_bits(a.v[i]), 16));
+        vst1_s16(p + 4 * i, vmovn_s32(a.v[i]));
+}
+inline void store_f16(uint16_t* p, F a) {
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
 }
 inline F load_bf16(const uint16_t* p) {
     return map([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
@@ -172,33 +187,38 @@ inline I dot4(I acc, const Weights& w, Act a) {
     return imap([&](int i) { return vdotq_s32(acc.v[i], w.v[i], a); });
 }
 
-using Left = float;
 struct Pair {
-    F even, odd;
+    int16x8x2_t v[2]; // 8 lanes each: the even ones, the odd ones
 };
-struct LeftPair {
-    float32x4_t even, odd;
-};
+using LeftPair = int16x4_t;
 inline Pair load_pair(const uint32_t* p) {
-    Pair r;
+    const auto* q = reinterpret_cast<const int16_t*>(p);
+    return {{vld2q_s16(q), vld2q_s16(q + 16)}};
+}
+inline LeftPair broadcast_pair(const int16_t* p) {
+    int32_t x;
+    std::memcpy(&x, p, 4);
+    return vreinterpret_s16_s32(vdup_n_s32(x));
+}
+using Sum = I;
+inline Sum zero_sum() {
+    return iset1(0);
+}
+inline Sum dot_pair(Sum acc, LeftPair a, const Pair& b) {
     BGE_UNROLL
-    for (int i = 0; i < 4; ++i) {
-        const uint32x4_t u = vld1q_u32(p + 4 * i);
-        r.even.v[i] = vreinterpretq_f32_u32(vshlq_n_u32(u, 16));
-        r.odd.v[i] = vreinterpretq_f32_u32(vandq_u32(u, vdupq_n_u32(0xffff0000u)));
+    for (int i = 0; i < 2; ++i) {
+        const int16x8_t even = b.v[i].val[0], odd = b.v[i].val[1];
+        const int32x4_t low = vmlal_lane_s16(acc.v[2 * i], vget_low_s16(even), a, 0);
+        acc.v[2 * i] = vmlal_lane_s16(low, vget_low_s16(odd), a, 1);
+        const int32x4_t high = vmlal_high_lane_s16(acc.v[2 * i + 1], even, a, 0);
+        acc.v[2 * i + 1] = vmlal_high_lane_s16(high, odd, a, 1);
     }
-    return r;
+    return acc;
 }
-inline LeftPair broadcast_pair(const Left* p) {
-    return {vdupq_n_f32(p[0]), vdupq_n_f32(p[1])};
-}
-inline F dot_pair(F acc, const LeftPair& a, const Pair& b) {
-    return map([&](int i) {
-        return vfmaq_f32(vfmaq_f32(acc.v[i], a.odd, b.odd.v[i]), a.even, b.even.v[i]);
-    });
-}
-inline void store_left(Left* p, F a) {
-    store(p, map([&](int i) { return vreinterpretq_f32_u32(bf16_bits(a.v[i])); }));
+inline void store_pairs(uint32_t* p, I even, I odd) {
+    BGE_UNROLL
+    for (int i = 0; i < 4; ++i)
+        vst1q_u32(p + 4 * i, vreinterpretq_u32_s32(vsliq_n_s32(even.v[i], odd.v[i], 16)));
 }
 
 // 4 x 16: 16 of 32 registers hold integer accumulators, 4 the weights.

@@ -100,6 +100,23 @@ inline I iadd(I a, I b) {
 inline I shift_left(I a, int32_t n) {
     return imap([&](int i) { return static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) << n); });
 }
+/// |a| as integers: ordered as the numbers are, NaN above all.
+inline I magnitude_bits(F a) {
+    return imap([&](int i) { return static_cast<int32_t>(bits<uint32_t>(a.v[i]) & 0x7fffffffu); });
+}
+inline I imax(I a, I b) {
+    return imap([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline int32_t ireduce_max(I a) {
+    int32_t top = a.v[0];
+    for (int i = 1; i < 16; ++i)
+        top = top > a.v[i] ? top : a.v[i];
+    return top;
+}
+/// Bits of floats, as floats.
+inline void store_bits(float* p, I a) {
+    std::memcpy(p, a.v, 64);
+}
 inline int32_t ireduce_add(I a) {
     uint32_t sum = 0;
     for (int i = 0; i < 16; ++i)
@@ -132,12 +149,28 @@ inline void store_i8(int8_t* p, I a) {
         p[i] = static_cast<int8_t>(a.v[i]);
 }
 
-inline uint32_t bf16_round(uint32_t u) {
-    return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-}
-inline void store_bf16(uint16_t* p, F a) {
+/// 16 values as int16; what does not fit becomes nonsense, a different one on each processor.
+inline void store_i16(int16_t* p, I a) {
     for (int i = 0; i < 16; ++i)
-        p[i] = static_cast<uint16_t>(bf16_round(bits<uint32_t>(a.v[i])));
+        p[i] = static_cast<int16_t>(a.v[i]);
+}
+/// Nearest, ties to even; what is too large becomes infinite, NaN stays NaN.
+inline uint16_t float_to_half(float x) {
+    const uint32_t u = bits<uint32_t>(x), magnitude = u & 0x7fffffffu;
+    const auto sign = static_cast<uint16_t>((u >> 16) & 0x8000u);
+    const auto with_sign = [&](uint32_t h) { return static_cast<uint16_t>(sign | h); };
+    if (magnitude > 0x7f800000u)
+        return with_sign(0x7e00u | ((magnitude >> 13) & 0x3ffu));
+    if (magnitude >= 0x477ff000u) // rounds to 65536 or more
+        return with_sign(0x7c00u);
+    if (magnitude < 0x38800000u) // denormal: in units of 2^-24
+        return with_sign(static_cast<uint32_t>(std::nearbyintf(bits<float>(magnitude) * 0x1p24f)));
+    const uint32_t odd = (magnitude >> 13) & 1u;
+    return with_sign((magnitude + 0xfffu + odd - (112u << 23)) >> 13);
+}
+inline void store_f16(uint16_t* p, F a) {
+    for (int i = 0; i < 16; ++i)
+        p[i] = float_to_half(a.v[i]);
 }
 inline F load_bf16(const uint16_t* p) {
     return map([&](int i) { return bits<float>(static_cast<uint32_t>(p[i]) << 16); });
@@ -182,33 +215,37 @@ inline I dot4(I acc, const Weights& w, Act a) {
     });
 }
 
-// bfloat16 dot products: pairs of k, the odd one first (what vdpbf16ps does).
-using Left = float;
+// Integer dot products of pairs: 16 lanes x 2 int16, the even one in the low half.
 struct Pair {
-    F even, odd;
+    uint32_t v[16];
 };
-struct LeftPair {
-    F even, odd;
-};
+using LeftPair = uint32_t;
 inline Pair load_pair(const uint32_t* p) {
     Pair r;
-    for (int i = 0; i < 16; ++i) {
-        r.even.v[i] = bits<float>(p[i] << 16);
-        r.odd.v[i] = bits<float>(p[i] & 0xffff0000u);
-    }
+    std::memcpy(&r, p, 64);
     return r;
 }
-inline LeftPair broadcast_pair(const Left* p) {
-    return {set1(p[0]), set1(p[1])};
+inline LeftPair broadcast_pair(const int16_t* p) {
+    uint32_t x;
+    std::memcpy(&x, p, 4);
+    return x;
 }
-inline F dot_pair(F acc, const LeftPair& a, const Pair& b) {
-    return fma(a.even, b.even, fma(a.odd, b.odd, acc));
+inline uint32_t times(uint32_t a, uint32_t b) { // of the low halves
+    return static_cast<uint32_t>(static_cast<int16_t>(a) * static_cast<int16_t>(b));
 }
-/// Rounds to bfloat16 and stores as a left operand.
-inline void store_left(Left* p, F a) {
-    uint16_t t[16];
-    store_bf16(t, a);
-    store(p, load_bf16(t));
+using Sum = I;
+inline Sum zero_sum() {
+    return iset1(0);
+}
+inline Sum dot_pair(Sum acc, LeftPair a, const Pair& b) {
+    return imap([&](int i) {
+        return static_cast<int32_t>(static_cast<uint32_t>(acc.v[i]) + times(a, b.v[i]) +
+                                    times(a >> 16, b.v[i] >> 16));
+    });
+}
+inline void store_pairs(uint32_t* p, I even, I odd) {
+    for (int i = 0; i < 16; ++i)
+        p[i] = (static_cast<uint32_t>(even.v[i]) & 0xffffu) | static_cast<uint32_t>(odd.v[i]) << 16;
 }
 
 constexpr int kGemmRows = 4, kGemmVectors = 2, kAttentionRows = 4, kAttentionVectors = 2;

@@ -222,7 +222,7 @@ TEST("kernels: rows do not depend on their tile") {
         }
 }
 
-TEST("kernels: quantized and bfloat16 outputs agree") {
+TEST("kernels: quantized and float16 outputs agree") {
     for (const KernelTable* t : tables())
         for (Quant quant : {Quant::Block, Quant::Group})
             for (int m : {1, 6, 11}) {
@@ -241,9 +241,9 @@ TEST("kernels: quantized and bfloat16 outputs agree") {
                     g.weights = packed.data();
                     g.out.bias = p.bias.data();
                     g.out.ld = static_cast<size_t>(p.n);
-                    g.out.kind = Out::Bf16;
+                    g.out.kind = Out::F16;
                     g.out.scale = 0.18f;
-                    g.out.bf16 = bf.data();
+                    g.out.f16 = bf.data();
                     u->gemm_q8(g, 0, m, 0, p.n / kPanel);
                     halves.push_back(bf);
                     g.out.kind = Out::GeluQ8;
@@ -255,6 +255,35 @@ TEST("kernels: quantized and bfloat16 outputs agree") {
                 CHECK(same_bits(halves[0], halves[1]));
                 CHECK(outs[0].same(outs[1]));
             }
+}
+
+TEST("kernels: float16 rows are rounded to nearest even") {
+    auto all = tables();
+    all.push_back(&reference());
+    for (const KernelTable* t : all) {
+        // one weight of 1 per channel: what comes out is the bias, rounded
+        Product p = product(1, 64, 32, Kind::Normal);
+        std::fill(p.x.begin(), p.x.end(), 0.0f);
+        for (const float size : {1e-7f, 1e-5f, 1.0f, 3e4f}) {
+            for (size_t i = 0; i < p.bias.size(); ++i)
+                p.bias[i] = size * static_cast<float>(static_cast<int>(i) - 31) * 0.0333333f;
+            Rows rows(1, p.k);
+            t->quantize_rows(p.x.data(), static_cast<size_t>(p.k), 1, 0, p.k, Quant::Block,
+                             rows.rows);
+            const auto packed = pack(*t, p, Quant::Block);
+            std::vector<uint16_t> out(static_cast<size_t>(p.n));
+            GemmQ8 g;
+            g.rows = rows.rows;
+            g.weights = packed.data();
+            g.out.bias = p.bias.data();
+            g.out.ld = static_cast<size_t>(p.n);
+            g.out.kind = Out::F16;
+            g.out.f16 = out.data();
+            t->gemm_q8(g, 0, 1, 0, p.n / kPanel);
+            for (size_t i = 0; i < out.size(); ++i)
+                CHECK(wide(out[i]) == wide(half_of(static_cast<double>(p.bias[i]))));
+        }
+    }
 }
 
 TEST("kernels: float weights") {

@@ -1,6 +1,7 @@
 // What the kernel tests share: seeded data of several kinds, and the ISAs to compare.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -21,10 +22,25 @@ inline const KernelTable& reference() {
 /// Every table of this build that this machine can run, the reference excepted.
 inline std::vector<const KernelTable*> tables() {
     std::vector<const KernelTable*> found;
-    for (Isa isa : {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Avx512Bf16, Isa::Neon})
+    for (Isa isa : {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon})
         if (const KernelTable* t = table_of(isa))
             found.push_back(t);
     return found;
+}
+
+/// The nearest float16 of a number that it can hold.
+inline uint16_t half_of(double x) {
+    const int exponent = x == 0 ? -14 : std::max(std::ilogb(x), -14);
+    const auto steps = static_cast<int>(std::nearbyint(std::ldexp(std::fabs(x), 10 - exponent)));
+    // 1024 steps are the hidden bit, so they count as one more in the exponent's field
+    const int bits = (exponent + 14) * 1024 + steps;
+    return static_cast<uint16_t>((std::signbit(x) ? 0x8000 : 0) | bits);
+}
+inline double wide(uint16_t h) {
+    const int exponent = h >> 10 & 31, fraction = h & 1023;
+    const double size =
+        exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+    return h & 0x8000 ? -size : size;
 }
 
 enum class Kind { Normal, Outliers, Extreme, Denormal, Zero };
