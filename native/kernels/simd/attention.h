@@ -188,20 +188,24 @@ inline void pair_tile(const int16_t* left, size_t ld, int pairs, const uint32_t*
 template <int MR, int NV>
 BGE_NOINLINE void score_tile(QueryTile& t, int pairs, const uint32_t* k, const float* k_scales,
                              int key) {
+    float* scores = t.scores[0] + key;
+    const float* q_scales = t.q_scale;
     pair_tile<MR, NV>(t.q[0], kMaxHeadDim, pairs, k, kKeyPanel,
-                      static_cast<size_t>(pairs) * kKeyPanel, [&](int m, int v, Sum sum) {
-                          const F scale = mul(load(k_scales + v * 16), set1(t.q_scale[m]));
-                          store(t.scores[m] + key + v * 16, mul(to_float(sum), scale));
+                      static_cast<size_t>(pairs) * kKeyPanel, [=](int m, int v, Sum sum) {
+                          const F scale = mul(load(k_scales + v * 16), set1(q_scales[m]));
+                          store(scores + m * kKeyTile + v * 16, mul(to_float(sum), scale));
                       });
 }
 
 /// Adds what one panel of keys has to say to 16 * NV dimensions from `first`.
 template <int MR, int NV>
 BGE_NOINLINE void value_tile(QueryTile& t, int key, const uint32_t* v, int d, int first) {
+    float* out = t.out[0] + first;
+    const float* factors = t.factor;
     pair_tile<MR, NV>(t.p[0] + key, kKeyTile, kKeyPanel / 2, v + first, static_cast<size_t>(d), 32,
-                      [&](int m, int i, Sum sum) {
-                          float* out = t.out[m] + first + i * 16;
-                          store(out, fma(to_float(sum), set1(t.factor[m]), load(out)));
+                      [=](int m, int i, Sum sum) {
+                          float* at = out + m * kMaxHeadDim + i * 16;
+                          store(at, fma(to_float(sum), set1(factors[m]), load(at)));
                       });
 }
 
