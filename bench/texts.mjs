@@ -33,6 +33,20 @@ export async function chunkOfTokens(m3, paragraphs, tokens, count) {
   return chunks
 }
 
+/** `count` different texts of exactly `tokens` tokens, made of sentences in seeded orders. */
+export async function distinctTexts(m3, tokens, count) {
+  const sentences = sentencesOf(loadParagraphs())
+  const found = new Set()
+  for (let seed = 1; found.size < count && seed < 20; seed++) {
+    // as many as an order has sentences for, so that few are met twice
+    const some = Math.min(count, Math.floor((sentences.length * 25) / Math.max(25, tokens)))
+    for (const text of await chunkOfTokens(m3, shuffled(sentences, seed), tokens, some))
+      found.add(text)
+  }
+  if (found.size < count) throw new Error(`only ${found.size} different texts of ${tokens} tokens`)
+  return [...found].slice(0, count)
+}
+
 /** The longest beginning of `text` that has at most `tokens` tokens. */
 async function cutToTokens(m3, text, tokens) {
   const letters = [...text]
