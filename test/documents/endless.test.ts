@@ -58,5 +58,6 @@ it('takes the same memory however long it runs', { timeout: 600_000 }, async () 
   expect(ahead).toBeLessThanOrEqual(513)
   // all payloads would be 123 MB
   expect(live / 1e6).toBeLessThan(8)
-  expect(rss / 1e6).toBeLessThan(40)
+  // what the allocators keep of their peak: 30 to 45, and no more after twenty times as many chunks
+  expect(rss / 1e6).toBeLessThan(60)
 })

@@ -189,7 +189,13 @@ class QueueWorker {
     const closed = bull.close().catch(() => {})
     if (!this.#fatal) await within(shutdownTimeout, closed)
     this.#giveUp.abort(new Error('The worker ends.'))
-    await within(GRACE_MS, closed)
+    if (await within(GRACE_MS, closed)) return
+    // Redis is away: BullMQ waits for it, and its timers would keep the process
+    bull.closing = undefined
+    await within(
+      GRACE_MS,
+      bull.close(true).catch(() => {}),
+    )
   }
 
   async #process(job: Job<JobData>, token: string | undefined): Promise<void> {
@@ -310,11 +316,13 @@ class QueueWorker {
   }
 }
 
-async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+/** @returns whether it came to its end in time */
+async function within(milliseconds: number, promise: Promise<unknown>): Promise<boolean> {
   const timer = new AbortController()
-  const patience = sleep(milliseconds, undefined, { signal: timer.signal }).catch(() => {})
-  await Promise.race([promise, patience])
+  const patience = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false)
+  const inTime = await Promise.race([promise.then(() => true), patience])
   timer.abort()
+  return inTime
 }
 
 /** What may be kept and shown of an error: a message of ours, or no more than its name. */
