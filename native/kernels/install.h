@@ -23,7 +23,7 @@ bool install(const Options& options = {});
 
 /// The ISA in use, e.g. "avx512vnni"; "ggml" when not installed.
 const char* isa();
-/// "block" or "short"; what install() chose.
+/// "block" or "group"; what install() chose.
 const char* quant_name();
 
 /// What runs on our kernels, for `info`.

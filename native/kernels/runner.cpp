@@ -70,6 +70,16 @@ const uint8_t* first_weights(const NextMultiply& next, Quant quant, const Team& 
     return next.linear ? panel_of(*next.linear->weight, panel) : panel_of(*next.attention, panel);
 }
 
+/// The weights that come after task i: those of task i + 1, or at the end of the thread's share
+/// `after`. @param source whose panels they are
+template <class Source>
+const uint8_t* weights_after(int i, const Source& source, const Tiling& t, const Team& team,
+                             const uint8_t* after) {
+    return WorkQueue::goes_on(i, t.tasks(), team.nth)
+               ? panel_of(source, (i + 1) % t.groups * t.panels)
+               : after;
+}
+
 const float* data_of(const ggml_tensor* t) {
     return t ? static_cast<const float*>(t->data) : nullptr;
 }
@@ -207,9 +217,7 @@ void Runner::linear(LinearStep& step, const Team& team) {
         step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
             const int m = i / t.groups * t.rows, p = i % t.groups * t.panels;
             if constexpr (std::is_same_v<decltype(g), GemmQ8&>)
-                g.next = WorkQueue::goes_on(i, t.tasks(), team.nth)
-                             ? panel_of(w, (i + 1) % t.groups * t.panels)
-                             : after;
+                g.next = weights_after(i, w, t, team, after);
             multiply(g, m, std::min(m + t.rows, rows), p, std::min(p + t.panels, panels));
         });
     };
@@ -296,12 +304,9 @@ void Runner::project(AttentionStep& step, const Team& team) {
                 GemmQ8 g;
                 g.rows = quantized;
                 g.quant = w.quant;
-                g.weights = w.packed +
-                            static_cast<size_t>(source.first_panel) * q8_panel_bytes(w.k, w.quant);
+                g.weights = panel_of(w, source.first_panel);
                 g.next = p1 > (part + 1) * panels ? panel_of(step, (part + 1) * panels)
-                         : WorkQueue::goes_on(i, t.tasks(), team.nth)
-                             ? panel_of(step, (i + 1) % t.groups * t.panels)
-                             : after;
+                                                  : weights_after(i, step, t, team, after);
                 g.out = out;
                 plan_->kernels->gemm_q8(g, m0, m1, a, b);
             } else {
@@ -310,8 +315,7 @@ void Runner::project(AttentionStep& step, const Team& team) {
                 g.ld = static_cast<size_t>(w.k);
                 g.k = w.k;
                 g.type = w.type;
-                g.weights = w.packed + static_cast<size_t>(source.first_panel) *
-                                           float_panel_bytes(w.k, w.type);
+                g.weights = panel_of(w, source.first_panel);
                 g.out = out;
                 plan_->kernels->gemm_float(g, m0, m1, a, b);
             }

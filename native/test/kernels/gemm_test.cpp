@@ -261,7 +261,7 @@ TEST("kernels: float16 rows are rounded to nearest even") {
     auto all = tables();
     all.push_back(&reference());
     for (const KernelTable* t : all) {
-        // one weight of 1 per channel: what comes out is the bias, rounded
+        // activations of zero: what comes out is the bias, rounded
         Product p = product(1, 64, 32, Kind::Normal);
         std::fill(p.x.begin(), p.x.end(), 0.0f);
         for (const float size : {1e-7f, 1e-5f, 1.0f, 3e4f}) {
