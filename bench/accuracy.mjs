@@ -4,13 +4,14 @@
 //   npm run build && node scripts/test-native.mjs   (builds the reference)
 //   node bench/accuracy.mjs --model small.gguf [--lengths 8,16,32] [--texts 8] [--json F]
 // A text of n tokens is taken `--texts` times at up to 256 tokens, half as often at each doubling after.
-import { execFileSync, fork } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
+import { askChild, average, cosine } from './compare.mjs'
 import { machine } from './race/machine.mjs'
 import { chunkOfTokens, loadParagraphs, shuffled } from './texts.mjs'
 
@@ -26,7 +27,7 @@ const { values: options } = parseArgs({
 })
 const FORMS = {
   block: { BGE_M3_QUANT: 'block' },
-  group: { BGE_M3_QUANT: 'group' },
+  fixed: { BGE_M3_QUANT: 'fixed' },
   stock: { BGE_M3_KERNELS: 'off' },
 }
 
@@ -53,7 +54,8 @@ async function compare() {
     )
     const vectors = {}
     for (const [form, environment] of Object.entries(FORMS)) {
-      vectors[form] = await embedded(input, environment)
+      const args = ['--model', options.model, '--input', input]
+      vectors[form] = await askChild(fileURLToPath(import.meta.url), args, environment)
     }
     const rows = options.lengths
       .split(',')
@@ -120,21 +122,6 @@ function referenceOf(texts, folder) {
   })
 }
 
-function embedded(input, environment) {
-  return new Promise((resolve, reject) => {
-    const args = ['--model', options.model, '--input', input]
-    const child = fork(fileURLToPath(import.meta.url), args, {
-      env: { ...process.env, ...environment },
-      serialization: 'advanced',
-    })
-    child.once('message', (vectors) => {
-      child.disconnect()
-      resolve(vectors)
-    })
-    child.once('exit', (code) => reject(new Error(`the child ended with ${code}`)))
-  })
-}
-
 function show(rows) {
   const forms = Object.keys(FORMS)
   console.log(`| tokens | texts | between texts | ${forms.join(' | ')} | share of it |`)
@@ -146,20 +133,4 @@ function show(rows) {
       `| ${row.tokens} | ${row.texts} | ${row.spread.toFixed(3)} | ${cells.join(' | ')} | ${shares.join(', ')} % |`,
     )
   }
-}
-
-function average(list) {
-  return list.reduce((sum, x) => sum + x, 0) / list.length
-}
-
-function cosine(a, b) {
-  let ab = 0
-  let aa = 0
-  let bb = 0
-  for (let i = 0; i < a.length; i++) {
-    ab += a[i] * b[i]
-    aa += a[i] * a[i]
-    bb += b[i] * b[i]
-  }
-  return ab / Math.sqrt(aa * bb)
 }

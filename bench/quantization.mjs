@@ -1,15 +1,16 @@
-// What `BGE_M3_QUANT=group` changes against `block`: the same texts through both, and through the same
-// weights in float16 when asked; the least and mean cosine, and how many of the ten nearest neighbours
-// stay the same. Once with the stand-in's own outlier dimensions, once with five of 20 to 100 times the
-// rest, as trained XLM-R models have them.
-//   node bench/quantization.mjs [--size full] [--texts 1000] [--float] [--json F]
-import { fork } from 'node:child_process'
+// What `BGE_M3_QUANT=fixed` changes against `block`: the same texts through both; the least and mean cosine,
+// and how many of the ten nearest neighbours stay the same. Beside them, to read those figures by: `nudged`,
+// block with one weight per layer changed by a unit in its last place; `stock`, llama.cpp's own Q8_0 kernels;
+// `float16`, the same weights in float16. Once with the stand-in's own outlier dimensions, once with five of
+// 20 to 100 times the rest, as trained XLM-R models have them.
+//   node bench/quantization.mjs [--size full] [--texts 1000] [--forms block,fixed,nudged,...] [--json F]
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { createStandin } from 'bge-m3-node/model'
+import { askChild, average, dot } from './compare.mjs'
 import { benchCache } from './race/cache-dir.mjs'
 import { machine } from './race/machine.mjs'
 import { loadParagraphs, sentencesOf, shuffled } from './texts.mjs'
@@ -18,13 +19,20 @@ const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
     texts: { type: 'string', default: '1000' },
-    float: { type: 'boolean', default: false },
+    forms: { type: 'string', default: 'block,fixed,nudged' },
     json: { type: 'string' },
     // what a child process embeds with
     model: { type: 'string' },
   },
 })
-const OUTLIERS = { usual: undefined, planted: [20, 40, 60, 80, 100] }
+const OUTLIERS = { usual: [4, 4], planted: [20, 40, 60, 80, 100] }
+const FORMS = {
+  block: { quant: 'block' },
+  fixed: { quant: 'fixed' },
+  nudged: { quant: 'block', nudge: true },
+  stock: { quant: 'ggml' },
+  float16: { quant: 'block', type: 'f16' },
+}
 const K = 10
 const texts = shuffled(
   sentencesOf(loadParagraphs()).filter((text) => text.length > 30),
@@ -44,12 +52,13 @@ if (options.model) {
     rows: [],
   }
   for (const [outliers, outlierGains] of Object.entries(OUTLIERS)) {
-    const vectors = {
-      block: await embedded(await modelOf('q8_0', outliers, outlierGains), 'block'),
-      group: await embedded(await modelOf('q8_0', outliers, outlierGains), 'group'),
-    }
-    if (options.float) {
-      vectors.float16 = await embedded(await modelOf('f16', outliers, outlierGains), 'block')
+    const vectors = {}
+    for (const form of options.forms.split(',')) {
+      const { quant, type = 'q8_0', nudge = false } = FORMS[form]
+      const [first, ...others] = outlierGains
+      const gains = nudge ? [first * (1 + 2 ** -23), ...others] : outlierGains
+      const name = `${type}-${outliers}${nudge ? '-nudged' : ''}`
+      vectors[form] = await embedded(await modelOf(type, name, gains), quant)
     }
     const names = Object.keys(vectors)
     for (const [i, a] of names.entries()) {
@@ -67,8 +76,8 @@ if (options.model) {
   if (options.json) fs.writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
 }
 
-async function modelOf(type, outliers, outlierGains) {
-  const output = path.join(benchCache, `${options.size}-${type}-${outliers}-outliers.gguf`)
+async function modelOf(type, name, outlierGains) {
+  const output = path.join(benchCache, `${options.size}-${name}-outliers.gguf`)
   if (!fs.existsSync(output)) {
     fs.mkdirSync(benchCache, { recursive: true })
     await createStandin({ output, size: options.size, type, outlierGains })
@@ -76,26 +85,16 @@ async function modelOf(type, outliers, outlierGains) {
   return output
 }
 
-function embedded(model, quant) {
-  return new Promise((resolve, reject) => {
-    const args = ['--model', model, '--texts', options.texts]
-    const child = fork(fileURLToPath(import.meta.url), args, {
-      env: { ...process.env, BGE_M3_QUANT: quant },
-      serialization: 'advanced',
-    })
-    child.once('message', ({ quantization, dense }) => {
-      child.disconnect()
-      if (quantization !== quant) reject(new Error(`ran by ${quantization}, not ${quant}`))
-      resolve(dense.map((row) => Float32Array.from(row)))
-    })
-    child.once('exit', (code) => reject(new Error(`the child ended with ${code}`)))
-  })
-}
-
-function dot(a, b) {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
-  return sum
+async function embedded(model, quant) {
+  const args = ['--model', model, '--texts', options.texts]
+  const script = fileURLToPath(import.meta.url)
+  const { quantization, dense } = await askChild(
+    script,
+    args,
+    quant === 'ggml' ? { BGE_M3_KERNELS: 'off' } : { BGE_M3_QUANT: quant },
+  )
+  if (quantization !== quant) throw new Error(`ran by ${quantization}, not ${quant}`)
+  return dense.map((row) => Float32Array.from(row))
 }
 
 function compared(a, b) {
@@ -110,10 +109,6 @@ function compared(a, b) {
     meanCosine: average(cosines),
     spread: { mean, deviation: Math.sqrt(average(between.map((x) => (x - mean) ** 2))) },
   }
-}
-
-function average(list) {
-  return list.reduce((sum, x) => sum + x, 0) / list.length
 }
 
 /** The K rows nearest to row `self`. */

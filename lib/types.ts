@@ -305,7 +305,10 @@ export interface EmbedderInfo {
   heads: string[]
   /** The kernels in use, such as `avx512vnni`; `ggml` where ours are off. */
   isa: string
-  /** How activations are quantized; `ggml` where our kernels are off. */
+  /**
+   * What quantized blocks are scaled with: `block` (float32) or `fixed` (16-bit numbers); `ggml` where our
+   * kernels are off.
+   */
   quantization: string
   /** Random weights made by `bge-m3 model standin`: embeddings mean nothing. */
   standin: boolean

@@ -1,7 +1,7 @@
 // Tokens per second of llama.cpp on our kernels and on ggml's own, without engine or Node.
 //
 //   e2e MODEL [--threads N] [--seconds S] [--shapes 1x512,8x128,...] [--rounds R]
-//      [--modes stock,block,group:avx2,...] [--clock wall|cpu]
+//      [--modes stock,fixed,fixed:avx2,...] [--clock wall|cpu]
 //
 // Every mode is a child process; they take turns, one short run each, because the machine changes
 // its speed for minutes at a time. --clock cpu counts the process's processor time instead of wall
@@ -189,7 +189,7 @@ Child spawn(const std::string& name, std::vector<std::string> args,
 } // namespace
 
 int main(int argc, char** argv) {
-    std::string shapes = "1x512,8x128,32x16,1x16,1x2048", modes = "stock,block,group";
+    std::string shapes = "1x512,8x128,32x16,1x16,1x2048", modes = "stock,fixed,block";
     int threads = 2, rounds = 5;
     double seconds = 0.6;
     bool child = false;
@@ -215,7 +215,7 @@ int main(int argc, char** argv) {
     }
     if (!model) {
         std::fprintf(stderr, "usage: e2e MODEL [--threads N] [--seconds S] [--rounds R] [--shapes "
-                             "1x512,...] [--modes stock,block,group]\n");
+                             "1x512,...] [--modes stock,fixed,block]\n");
         return 2;
     }
     int max_tokens = 0;
@@ -241,7 +241,7 @@ int main(int argc, char** argv) {
         if (mode == "stock")
             environment = {{"BGE_M3_KERNELS", "off"}};
         else {
-            const size_t colon = mode.find(':'); // block:avx2
+            const size_t colon = mode.find(':'); // fixed:avx2
             environment = {{"BGE_M3_QUANT", mode.substr(0, colon)}};
             if (colon != std::string::npos)
                 environment.push_back({"BGE_M3_ISA", mode.substr(colon + 1)});

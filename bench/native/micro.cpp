@@ -93,43 +93,42 @@ int main(int argc, char** argv) {
     for (const auto& [m, n, k] :
          {Size{510, 1024, 1024}, Size{510, 4096, 1024}, Size{510, 1024, 4096},
           Size{128, 1024, 1024}, Size{16, 1024, 1024}, Size{6, 1024, 1024}, Size{1, 1024, 1024}})
-        for (Quant quant : {Quant::Block, Quant::Group}) {
+        for (Quant quant : {Quant::Fixed, Quant::Block}) {
             std::vector<Q8Block> w(static_cast<size_t>(n) * static_cast<size_t>(k / kBlock));
             for (Q8Block& b : w) {
                 b.scale = 0x2000;
                 for (int8_t& q : b.q)
                     q = static_cast<int8_t>(random() % 255 - 127);
             }
-            Aligned packed(q8_packed_bytes(n, k, quant)),
-                rows(static_cast<size_t>(m) * q8_row_bytes(k)),
-                out8(static_cast<size_t>(m) * q8_row_bytes(n));
-            if (quant == Quant::Block)
-                pack_q8(w.data(), n, k, t->unsigned_weights, packed.data());
-            else
-                for (uint8_t& v : packed.memory) // any bytes will do, scales are harmless floats
-                    v = static_cast<uint8_t>(random() % 0x70);
+            Aligned packed(q8_packed_bytes(n, k, quant)), rows(q8_rows_bytes(m, k)),
+                out8(q8_rows_bytes(m, n));
+            Aligned scales(fixed_scales_bytes(96, k));
+            pack_q8(w.data(), n, k, quant, t->unsigned_weights, packed.data());
             std::vector<float> bias(static_cast<size_t>(n)),
                 out(static_cast<size_t>(m) * static_cast<size_t>(n));
             GemmQ8 g;
-            g.rows = {rows.data(), q8_row_bytes(k), k};
+            g.rows = {rows.data(), k};
             g.quant = quant;
             g.weights = packed.data();
+            g.scales = scales.data();
             g.out.bias = bias.data();
             g.out.f32 = out.data();
             g.out.ld = static_cast<size_t>(n);
-            g.out.q8 = {out8.data(), q8_row_bytes(n), n};
-            g.out.quant = quant;
+            g.out.q8 = {out8.data(), n};
             if (n == 4096)
                 g.out.kind = Out::GeluQ8;
-            t->quantize_rows(x.data(), static_cast<size_t>(k), m, 0, k, quant, g.rows);
+            t->quantize_rows(x.data(), static_cast<size_t>(k), 0, m, g.rows);
             const std::string name =
                 "q8 " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
-                (quant == Quant::Block ? " block" : " group") + (n == 4096 ? " gelu->q8" : "");
+                (quant == Quant::Block ? " block" : " fixed") + (n == 4096 ? " gelu->q8" : "");
             measure(
                 name.c_str(), static_cast<double>(m) * n * k, seconds,
                 [&] {
-                    for (int m0 = 0; m0 < m; m0 += 96)
+                    for (int m0 = 0; m0 < m; m0 += 96) {
+                        if (quant == Quant::Fixed)
+                            t->fix_scales(g.rows, m0, std::min(m, m0 + 96), scales.data());
                         t->gemm_q8(g, m0, std::min(m, m0 + 96), 0, n / kPanel);
+                    }
                 },
                 "GMAC/s");
         }
@@ -156,15 +155,14 @@ int main(int argc, char** argv) {
             v = static_cast<uint16_t>((bits & 0x8000u) | (12u + bits % 3u) << 10 |
                                       (bits >> 6 & 1023u));
         }
-        Aligned scratch(attention_scratch_bytes(tokens, 64)),
-            rows(static_cast<size_t>(tokens) * q8_row_bytes(1024));
+        Aligned scratch(attention_scratch_bytes(tokens, 64)), rows(q8_rows_bytes(tokens, 1024));
         Attention a;
         a.q = qkv.data();
         a.k = qkv.data() + 1024;
         a.v = qkv.data() + 2048;
         a.ld = 3104;
         a.head_dim = 64;
-        a.q8 = {rows.data(), q8_row_bytes(1024), 1024};
+        a.q8 = {rows.data(), 1024};
         measure(("attention " + std::to_string(tokens)).c_str(), 2.0 * tokens * tokens * 1024,
                 seconds,
                 [&] {
@@ -184,7 +182,7 @@ int main(int argc, char** argv) {
     }
     {
         std::vector<float> y(512 * 1024), w(1024, 1.0f), b(1024);
-        Aligned rows(512 * q8_row_bytes(1024));
+        Aligned rows(q8_rows_bytes(512, 1024));
         NormRows g;
         g.x = x.data();
         g.residual = x.data() + 512 * 1024;
@@ -194,13 +192,10 @@ int main(int argc, char** argv) {
         g.n = 1024;
         g.y = y.data();
         g.ldx = g.ld_residual = g.ldy = 1024;
-        g.q8 = {rows.data(), q8_row_bytes(1024), 1024};
-        for (Quant quant : {Quant::Block, Quant::Group}) {
-            g.quant = quant;
-            measure(
-                "norm+residual+quantize 512x1024", 512 * 1024.0, seconds,
-                [&] { t->norm_rows(g, 0, 512); }, "Gelem/s");
-        }
+        g.q8 = {rows.data(), 1024};
+        measure(
+            "norm+residual+quantize 512x1024", 512 * 1024.0, seconds,
+            [&] { t->norm_rows(g, 0, 512); }, "Gelem/s");
         measure(
             "gelu 512x1024", 512 * 1024.0, seconds,
             [&] { t->gelu(x.data(), y.data(), 512 * 1024); }, "Gelem/s");

@@ -25,7 +25,7 @@ export function entrants({ model, threads, withPeers, longest }) {
     module: path.join(peers, 'onnxruntime.mjs'),
     options: { folder: path.join(benchCache, 'onnx'), attention, threads },
   })
-  const all = [own('ours', {}), own('ours, group', { BGE_M3_QUANT: 'group' })]
+  const all = [own('ours', {}), own('ours, fixed', { BGE_M3_QUANT: 'fixed' })]
   if (withPeers) {
     all.push(onnx('onnxruntime int8, fused', 'fused'), onnx('onnxruntime int8, flash', 'flash'), {
       id: 'node-llama-cpp',

@@ -5,7 +5,7 @@
 export interface NativeMachine {
   /** The kernels in use, or `ggml` when ours are off. */
   isa: string
-  /** How activations are quantized. */
+  /** What quantized blocks are scaled with: `block`, `fixed`. */
   quantization: string
   cpuFeatures: string[]
   /** Real cores this process may use (affinity and cgroup quota respected). */

@@ -194,9 +194,9 @@ bool install_once(const Options& options) {
     State& s = state();
     s.kernels = kernels;
     s.quant = is("BGE_M3_QUANT", "block")   ? Quant::Block
-              : is("BGE_M3_QUANT", "group") ? Quant::Group
+              : is("BGE_M3_QUANT", "fixed") ? Quant::Fixed
                                             : options.quant;
-    set_planning(kernels, s.quant, weight_of);
+    set_planning(kernels, weight_of);
     auto& types = ggml_backend_cpu_get_extra_buffer_types();
     types.insert(types.begin(), buffer_type());
     return true;
@@ -218,7 +218,9 @@ const char* isa() {
     return state().kernels ? state().kernels->name : "ggml";
 }
 const char* quant_name() {
-    return state().quant == Quant::Group ? "group" : "block";
+    if (!state().kernels)
+        return "ggml";
+    return state().quant == Quant::Fixed ? "fixed" : "block";
 }
 
 Coverage coverage() {

@@ -9,7 +9,7 @@
 namespace bge::kernels {
 
 struct Options {
-    /// How activations are quantized. BGE_M3_QUANT (block, group) overrides it.
+    /// How the scales of quantized blocks meet. BGE_M3_QUANT (block, fixed) overrides it.
     Quant quant = Quant::Block;
     /// False: llama.cpp runs on ggml's own kernels. BGE_M3_KERNELS=off overrides it.
     bool enabled = true;
@@ -23,7 +23,7 @@ bool install(const Options& options = {});
 
 /// The ISA in use, e.g. "avx512vnni"; "ggml" when not installed.
 const char* isa();
-/// "block" or "group"; what install() chose.
+/// "block" or "fixed", what install() chose; "ggml" when not installed.
 const char* quant_name();
 
 /// What runs on our kernels, for `info`.

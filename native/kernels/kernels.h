@@ -20,40 +20,38 @@ constexpr int kPanel = 32;
 /// Keys that one step of the streaming softmax takes; part of the definition of the result.
 constexpr int kKeyTile = 512;
 
-/// Elements that share a float scale under Quant::Group: four blocks.
-constexpr int kGroup = 128;
-constexpr int kGroupBlocks = kGroup / kBlock;
-/// Under Quant::Group a block's scale is its group's times 2^-n, n at most this.
-constexpr int kGroupSteps = 9;
-
-/// How activations are quantized to int8, and with them the weights they meet.
+/// How the scales of blocks meet in a multiply. Blocks are the same: 32 int8 and a scale.
 enum class Quant {
-    /// A scale per block of 32, max|x| / 127: ggml's Q8_0 with a float32 scale.
+    /// As float32 numbers: two multiplies per channel, row and block.
     Block,
-    /// A scale per group of 128, max|x| / 127; each of its four blocks halves it as often as its
-    /// own
-    /// values allow, so an outlier costs the 31 values beside it and not 127. Weights have one
-    /// scale
-    /// per channel and group. The blocks' integer sums are then shifted and added, and the group
-    /// costs one multiply-add per channel where blocks cost four: on Zen 4 those share their ports
-    /// with the dot products.
-    Group,
+    /// In 16-bit fixed point: a row's (or channel's) scales as 32767ths of its largest, the product
+    /// of two of them rounded to 32767ths again, and the blocks' integer sums without their lowest
+    /// four bits, so that two blocks cost two multiplies: on Zen 4 those share their ports with the
+    /// dot products. What that rounds off is 2^-16 of the row's largest scale times the channel's,
+    /// where int8 itself rounds off 2^-8.
+    Fixed,
 };
-/// What rows of k elements are quantized by: groups must be whole.
+/// How rows of k elements are multiplied: Quant::Fixed takes blocks in pairs.
 constexpr Quant quant_of(Quant wanted, int k) {
-    return wanted == Quant::Group && k % kGroup == 0 ? Quant::Group : Quant::Block;
+    return wanted == Quant::Fixed && k % (2 * kBlock) == 0 ? Quant::Fixed : Quant::Block;
 }
 
-/// Quantized rows of k int8. Block: [k int8][k/32 float scales][k/32 int32 -128 * sum(block)].
-/// Group: [k int8][k/128 float scales of a block with shift 0][k/128 int32 -128 * sum(group), each
-/// block's sum shifted][k/32 int32 shifts]; a block's scale is the group's times 2^shift.
+/// Rows that quantized activations lie side by side in.
+constexpr int kTileRows = 8;
+
+/// Quantized rows of k int8, in tiles of 8 rows, which one after the other hold per block of 32 k:
+/// [8 steps of 4 k][8 rows][4 int8], [8 rows] int32 -128 * sum(block), [8 rows] float scales. So a
+/// multiply reads a tile from front to end. The last tile is whole, whatever its last rows hold.
 struct Q8Rows {
-    uint8_t* data = nullptr;
-    size_t stride = 0; // bytes from row to row
+    uint8_t* data = nullptr; // 64-byte aligned
     int k = 0;
 };
-constexpr size_t q8_row_bytes(int k) {
-    return (static_cast<size_t>(k) + static_cast<size_t>(k / kBlock) * 8 + 63) / 64 * 64;
+constexpr size_t kQ8TileBlockBytes = static_cast<size_t>(kTileRows) * (kBlock + 8);
+constexpr size_t q8_tile_bytes(int k) {
+    return static_cast<size_t>(k / kBlock) * kQ8TileBlockBytes;
+}
+constexpr size_t q8_rows_bytes(int rows, int k) {
+    return static_cast<size_t>((rows + kTileRows - 1) / kTileRows) * q8_tile_bytes(k);
 }
 
 /// What becomes of a tile of (activation row . weight channel) sums after the bias was added.
@@ -72,18 +70,26 @@ struct Epilogue {
     size_t ld = 0;
     float scale = 1.0f;
     Q8Rows q8;
-    Quant quant = Quant::Block; // of q8
 };
 
 /// Rows (int8) x packed Q8 weights (pack.h) -> epilogue.
 struct GemmQ8 {
     Q8Rows rows;
-    Quant quant = Quant::Block; // how `rows` and `weights` are quantized
+    Quant quant = Quant::Block; // how `weights` are packed
     const uint8_t* weights = nullptr;
+    /// Quant::Fixed: what fix_scales() left for the same rows.
+    const uint8_t* scales = nullptr;
     /// What the thread reads after the call, or null: fetched while the last panel is computed.
     const uint8_t* next = nullptr;
     Epilogue out;
 };
+
+/// Bytes that fix_scales() writes: per tile and pair of blocks [2][8 rows] int32 that sums start
+/// with and [8 rows][2 int16], then [8 rows] floats.
+constexpr size_t fixed_scales_bytes(int rows, int k) {
+    return static_cast<size_t>((rows + kTileRows - 1) / kTileRows) *
+           (static_cast<size_t>(k / (2 * kBlock)) * 3 + 1) * kTileRows * 4;
+}
 
 enum class FloatType { F16, BF16, F32 };
 
@@ -111,7 +117,6 @@ struct NormRows {
     float* y = nullptr; // may be null when only q8 is wanted
     size_t ldy = 0;
     Q8Rows q8; // data may be null
-    Quant quant = Quant::Block;
 };
 
 /// softmax(q k^T) v for one head of one sequence. q, k, v are float16 rows
@@ -125,7 +130,7 @@ struct Attention {
     int head_dim = 0;     // 32 or 64
     float* out = nullptr; // rows [token][head][head_dim], or null
     size_t ldo = 0;
-    Q8Rows q8; // the same quantized by Quant::Block; data may be null
+    Q8Rows q8; // the same quantized; data may be null
 };
 /// Bytes attention() needs for a sequence of `tokens`; 64-byte aligned.
 size_t attention_scratch_bytes(int tokens, int head_dim);
@@ -136,11 +141,12 @@ struct KernelTable {
     /// Packed weights hold q + 128 (for u8 x s8 dot products) instead of q.
     bool unsigned_weights;
 
-    /// Elements [first, last) of each row; multiples of 32 or, for Quant::Group, of 128.
-    void (*quantize_rows)(const float* x, size_t ldx, int rows, int first, int last, Quant quant,
-                          const Q8Rows& out);
-    /// Rows [m0, m1) x panels [p0, p1) of 32 channels; whole groups when the result is quantized by
-    /// Quant::Group.
+    /// Rows [m0, m1) of k floats.
+    void (*quantize_rows)(const float* x, size_t ldx, int m0, int m1, const Q8Rows& out);
+    /// Quant::Fixed: brings the scales of rows [m0, m1) into the form that gemm_q8() takes for the
+    /// same rows; m0 % 8 == 0.
+    void (*fix_scales)(const Q8Rows& rows, int m0, int m1, uint8_t* out);
+    /// Rows [m0, m1) x panels [p0, p1) of 32 channels; m0 % 8 == 0.
     void (*gemm_q8)(const GemmQ8& g, int m0, int m1, int p0, int p1);
     void (*gemm_float)(const GemmFloat& g, int m0, int m1, int p0, int p1);
     void (*norm_rows)(const NormRows& g, int r0, int r1);

@@ -1,8 +1,10 @@
 #include "pack.h"
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace bge::kernels {
 namespace {
@@ -38,94 +40,80 @@ float scale_of(uint16_t h) {
     return (h & 0x7c00u) == 0x7c00u ? NAN : from_half(h);
 }
 
-int32_t bits_of(float x) {
-    int32_t u;
-    std::memcpy(&u, &x, 4);
-    return u;
+/// A channel's scales as 32767ths of the largest. @returns what to multiply them with.
+float fix_scales(const Q8Block* row, int blocks, int16_t* out) {
+    float top = 0;
+    for (int b = 0; b < blocks; ++b) {
+        const float size = std::fabs(scale_of(row[b].scale));
+        if (std::isnan(size)) { // shows in the result
+            std::fill(out, out + blocks, int16_t{0});
+            return size;
+        }
+        top = std::max(top, size);
+    }
+    const float inverse = top > 0 ? 32767.0f / top : 0.0f;
+    for (int b = 0; b < blocks; ++b) {
+        const float x = scale_of(row[b].scale) * inverse;
+        out[b] = static_cast<int16_t>(std::nearbyintf(x));
+    }
+    return top * (1.0f / 32767.0f);
 }
 
-/// 128 weights to int8 (as bytes). @returns their scale as float16. Written so that compilers
-/// vectorize it: it runs over all of a model while that loads.
-uint16_t quantize_group(const float* x, uint8_t* q) {
-    int32_t top = 0; // floats without sign compare like integers
-    for (int i = 0; i < kGroup; ++i) {
-        const int32_t size = bits_of(x[i]) & 0x7fffffff;
-        top = size > top ? size : top;
+/// One block of a channel that is number `c` of `width` side by side.
+void pack_block(const Q8Block& block, int c, int width, uint32_t flip, uint8_t* out) {
+    for (int s = 0; s < kBlock / 4; ++s) {
+        uint32_t word;
+        std::memcpy(&word, block.q + s * 4, 4);
+        word ^= flip;
+        std::memcpy(out + (s * width + c) * 4, &word, 4);
     }
-    float amax;
-    std::memcpy(&amax, &top, 4);
-    const bool finite = top < 0x7f800000;
-    const uint16_t half = finite ? to_half(amax / 127.0f) : uint16_t{0x7e00};
-    const float scale = from_half(half);
-    if (!finite || scale <= 0) {
-        std::memset(q, 0, kGroup);
-        return half;
+}
+
+void pack_block_panel(const Q8Block* rows, int blocks, uint32_t flip, uint8_t* out) {
+    for (int b = 0; b < blocks; ++b, out += kQ8PanelBlockBytes)
+        for (int c = 0; c < kPanel; ++c) {
+            const Q8Block& block =
+                rows[static_cast<size_t>(c) * static_cast<size_t>(blocks) + static_cast<size_t>(b)];
+            pack_block(block, c, kPanel, flip, out);
+            std::memcpy(out + kPanel * kBlock + c * 2, &block.scale, 2);
+        }
+}
+
+/// 16 channels.
+void pack_fixed_half(const Q8Block* rows, int blocks, uint32_t flip, uint8_t* out) {
+    constexpr int kWidth = kPanel / 2, kPairBytes = 2 * kWidth * kBlock + kWidth * 4;
+    std::vector<int16_t> scales(static_cast<size_t>(blocks));
+    for (int c = 0; c < kWidth; ++c) {
+        const Q8Block* row = rows + static_cast<size_t>(c) * static_cast<size_t>(blocks);
+        const float factor = fix_scales(row, blocks, scales.data());
+        uint8_t* to = out;
+        for (int b = 0; b < blocks; b += 2, to += kPairBytes) {
+            pack_block(row[b], c, kWidth, flip, to);
+            pack_block(row[b + 1], c, kWidth, flip, to + kWidth * kBlock);
+            std::memcpy(to + 2 * kWidth * kBlock + c * 4, &scales[static_cast<size_t>(b)], 4);
+        }
+        std::memcpy(to + c * 4, &factor, 4);
     }
-    const float factor = 1.0f / scale;
-    // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the lowest bits.
-    constexpr float kRound = 12582912.0f;
-    for (int i = 0; i < kGroup; ++i) {
-        int32_t n = bits_of(x[i] * factor + kRound) - bits_of(kRound);
-        n = n < -127 ? -127 : n; // a scale that was rounded down
-        n = n > 127 ? 127 : n;
-        q[i] = static_cast<uint8_t>(n);
-    }
-    return half;
 }
 
 } // namespace
 
-void pack_q8_panel(const Q8Block* rows, int k, bool unsigned_weights, uint8_t* out) {
+void pack_q8_panel(const Q8Block* rows, int k, Quant quant, bool unsigned_weights, uint8_t* out) {
     const int blocks = k / kBlock;
     const uint32_t flip = unsigned_weights ? 0x80808080u : 0;
-    for (int b = 0; b < blocks; ++b, out += kQ8PanelBlockBytes) {
-        for (int c = 0; c < kPanel; ++c) {
-            const Q8Block& block =
-                rows[static_cast<size_t>(c) * static_cast<size_t>(blocks) + static_cast<size_t>(b)];
-            for (int s = 0; s < kBlock / 4; ++s) {
-                uint32_t word;
-                std::memcpy(&word, block.q + s * 4, 4);
-                word ^= flip;
-                std::memcpy(out + s * kPanel * 4 + c * 4, &word, 4);
-            }
-            std::memcpy(out + kPanel * kBlock + c * 2, &block.scale, 2);
-        }
-    }
+    if (quant == Quant::Block)
+        return pack_block_panel(rows, blocks, flip, out);
+    for (int half = 0; half < 2; ++half)
+        pack_fixed_half(
+            rows + static_cast<size_t>(half * (kPanel / 2)) * static_cast<size_t>(blocks), blocks,
+            flip, out + static_cast<size_t>(half) * (q8_panel_bytes(k, quant) / 2));
 }
 
-void pack_q8(const Q8Block* rows, int n, int k, bool unsigned_weights, uint8_t* out) {
+void pack_q8(const Q8Block* rows, int n, int k, Quant quant, bool unsigned_weights, uint8_t* out) {
     const size_t blocks = static_cast<size_t>(k / kBlock);
     for (int p = 0; p < n / kPanel; ++p)
-        pack_q8_panel(rows + static_cast<size_t>(p) * kPanel * blocks, k, unsigned_weights,
-                      out + static_cast<size_t>(p) * q8_panel_bytes(k, Quant::Block));
-}
-
-void pack_q8_group_panel(const float* rows, int k, bool unsigned_weights, uint8_t* out) {
-    const uint32_t flip = unsigned_weights ? 0x80808080u : 0;
-    for (int g = 0; g < k / kGroup; ++g, out += kQ8PanelGroupBytes) {
-        for (int c = 0; c < kPanel; ++c) {
-            uint8_t q[kGroup];
-            const uint16_t scale =
-                quantize_group(rows + static_cast<size_t>(c) * static_cast<size_t>(k) +
-                                   static_cast<size_t>(g) * kGroup,
-                               q);
-            for (int s = 0; s < kGroup / 4; ++s) {
-                uint32_t word;
-                std::memcpy(&word, q + s * 4, 4);
-                word ^= flip;
-                std::memcpy(out + s * kPanel * 4 + c * 4, &word, 4);
-            }
-            std::memcpy(out + kPanel * kGroup + c * 2, &scale, 2);
-        }
-    }
-}
-
-void dequantize_q8(const Q8Block* row, int k, float* out) {
-    for (int b = 0; b < k / kBlock; ++b) {
-        const float scale = scale_of(row[b].scale);
-        for (int i = 0; i < kBlock; ++i)
-            out[b * kBlock + i] = scale * static_cast<float>(row[b].q[i]);
-    }
+        pack_q8_panel(rows + static_cast<size_t>(p) * kPanel * blocks, k, quant, unsigned_weights,
+                      out + static_cast<size_t>(p) * q8_panel_bytes(k, quant));
 }
 
 void pack_float(const void* rows, int n, int k, FloatType type, uint8_t* out) {

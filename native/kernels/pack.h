@@ -1,9 +1,11 @@
 // How weights lie in memory for the kernels: panels of 32 output channels, k ascending.
 //
-// Q8 by blocks: per panel and block of 32 k: 8 steps of [32 channels][4 k] bytes, then 32 float16
-// scales. The bytes are q (signed) or q + 128, as the kernel table says. 1088 bytes per 32 x 32
-// weights, the same as Q8_0. Q8 by groups: 32 steps, then 32 scales, per group of 128 k. Float: per
-// panel and k: 32 values of float16, bfloat16 or float32.
+// Q8 under Quant::Block, per block of 32 k: 8 steps of [32 channels][4 k] bytes, q (signed) or
+// q + 128, as the kernel table says; then 32 float16 scales. 1088 bytes per 32 x 32 weights, the
+// same as Q8_0. Under Quant::Fixed, first for 16 channels and then for the other 16: per pair of
+// blocks 2 x 8 steps of [16 channels][4 k] and 16 pairs of int16 scales; at the end 16 floats that
+// the channels' scales are to be multiplied with. Float: per k 32 values of float16, bfloat16 or
+// float32.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +17,9 @@ namespace bge::kernels {
 
 constexpr size_t kQ8PanelBlockBytes = static_cast<size_t>(kPanel) * (kBlock + 2);
 
-constexpr size_t kQ8PanelGroupBytes = static_cast<size_t>(kPanel) * (kGroup + 2);
-
 constexpr size_t q8_panel_bytes(int k, Quant quant) {
-    return quant == Quant::Group ? static_cast<size_t>(k / kGroup) * kQ8PanelGroupBytes
-                                 : static_cast<size_t>(k / kBlock) * kQ8PanelBlockBytes;
+    return static_cast<size_t>(k / kBlock) * kQ8PanelBlockBytes +
+           (quant == Quant::Fixed ? kPanel * sizeof(float) : 0);
 }
 constexpr size_t q8_packed_bytes(int n, int k, Quant quant) {
     return static_cast<size_t>(n / kPanel) * q8_panel_bytes(k, quant);
@@ -42,14 +42,9 @@ struct Q8Block {
 static_assert(sizeof(Q8Block) == 34, "ggml's block_q8_0");
 
 /// Packs n rows (output channels) of k weights in Q8_0; n % 32 == k % 32 == 0.
-void pack_q8(const Q8Block* rows, int n, int k, bool unsigned_weights, uint8_t* out);
+void pack_q8(const Q8Block* rows, int n, int k, Quant quant, bool unsigned_weights, uint8_t* out);
 /// Packs 32 rows (one panel).
-void pack_q8_panel(const Q8Block* rows, int k, bool unsigned_weights, uint8_t* out);
-/// Packs 32 rows (one panel) of k floats by groups: scale = max|x| / 127 rounded to float16, which
-/// is the group's largest block scale when the floats come from Q8_0. k % 128 == 0.
-void pack_q8_group_panel(const float* rows, int k, bool unsigned_weights, uint8_t* out);
-/// k weights as floats, exactly.
-void dequantize_q8(const Q8Block* row, int k, float* out);
+void pack_q8_panel(const Q8Block* rows, int k, Quant quant, bool unsigned_weights, uint8_t* out);
 /// Packs n rows of k floats of `type`.
 void pack_float(const void* rows, int n, int k, FloatType type, uint8_t* out);
 /// x as float16; false when that is not exact.

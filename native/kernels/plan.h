@@ -18,12 +18,15 @@
 
 namespace bge::kernels {
 
+/// Rows of a multiply that are taken together: their activations stay in the second-level cache.
+constexpr int kRowsPerTask = 96;
+
 /// A packed weight matrix: n output channels of k.
 struct Weight {
     const uint8_t* packed = nullptr;
     int n = 0, k = 0;
     bool q8 = true;             // else `type`
-    Quant quant = Quant::Block; // how q8 weights are packed, and their inputs quantized
+    Quant quant = Quant::Block; // how q8 weights are packed
     FloatType type = FloatType::F16;
 };
 /// The packed form of a tensor, or null when it is not ours.
@@ -149,24 +152,24 @@ struct NodeAction {
 
 struct Plan {
     const KernelTable* kernels = nullptr;
-    Quant quant = Quant::Block;
     int threads = 1;
     std::vector<NodeAction> actions; // per node
     std::deque<LinearStep> linears;
     std::deque<NormStep> norms;
     std::deque<AttentionStep> attentions;
     std::deque<Mask> masks;
-    // Scratch, per plan: quantized rows, float16 q/k/v, packed keys and values per thread.
+    // Scratch, per plan: quantized rows, float16 q/k/v, packed keys and values.
     size_t slot_bytes[kSlots] = {};
-    size_t qkv_bytes = 0, bounce_bytes = 0, attention_bytes = 0;
-    int nodes_total = 0, nodes_own = 0; // without views
+    size_t qkv_bytes = 0, bounce_bytes = 0;
+    size_t attention_bytes = 0, scale_bytes = 0; // per thread
+    int nodes_total = 0, nodes_own = 0;          // without views
 
     size_t scratch_bytes() const;
 };
 
 /// Finds the steps. Nodes that match nothing stay ggml's.
 std::unique_ptr<Plan> make_plan(const std::vector<ggml_tensor*>& nodes, int threads,
-                                const KernelTable& kernels, Quant quant, WeightOf weight_of);
+                                const KernelTable& kernels, WeightOf weight_of);
 
 /// Elements from token to token in the float16 q/k/v rows: padded off the powers of two.
 constexpr size_t qkv_row(int width) {

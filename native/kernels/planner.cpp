@@ -371,10 +371,14 @@ class Planner {
 
     void need(Slot slot, int64_t rows, int64_t k) {
         size_t& bytes = plan_.slot_bytes[static_cast<int>(slot)];
-        bytes = std::max(bytes, static_cast<size_t>(rows) * q8_row_bytes(static_cast<int>(k)));
+        bytes = std::max(bytes, q8_rows_bytes(static_cast<int>(rows), static_cast<int>(k)));
     }
     void size() {
         for (const LinearStep& s : plan_.linears) {
+            if (s.weight->q8 && s.weight->quant == Quant::Fixed)
+                plan_.scale_bytes =
+                    std::max(plan_.scale_bytes,
+                             (fixed_scales_bytes(kRowsPerTask, s.weight->k) + 63) / 64 * 64);
             if (s.weight->q8 && (s.input_slot == Slot::None || s.producer))
                 need(Slot::Own, s.input->ne[1], s.input->ne[0]);
             if (s.emit_q8)
@@ -433,18 +437,18 @@ class Planner {
 } // namespace
 
 size_t Plan::scratch_bytes() const {
-    size_t sum =
-        qkv_bytes + bounce_bytes + static_cast<size_t>(threads) * attention_bytes + 64 * 16;
+    // every part starts at a cache line
+    size_t sum = qkv_bytes + bounce_bytes + 64 * 16 +
+                 static_cast<size_t>(threads) * (attention_bytes + scale_bytes);
     for (size_t bytes : slot_bytes)
         sum += bytes;
     return sum;
 }
 
 std::unique_ptr<Plan> make_plan(const std::vector<ggml_tensor*>& nodes, int threads,
-                                const KernelTable& kernels, Quant quant, WeightOf weight_of) {
+                                const KernelTable& kernels, WeightOf weight_of) {
     auto plan = std::make_unique<Plan>();
     plan->kernels = &kernels;
-    plan->quant = quant;
     plan->threads = threads;
     Planner(nodes, *plan, weight_of).run();
     return plan;

@@ -6,7 +6,6 @@ namespace bge::kernels {
 namespace {
 
 const KernelTable* g_kernels = nullptr;
-Quant g_quant = Quant::Block;
 WeightOf g_weight_of = nullptr;
 
 std::atomic<int> g_nodes_own{0}, g_nodes_total{0};
@@ -14,9 +13,8 @@ std::atomic<bool> g_fused{false};
 
 } // namespace
 
-void set_planning(const KernelTable* kernels, Quant quant, WeightOf weight_of) {
+void set_planning(const KernelTable* kernels, WeightOf weight_of) {
     g_kernels = kernels;
-    g_quant = quant;
     g_weight_of = weight_of;
 }
 
@@ -42,7 +40,7 @@ void GraphRun::start() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (started_.load(std::memory_order_relaxed))
         return;
-    plan_ = make_plan(nodes_, threads_, *g_kernels, g_quant, g_weight_of);
+    plan_ = make_plan(nodes_, threads_, *g_kernels, g_weight_of);
     usable_ = runner_.prepare(*plan_, scratch_);
     g_nodes_own.store(plan_->nodes_own, std::memory_order_relaxed);
     g_nodes_total.store(plan_->nodes_total, std::memory_order_relaxed);

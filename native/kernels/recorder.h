@@ -54,6 +54,6 @@ class GraphRun {
 GraphRun& graph_run();
 
 /// Set once by the hook.
-void set_planning(const KernelTable* kernels, Quant quant, WeightOf weight_of);
+void set_planning(const KernelTable* kernels, WeightOf weight_of);
 
 } // namespace bge::kernels

@@ -15,34 +15,28 @@
 namespace bge::kernels {
 namespace {
 
-/// Rows of a multiply that are taken together: their activations stay in the second-level cache.
-constexpr int kRowsPerTask = 96;
-
 struct Tiling {
     int rows, chunks;   // of rows
     int panels, groups; // of panels
     int tasks() const { return chunks * groups; }
 };
 
-/// @param step panels that must stay together
-Tiling tiling(int rows, int panels, int threads, int step = 1) {
+Tiling tiling(int rows, int panels, int threads) {
     Tiling t;
     t.chunks = std::max(1, (rows + kRowsPerTask - 1) / kRowsPerTask);
     t.rows = (rows + t.chunks - 1) / t.chunks;
-    t.rows = (t.rows + 5) / 6 * 6; // whole tiles
+    t.rows = (t.rows + kTileRows - 1) / kTileRows * kTileRows;
+    static_assert(kRowsPerTask % kTileRows == 0);
     t.chunks = (rows + t.rows - 1) / t.rows;
-    // About eight tasks per thread, so that the last ones are short.
-    const int wanted = std::max(1, threads * 8 / t.chunks);
+    // About 32 tasks per thread: the threads wait for the last one.
+    const int wanted = std::max(1, threads * 32 / t.chunks);
     t.panels = std::max(1, panels / wanted);
-    t.panels = (t.panels + step - 1) / step * step;
     t.groups = (panels + t.panels - 1) / t.panels;
     return t;
 }
 
-Tiling tiling_of(const LinearStep& s, Quant quant, int threads) {
-    const bool grouped = s.emit_q8 && quant_of(quant, s.weight->n) == Quant::Group;
-    return tiling(static_cast<int>(s.input->ne[1]), s.weight->n / kPanel, threads,
-                  grouped ? kGroupBlocks : 1);
+Tiling tiling_of(const LinearStep& s, int threads) {
+    return tiling(static_cast<int>(s.input->ne[1]), s.weight->n / kPanel, threads);
 }
 Tiling tiling_of(const AttentionStep& s, int threads) {
     return tiling(s.tokens, 3 * (s.heads * s.head_dim / kPanel), threads);
@@ -60,11 +54,11 @@ const uint8_t* panel_of(const AttentionStep& s, int panel) {
 }
 
 /// The weights that a thread starts with at the next multiply.
-const uint8_t* first_weights(const NextMultiply& next, Quant quant, const Team& team) {
+const uint8_t* first_weights(const NextMultiply& next, const Team& team) {
     if (!next.linear && !next.attention)
         return nullptr;
-    const Tiling t = next.linear ? tiling_of(*next.linear, quant, team.nth)
-                                 : tiling_of(*next.attention, team.nth);
+    const Tiling t =
+        next.linear ? tiling_of(*next.linear, team.nth) : tiling_of(*next.attention, team.nth);
     const int task = WorkQueue::first_task(t.tasks(), team.ith, team.nth);
     const int panel = task % t.groups * t.panels;
     return next.linear ? panel_of(*next.linear->weight, panel) : panel_of(*next.attention, panel);
@@ -133,11 +127,23 @@ bool Runner::prepare(Plan& plan, Scratch& scratch) {
     qkv_ = reinterpret_cast<uint16_t*>(take(plan.qkv_bytes));
     bounce_ = reinterpret_cast<float*>(take(plan.bounce_bytes));
     attention_ = take(static_cast<size_t>(plan.threads) * plan.attention_bytes);
+    scales_ = take(static_cast<size_t>(plan.threads) * plan.scale_bytes);
     return true;
 }
 
+Runner::RowScales Runner::scales_of(const Q8Rows& rows, const Team& team) const {
+    return {plan_->kernels, rows, scales_ + static_cast<size_t>(team.ith) * plan_->scale_bytes};
+}
+
+const uint8_t* Runner::RowScales::of(int m0, int m1) {
+    if (m0 != held_)
+        kernels_->fix_scales(rows_, m0, m1, memory_);
+    held_ = m0;
+    return memory_;
+}
+
 Q8Rows Runner::slot(Slot which, int k) const {
-    return {slots_[static_cast<int>(which)], q8_row_bytes(k), k};
+    return {slots_[static_cast<int>(which)], k};
 }
 
 bool Runner::run(int node, const Team& team) {
@@ -188,13 +194,10 @@ Q8Rows Runner::input_rows(const LinearStep& step, WorkQueue& queue, const Team& 
     const Q8Rows rows = slot(Slot::Own, k);
     const int n = static_cast<int>(step.input->ne[1]);
     const float* x = data_of(step.input);
-    constexpr int kStep = 8;
+    constexpr int kStep = kTileRows;
     queue.run(team.ith, team.nth, (n + kStep - 1) / kStep, [&](int i) {
-        const int first = i * kStep;
-        const Q8Rows part = {rows.data + static_cast<size_t>(first) * rows.stride, rows.stride, k};
-        plan_->kernels->quantize_rows(x + static_cast<size_t>(first) * static_cast<size_t>(k),
-                                      static_cast<size_t>(k), std::min(kStep, n - first), 0, k,
-                                      step.weight->quant, part);
+        plan_->kernels->quantize_rows(x, static_cast<size_t>(k), i * kStep,
+                                      std::min(n, (i + 1) * kStep), rows);
     });
     team.wait();
     return rows;
@@ -207,18 +210,21 @@ void Runner::linear(LinearStep& step, const Team& team) {
     out.bias = data_of(step.bias);
     out.f32 = static_cast<float*>(step.out->data);
     out.ld = static_cast<size_t>(w.n);
-    out.quant = quant_of(plan_->quant, w.n);
     if (step.emit_q8)
         out.q8 = slot(Slot::Gelu, w.n);
     const int rows = static_cast<int>(step.input->ne[1]), panels = w.n / kPanel;
-    const Tiling t = tiling_of(step, plan_->quant, team.nth);
-    const uint8_t* after = first_weights(step.next, plan_->quant, team);
-    const auto each = [&](auto multiply, auto& g) {
+    const Tiling t = tiling_of(step, team.nth);
+    const uint8_t* after = first_weights(step.next, team);
+    const auto each = [&](auto multiply, auto& g, RowScales* scales) {
         step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
-            const int m = i / t.groups * t.rows, p = i % t.groups * t.panels;
-            if constexpr (std::is_same_v<decltype(g), GemmQ8&>)
+            const int m0 = i / t.groups * t.rows, m1 = std::min(m0 + t.rows, rows);
+            const int p = i % t.groups * t.panels;
+            if constexpr (std::is_same_v<decltype(g), GemmQ8&>) {
                 g.next = weights_after(i, w, t, team, after);
-            multiply(g, m, std::min(m + t.rows, rows), p, std::min(p + t.panels, panels));
+                if (w.quant == Quant::Fixed)
+                    g.scales = scales->of(m0, m1);
+            }
+            multiply(g, m0, m1, p, std::min(p + t.panels, panels));
         });
     };
     if (w.q8) {
@@ -227,7 +233,8 @@ void Runner::linear(LinearStep& step, const Team& team) {
         g.quant = w.quant;
         g.weights = w.packed;
         g.out = out;
-        each(plan_->kernels->gemm_q8, g);
+        RowScales scales = scales_of(g.rows, team);
+        each(plan_->kernels->gemm_q8, g, &scales);
     } else {
         GemmFloat g;
         g.rows = data_of(step.input);
@@ -236,7 +243,7 @@ void Runner::linear(LinearStep& step, const Team& team) {
         g.type = w.type;
         g.weights = w.packed;
         g.out = out;
-        each(plan_->kernels->gemm_float, g);
+        each(plan_->kernels->gemm_float, g, nullptr);
     }
 }
 
@@ -254,10 +261,9 @@ void Runner::norm(NormStep& step, const Team& team) {
     g.n = n;
     g.y = bounce ? bounce_ : static_cast<float*>(step.out->data);
     g.ldx = g.ld_residual = g.ldy = static_cast<size_t>(n);
-    g.quant = quant_of(plan_->quant, n);
     if (step.emit_q8)
         g.q8 = slot(Slot::Norm, n);
-    constexpr int kStep = 8;
+    constexpr int kStep = kTileRows;
     step.rows->run(team.ith, team.nth, (rows + kStep - 1) / kStep, [&](int i) {
         plan_->kernels->norm_rows(g, i * kStep, std::min(rows, (i + 1) * kStep));
     });
@@ -285,7 +291,8 @@ void Runner::project(AttentionStep& step, const Team& team) {
     constexpr float kLog2E = 1.44269504088896340736f;
     const int panels = width / kPanel;
     const Tiling t = tiling_of(step, team.nth);
-    const uint8_t* after = first_weights(step.next, plan_->quant, team);
+    const uint8_t* after = first_weights(step.next, team);
+    RowScales scales = scales_of(quantized, team);
     step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
         const int m0 = i / t.groups * t.rows, m1 = std::min(m0 + t.rows, rows);
         const int p0 = i % t.groups * t.panels, p1 = std::min(p0 + t.panels, 3 * panels);
@@ -305,6 +312,8 @@ void Runner::project(AttentionStep& step, const Team& team) {
                 g.rows = quantized;
                 g.quant = w.quant;
                 g.weights = panel_of(w, source.first_panel);
+                if (w.quant == Quant::Fixed)
+                    g.scales = scales.of(m0, m1);
                 g.next = p1 > (part + 1) * panels ? panel_of(step, (part + 1) * panels)
                                                   : weights_after(i, step, t, team, after);
                 g.out = out;
@@ -325,22 +334,18 @@ void Runner::project(AttentionStep& step, const Team& team) {
 
 void Runner::attend(AttentionStep& step, const Team& team) {
     const int width = step.heads * step.head_dim;
-    const bool grouped = step.emit_q8 && quant_of(plan_->quant, width) == Quant::Group;
     Attention g;
     g.q = qkv_;
     g.k = qkv_ + width;
     g.v = qkv_ + 2 * width;
     g.ld = qkv_row(width);
     g.head_dim = step.head_dim;
-    // A group is more than one head: the heads go through the tensor's memory.
-    g.out = step.emit_f32 || grouped ? static_cast<float*>(step.out->data) : nullptr;
+    g.out = step.emit_f32 ? static_cast<float*>(step.out->data) : nullptr;
     g.ldo = static_cast<size_t>(width);
-    if (step.emit_q8 && !grouped)
+    if (step.emit_q8)
         g.q8 = slot(Slot::Attention, width);
     const auto& sequences = step.mask->sequences;
-    // Heads that one task takes.
-    const int together = grouped ? kGroup / step.head_dim : 1, teams = step.heads / together;
-    const int pairs = static_cast<int>(sequences.size()) * teams;
+    const int pairs = static_cast<int>(sequences.size()) * step.heads;
     // Query rows of one head are split only when there are too few heads for the threads: every
     // part packs the head's keys again.
     const int parts =
@@ -348,23 +353,14 @@ void Runner::attend(AttentionStep& step, const Team& team) {
     uint8_t* scratch = attention_ + static_cast<size_t>(team.ith) * plan_->attention_bytes;
     step.attend->run(team.ith, team.nth, pairs * parts, [&](int i) {
         const int pair = i / parts, part = i % parts;
-        const Sequence s = sequences[static_cast<size_t>(pair / teams)];
-        const int first = pair % teams * together, rows = s.end - s.begin;
+        const Sequence s = sequences[static_cast<size_t>(pair / step.heads)];
+        const int head = pair % step.heads, rows = s.end - s.begin;
         const int q0 = s.begin + static_cast<int>(static_cast<int64_t>(rows) * part / parts);
         const int q1 = s.begin + static_cast<int>(static_cast<int64_t>(rows) * (part + 1) / parts);
         if (q0 == q1)
             return;
-        for (int head = first; head < first + together; ++head) {
-            plan_->kernels->attention_pack(g, s.begin, s.end, head, scratch);
-            plan_->kernels->attention(g, s.begin, s.end, head, q0, q1, scratch);
-        }
-        if (!grouped)
-            return;
-        Q8Rows out = slot(Slot::Attention, width);
-        out.data += static_cast<size_t>(q0) * out.stride;
-        plan_->kernels->quantize_rows(g.out + static_cast<size_t>(q0) * g.ldo, g.ldo, q1 - q0,
-                                      first * step.head_dim, (first + together) * step.head_dim,
-                                      Quant::Group, out);
+        plan_->kernels->attention_pack(g, s.begin, s.end, head, scratch);
+        plan_->kernels->attention(g, s.begin, s.end, head, q0, q1, scratch);
     });
 }
 

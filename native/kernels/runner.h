@@ -52,6 +52,21 @@ class Runner {
     void attend(AttentionStep& step, const Team& team);
     void check_mask(Mask& mask, int tokens, const Team& team);
     Q8Rows slot(Slot which, int k) const;
+    /// One thread's scales of the rows that its tasks take, for one multiply.
+    class RowScales {
+      public:
+        RowScales(const KernelTable* kernels, const Q8Rows& rows, uint8_t* memory)
+            : kernels_(kernels), rows_(rows), memory_(memory) {}
+        /// As gemm_q8() takes them; successive tasks often take the same rows.
+        const uint8_t* of(int m0, int m1);
+
+      private:
+        const KernelTable* kernels_;
+        Q8Rows rows_;
+        uint8_t* memory_;
+        int held_ = -1;
+    };
+    RowScales scales_of(const Q8Rows& rows, const Team& team) const;
     /// The step's input as quantized rows; quantizes it first if nobody has.
     Q8Rows input_rows(const LinearStep& step, WorkQueue& queue, const Team& team);
 
@@ -59,7 +74,7 @@ class Runner {
     uint8_t* slots_[kSlots] = {};
     uint16_t* qkv_ = nullptr;
     float* bounce_ = nullptr;
-    uint8_t* attention_ = nullptr;
+    uint8_t *attention_ = nullptr, *scales_ = nullptr; // per thread
 };
 
 } // namespace bge::kernels

@@ -49,24 +49,6 @@ template <class Block> void widen_rows(const uint8_t* data, size_t row_bytes, in
         }
 }
 
-void pack_groups(ggml_type type, const void* data, const Weight& weight, bool unsigned_weights,
-                 uint8_t* out) {
-    const auto k = static_cast<size_t>(weight.k);
-    const size_t row_bytes = ggml_row_size(type, weight.k);
-    const auto* row = static_cast<const uint8_t*>(data);
-    std::vector<float> panel(static_cast<size_t>(kPanel) * k);
-    for (int p = 0; p < weight.n / kPanel; ++p, out += q8_panel_bytes(weight.k, Quant::Group)) {
-        for (size_t c = 0; c < static_cast<size_t>(kPanel); ++c, row += row_bytes) {
-            if (type == GGML_TYPE_Q8_0) // ggml's own loses what is not finite
-                dequantize_q8(reinterpret_cast<const Q8Block*>(row), weight.k,
-                              panel.data() + c * k);
-            else
-                ggml_get_type_traits(type)->to_float(row, panel.data() + c * k, weight.k);
-        }
-        pack_q8_group_panel(panel.data(), weight.k, unsigned_weights, out);
-    }
-}
-
 } // namespace
 
 bool packable(ggml_type type, int64_t k, int64_t n, Quant wanted, Weight* weight) {
@@ -114,10 +96,9 @@ void pack_weight(ggml_type type, const void* data, const Weight& weight, bool un
     const int n = weight.n, k = weight.k;
     if (!weight.q8)
         return pack_float(data, n, k, weight.type, out);
-    if (weight.quant == Quant::Group)
-        return pack_groups(type, data, weight, unsigned_weights, out);
     if (type == GGML_TYPE_Q8_0)
-        return pack_q8(static_cast<const Q8Block*>(data), n, k, unsigned_weights, out);
+        return pack_q8(static_cast<const Q8Block*>(data), n, k, weight.quant, unsigned_weights,
+                       out);
     const size_t row_bytes = ggml_row_size(type, k);
     const auto blocks = static_cast<size_t>(k / kBlock);
     std::vector<Q8Block> panel(static_cast<size_t>(kPanel) * blocks);
@@ -135,8 +116,8 @@ void pack_weight(ggml_type type, const void* data, const Weight& weight, bool un
                 quantize_q8(row.data(), k, panel.data() + c * blocks);
             }
         }
-        pack_q8_panel(panel.data(), k, unsigned_weights,
-                      out + static_cast<size_t>(p) * q8_panel_bytes(k, Quant::Block));
+        pack_q8_panel(panel.data(), k, weight.quant, unsigned_weights,
+                      out + static_cast<size_t>(p) * q8_panel_bytes(k, weight.quant));
     }
 }
 

@@ -10,9 +10,8 @@
 namespace bge::kernels {
 
 /// Fills `weight` (not `packed`) when a matrix of this type and shape can be packed.
-/// By blocks, Q8_0, Q4_0, Q5_0 keep their values exactly and other quantized types are rounded to
-/// Q8_0; by groups all of them are rounded. F16, BF16 and F32 keep their type and run on float
-/// kernels.
+/// Q8_0, Q4_0 and Q5_0 keep their values (scales as Quant says), other quantized types are rounded
+/// to Q8_0. F16, BF16 and F32 keep their type and run on float kernels.
 bool packable(ggml_type type, int64_t k, int64_t n, Quant wanted, Weight* weight);
 size_t packed_bytes(const Weight& weight);
 /// Packs the tensor's data (as in the file) into `out`.

@@ -260,7 +260,7 @@ inline void finish_row(const Attention& g, const PackedHead& packed, int head, i
             store(out + 16, b);
         }
         if (g.q8.data)
-            quantize_block(a, b, q8_row(g.q8, row + m, Quant::Block), column / kBlock);
+            quantize_block(a, b, q8_row(g.q8, row + m), column / kBlock);
     }
 }
 

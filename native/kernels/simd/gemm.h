@@ -1,9 +1,10 @@
-// Matrix multiply: tiles of up to kGemmRows rows x 16 * kGemmVectors channels, a panel of 32
-// channels at a time. Per element: blocks (or k) in ascending order, one fma each, so the tile's
-// shape never shows in the result.
+// Matrix multiply: tiles of a few rows x 16 or 32 channels, a panel of 32 channels at a time. Per
+// element: blocks, pairs of blocks or k in ascending order, one float addition (or fma) each, so
+// the tile's shape never shows in the result.
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "../kernels.h"
 #include "../pack.h"
@@ -16,7 +17,7 @@ namespace {
 
 /// What a tile leaves: rows x one panel.
 struct alignas(64) TileSums {
-    float v[8][kPanel];
+    float v[kTileRows][kPanel];
 };
 
 /// Fetches what a later tile will read into the second-level cache, a few lines per block of k.
@@ -30,22 +31,25 @@ struct Prefetch {
             __builtin_prefetch(next + i * 64, 0, 1);
         next += lines * 64;
     }
+    void skip(int steps) {
+        if (next)
+            next += static_cast<ptrdiff_t>(steps) * lines * 64;
+    }
 };
 
-/// One block's products of MR rows with 16 * NV channels, added to `acc`.
-template <int MR, int NV>
-inline void q8_block(const uint8_t* const (&row)[MR], int block, const uint8_t* w,
-                     I (&acc)[MR][NV]) {
+/// One block's products of MR rows (of a tile) with 16 * NV channels, added to `acc`. @tparam Step
+/// bytes from 4 k of the weights to the next 4; @param next to the next 16 channels
+template <int MR, int NV, int Step>
+inline void q8_block(const uint8_t* rows, const uint8_t* w, size_t next, I (&acc)[MR][NV]) {
     BGE_UNROLL
     for (int s = 0; s < kBlock / 4; ++s) {
         Weights wv[NV];
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
-            wv[v] = load_weights(w + s * kPanel * 4 + v * 64);
+            wv[v] = load_weights(w + s * Step + static_cast<size_t>(v) * next);
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
-            const Act a =
-                broadcast4(reinterpret_cast<const int8_t*>(row[i]) + block * kBlock + s * 4);
+            const Act a = broadcast4(rows + static_cast<size_t>(s) * kQ8Step + i * 4);
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
                 acc[i][v] = dot4(acc[i][v], wv[v], a);
@@ -53,66 +57,39 @@ inline void q8_block(const uint8_t* const (&row)[MR], int block, const uint8_t* 
     }
 }
 
-template <class T> inline T read(const uint8_t* p) {
-    T x;
-    std::memcpy(&x, p, sizeof x);
-    return x;
+template <int MR, int NV> inline void store_sums(const F (&total)[MR][NV], float* out) {
+    BGE_UNROLL
+    for (int i = 0; i < MR; ++i) {
+        BGE_UNROLL
+        for (int v = 0; v < NV; ++v)
+            store(out + i * kPanel + v * 16, total[i][v]);
+    }
 }
 
-/// MR rows x 16 * NV channels starting at channel 16 * v0 of the panel. The rows' parts are reached
-/// from one pointer each: there are not registers enough for more.
-template <int MR, int NV, Quant Q>
-BGE_NOINLINE void q8_tile(const GemmQ8& g, int m, const uint8_t* panel, Prefetch prefetch, int v0,
-                          TileSums& sums) {
-    constexpr int kBlocks = Q == Quant::Group ? kGroupBlocks : 1;
-    const int scales = g.rows.k / (kBlocks * kBlock);
-    const size_t scale_at = static_cast<size_t>(g.rows.k), part = static_cast<size_t>(scales) * 4;
-    const uint8_t* row[MR];
+/// MR rows x 16 * NV channels starting at channel 16 * v0 of the panel. @param rows from q8_row()
+template <int MR, int NV>
+BGE_NOINLINE void block_tile(const uint8_t* rows, int blocks, const uint8_t* panel, int v0,
+                             Prefetch prefetch, float* out) {
     F total[MR][NV];
     BGE_UNROLL
     for (int i = 0; i < MR; ++i) {
-        row[i] = g.rows.data + static_cast<size_t>(m + i) * g.rows.stride;
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
             total[i][v] = set1(0.0f);
     }
     const uint8_t* w = panel + v0 * 64;
-    for (int s = 0; s < scales; ++s) {
-        const size_t scale = scale_at + static_cast<size_t>(s) * 4, correction = scale + part;
+    for (int b = 0; b < blocks; ++b) {
         I sum[MR][NV];
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
-            const I start = iset1(kUnsignedWeights ? read<int32_t>(row[i] + correction) : 0);
+            const I start = iset1(kUnsignedWeights ? read<int32_t>(rows + kQ8Start + i * 4) : 0);
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
                 sum[i][v] = start;
         }
-        if constexpr (Q == Quant::Block) {
-            q8_block<MR, NV>(row, s, w, sum);
-            prefetch.step();
-            w += kPanel * kBlock;
-        } else {
-            for (int b = s * kBlocks; b < (s + 1) * kBlocks; ++b) {
-                I acc[MR][NV];
-                BGE_UNROLL
-                for (int i = 0; i < MR; ++i) {
-                    BGE_UNROLL
-                    for (int v = 0; v < NV; ++v)
-                        acc[i][v] = iset1(0);
-                }
-                q8_block<MR, NV>(row, b, w, acc);
-                const size_t shift = scale_at + 2 * part + static_cast<size_t>(b) * 4;
-                BGE_UNROLL
-                for (int i = 0; i < MR; ++i) {
-                    const int32_t n = read<int32_t>(row[i] + shift);
-                    BGE_UNROLL
-                    for (int v = 0; v < NV; ++v)
-                        sum[i][v] = iadd(sum[i][v], shift_left(acc[i][v], n));
-                }
-                prefetch.step();
-                w += kPanel * kBlock;
-            }
-        }
+        q8_block<MR, NV, kPanel * 4>(rows, w, 64, sum);
+        prefetch.step();
+        w += kPanel * kBlock;
         const auto* ws = reinterpret_cast<const uint16_t*>(w - v0 * 64) + v0 * 16;
         F weight_scale[NV];
         BGE_UNROLL
@@ -120,19 +97,74 @@ BGE_NOINLINE void q8_tile(const GemmQ8& g, int m, const uint8_t* panel, Prefetch
             weight_scale[v] = load_f16(ws + v * 16);
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
-            const F factor = set1(read<float>(row[i] + scale));
+            const F factor = set1(read<float>(rows + kQ8Scale + i * 4));
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
                 total[i][v] = fma(to_float(sum[i][v]), mul(weight_scale[v], factor), total[i][v]);
         }
         w += kPanel * 2;
+        rows += kQ8TileBlockBytes;
     }
+    store_sums(total, out);
+}
+
+/// The same under Quant::Fixed. @param half_panel bytes of 16 channels; @param scales of the rows,
+/// from fix_tile()
+template <int MR, int NV>
+BGE_NOINLINE void fixed_tile(const uint8_t* rows, int blocks, const uint8_t* scales,
+                             const uint8_t* w, size_t half_panel, Prefetch prefetch, float* out) {
+    F total[MR][NV];
     BGE_UNROLL
     for (int i = 0; i < MR; ++i) {
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
-            store(sums.v[i] + (v0 + v) * 16, total[i][v]);
+            total[i][v] = set1(0.0f);
     }
+    for (int b = 0; b < blocks; b += 2) {
+        I sum[2][MR][NV];
+        BGE_UNROLL
+        for (int half = 0; half < 2; ++half) {
+            BGE_UNROLL
+            for (int i = 0; i < MR; ++i) {
+                const uint8_t* at = scales + half * kTileRows * 4 + i * 4;
+                const I start = iset1(kUnsignedWeights ? read<int32_t>(at) : 8);
+                BGE_UNROLL
+                for (int v = 0; v < NV; ++v)
+                    sum[half][i][v] = start;
+            }
+            q8_block<MR, NV, 64>(rows, w, half_panel, sum[half]);
+            prefetch.step();
+            w += 16 * kBlock;
+            rows += kQ8TileBlockBytes;
+        }
+        Pair weight_scales[NV];
+        BGE_UNROLL
+        for (int v = 0; v < NV; ++v)
+            weight_scales[v] = load_pair(w + static_cast<size_t>(v) * half_panel);
+        BGE_UNROLL
+        for (int i = 0; i < MR; ++i) {
+            const LeftPair row_scales = broadcast_pair(scales + 2 * kTileRows * 4 + i * 4);
+            BGE_UNROLL
+            for (int v = 0; v < NV; ++v) {
+                const Pair scale = multiply_fixed(weight_scales[v], row_scales);
+                total[i][v] =
+                    add(total[i][v], to_float(dot_fixed(sum[0][i][v], sum[1][i][v], scale)));
+            }
+        }
+        w += 16 * 4;
+        scales += 3 * kTileRows * 4;
+    }
+    BGE_UNROLL
+    for (int i = 0; i < MR; ++i) {
+        const F factor = set1(read<float>(scales + i * 4));
+        BGE_UNROLL
+        for (int v = 0; v < NV; ++v) {
+            const auto* factors =
+                reinterpret_cast<const float*>(w + static_cast<size_t>(v) * half_panel);
+            total[i][v] = mul(total[i][v], mul(load(factors), factor));
+        }
+    }
+    store_sums(total, out);
 }
 
 template <FloatType T> inline F load_float(const uint8_t* p) {
@@ -192,10 +224,29 @@ void gelu_tile(const Epilogue& e, int rows, int panel, TileSums& sums) {
     }
 }
 
+/// Out::GeluQ8, after gelu_tile().
+void quantize_tile(const Epilogue& e, int m, int rows, int panel, const TileSums& sums) {
+    if (rows < kTileRows) {
+        for (int i = 0; i < rows; ++i)
+            quantize_block(load(sums.v[i]), load(sums.v[i] + 16), q8_row(e.q8, m + i), panel);
+        return;
+    }
+    F a[kTileRows], b[kTileRows];
+    uint8_t* to[kTileRows];
+    for (int i = 0; i < kTileRows; ++i) {
+        a[i] = load(sums.v[i]);
+        b[i] = load(sums.v[i] + 16);
+        to[i] = q8_row(e.q8, m + i) + static_cast<size_t>(panel) * kQ8TileBlockBytes;
+    }
+    quantize_blocks(a, b, to);
+}
+
 /// Bias, then what the epilogue asks for, for `rows` rows of one panel.
 void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) {
     if (e.kind == Out::GeluQ8 || e.kind == Out::GeluF32)
         gelu_tile(e, rows, panel, sums);
+    if (e.kind == Out::GeluQ8)
+        return quantize_tile(e, m, rows, panel, sums);
     const int n = panel * kPanel;
     const F b0 = e.bias ? load(e.bias + n) : set1(0.0f);
     const F b1 = e.bias ? load(e.bias + n + 16) : set1(0.0f);
@@ -211,8 +262,7 @@ void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) 
             store(e.f32 + at, add(x, b0));
             store(e.f32 + at + 16, add(y, b1));
             break;
-        case Out::GeluQ8:
-            quantize_block(x, y, q8_row(e.q8, m + i, Quant::Block), panel);
+        case Out::GeluQ8: // by quantize_tile()
             break;
         case Out::F16:
             store_f16(e.f16 + at, mul(add(x, b0), set1(e.scale)));
@@ -222,95 +272,58 @@ void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) 
     }
 }
 
-/// Out::GeluQ8 for the panels of one group.
-void finish_group(const Epilogue& e, int m, int rows, int panel, TileSums (&sums)[kGroupBlocks]) {
-    for (int p = 0; p < kGroupBlocks; ++p)
-        gelu_tile(e, rows, panel + p, sums[p]);
-    for (int i = 0; i < rows; ++i) {
-        F x[2 * kGroupBlocks];
-        for (int p = 0; p < kGroupBlocks; ++p) {
-            x[2 * p] = load(sums[p].v[i]);
-            x[2 * p + 1] = load(sums[p].v[i] + 16);
-        }
-        quantize_group(x, q8_row(e.q8, m + i, Quant::Group), panel / kGroupBlocks);
-    }
+/// Calls fn with `rows`, 1 to Most, as a constant.
+template <int Most, class Fn> inline void with_rows(int rows, Fn fn) {
+    if constexpr (Most > 1)
+        if (rows < Most)
+            return with_rows<Most - 1>(rows, fn);
+    fn(std::integral_constant<int, Most>{});
 }
 
-/// Runs tile(constant rows, m) over [m0, m1) in even pieces of at most kGemmRows rows.
-template <class Fn> inline void for_row_tiles(int m0, int m1, Fn tile) {
-    const int tiles = (m1 - m0 + kGemmRows - 1) / kGemmRows;
-    for (int t = 0, m = m0; t < tiles; ++t) {
-        const int left = tiles - t, rows = (m1 - m + left - 1) / left;
-        tile(rows, m, t, tiles);
-        m += rows;
-    }
-}
-
-template <Quant Q>
-void q8_rows_tile(const GemmQ8& g, int rows, int m, const uint8_t* panel, Prefetch prefetch,
-                  TileSums& sums) {
-    static_assert(kGemmRows <= 6, "the switch below");
-    for (int v = 0; v < kPanel / 16; v += kGemmVectors) {
-        switch (rows) {
-        case 1:
-            q8_tile<1, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
-            break;
-        case 2:
-            q8_tile<2, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
-            break;
-        case 3:
-            q8_tile<3, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
-            break;
-        case 4:
-            q8_tile<4, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
-            break;
-        case 5:
-            q8_tile < kGemmRows<5 ? 1 : 5, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
-            break;
-        default:
-            q8_tile < kGemmRows<6 ? 1 : 6, kGemmVectors, Q>(g, m, panel, prefetch, v, sums);
-            break;
-        }
-        prefetch.next = nullptr; // once is enough
-    }
+/// Passes over 16 or 32 of a panel's channels that `rows` rows take.
+constexpr int passes_of(int rows) {
+    constexpr int kParts = kPanel / 16;
+    const int rest = rows % kQ8Rows;
+    return rows / kQ8Rows * (kParts / q8_vectors(kQ8Rows)) + (rest ? kParts / q8_vectors(rest) : 0);
 }
 
 template <Quant Q> void gemm_q8_as(const GemmQ8& g, int m0, int m1, int p0, int p1) {
+    const int blocks = g.rows.k / kBlock;
     const size_t panel_bytes = q8_panel_bytes(g.rows.k, Q);
-    // Results that are quantized by groups need a group's panels side by side.
-    const bool grouped = g.out.kind == Out::GeluQ8 && g.out.quant == Quant::Group;
-    const int step = grouped ? kGroupBlocks : 1;
-    TileSums sums[kGroupBlocks] = {}; // an odd row's neighbour is read, never used
-    for (int p = p0; p < p1; p += step) {
-        for_row_tiles(m0, m1, [&](int rows, int m, int t, int tiles) {
-            for (int i = 0; i < step; ++i) {
-                const uint8_t* panel = g.weights + static_cast<size_t>(p + i) * panel_bytes;
-                Prefetch prefetch;
-                const uint8_t* next = p + step < p1
-                                          ? panel + static_cast<size_t>(step) * panel_bytes
-                                      : g.next ? g.next + static_cast<size_t>(i) * panel_bytes
-                                               : nullptr;
-                if (next) { // each tile fetches its share of it
-                    const size_t lines = panel_bytes / 64,
-                                 blocks = static_cast<size_t>(g.rows.k / kBlock);
-                    const size_t parts = static_cast<size_t>(tiles) * blocks;
-                    prefetch.lines = static_cast<int>((lines + parts - 1) / parts);
-                    prefetch.next = next + static_cast<size_t>(t) * blocks *
-                                               static_cast<size_t>(prefetch.lines) * 64;
-                }
-                q8_rows_tile<Q>(g, rows, m, panel, prefetch, sums[i]);
-            }
-            if (grouped)
-                finish_group(g.out, m, rows, p, sums);
-            else
-                finish_tile(g.out, m, rows, p, sums[0]);
-        });
+    const int passes = passes_of(m1 - m0);
+    TileSums sums = {}; // an odd row's neighbour is read, never used
+    for (int p = p0; p < p1; ++p) {
+        const uint8_t* panel = g.weights + static_cast<size_t>(p) * panel_bytes;
+        Prefetch prefetch;
+        prefetch.next = p + 1 < p1 ? panel + panel_bytes : g.next;
+        const auto lines = static_cast<int>(panel_bytes / 64);
+        prefetch.lines = (lines + passes * blocks - 1) / (passes * blocks);
+        for (int m = m0; m < m1; m += kTileRows) {
+            const int rows = std::min(kTileRows, m1 - m);
+            for (int i = 0; i < rows; i += kQ8Rows)
+                with_rows<kQ8Rows>(std::min(kQ8Rows, rows - i), [&](auto count) {
+                    constexpr int kVectors = q8_vectors(count);
+                    for (int v = 0; v < kPanel / 16; v += kVectors) {
+                        const uint8_t* x = q8_row(g.rows, m + i);
+                        float* out = sums.v[i] + v * 16;
+                        if constexpr (Q == Quant::Fixed)
+                            fixed_tile<count, kVectors>(
+                                x, blocks, g.scales + fixed_scales_bytes(m - m0, g.rows.k) + i * 4,
+                                panel + static_cast<size_t>(v) * (panel_bytes / 2), panel_bytes / 2,
+                                prefetch, out);
+                        else
+                            block_tile<count, kVectors>(x, blocks, panel, v, prefetch, out);
+                        prefetch.skip(blocks);
+                    }
+                });
+            finish_tile(g.out, m, rows, p, sums);
+        }
     }
 }
 
 void gemm_q8(const GemmQ8& g, int m0, int m1, int p0, int p1) {
-    if (g.quant == Quant::Group)
-        gemm_q8_as<Quant::Group>(g, m0, m1, p0, p1);
+    if (g.quant == Quant::Fixed)
+        gemm_q8_as<Quant::Fixed>(g, m0, m1, p0, p1);
     else
         gemm_q8_as<Quant::Block>(g, m0, m1, p0, p1);
 }
@@ -320,31 +333,16 @@ template <FloatType T> void gemm_float_as(const GemmFloat& g, int m0, int m1, in
     TileSums sums = {}; // an odd row's neighbour is read, never used
     for (int p = p0; p < p1; ++p) {
         const uint8_t* panel = g.weights + static_cast<size_t>(p) * panel_bytes;
-        for_row_tiles(m0, m1, [&](int rows, int m, int, int) {
-            for (int v = 0; v < kPanel / 16; v += kGemmVectors) {
-                switch (rows) {
-                case 1:
-                    float_tile<1, kGemmVectors, T>(g, m, panel, v, sums);
-                    break;
-                case 2:
-                    float_tile<2, kGemmVectors, T>(g, m, panel, v, sums);
-                    break;
-                case 3:
-                    float_tile<3, kGemmVectors, T>(g, m, panel, v, sums);
-                    break;
-                case 4:
-                    float_tile<4, kGemmVectors, T>(g, m, panel, v, sums);
-                    break;
-                case 5:
-                    float_tile < kGemmRows<5 ? 1 : 5, kGemmVectors, T>(g, m, panel, v, sums);
-                    break;
-                default:
-                    float_tile < kGemmRows<6 ? 1 : 6, kGemmVectors, T>(g, m, panel, v, sums);
-                    break;
-                }
-            }
+        const int tiles = (m1 - m0 + kGemmRows - 1) / kGemmRows;
+        for (int t = 0, m = m0, rows; t < tiles; ++t, m += rows) {
+            const int left = tiles - t;
+            rows = (m1 - m + left - 1) / left; // even pieces
+            with_rows<kGemmRows>(rows, [&](auto count) {
+                for (int v = 0; v < kPanel / 16; v += kGemmVectors)
+                    float_tile<count, kGemmVectors, T>(g, m, panel, v, sums);
+            });
             finish_tile(g.out, m, rows, p, sums);
-        });
+        }
     }
 }
 

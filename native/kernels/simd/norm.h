@@ -40,10 +40,8 @@ void norm_row(const NormRows& g, int r, float* sum) {
         if (y)
             store(y + i, v);
     }
-    if (g.q8.data) {
-        const Q8Rows row = {g.q8.data + static_cast<size_t>(r) * g.q8.stride, g.q8.stride, g.q8.k};
-        quantize_rows(sum, 0, 1, 0, g.n, g.quant, row);
-    }
+    if (g.q8.data)
+        quantize_row(sum, g.q8, r);
 }
 
 void norm_rows(const NormRows& g, int r0, int r1) {

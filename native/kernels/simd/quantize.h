@@ -1,4 +1,4 @@
-// Floats to int8 in blocks of 32 or groups of 128. Needs a vec_*.h before it.
+// Floats to int8 in blocks of 32. Needs a vec_*.h before it.
 #pragma once
 
 #include "../kernels.h"
@@ -6,19 +6,21 @@
 namespace bge::kernels {
 namespace {
 
-/// A quantized row's parts.
-struct Q8Row {
-    int8_t* q;
-    float* scale;
-    int32_t* correction;
-    int32_t* shift; // Quant::Group only
-};
-inline Q8Row q8_row(const Q8Rows& rows, int m, Quant quant) {
-    uint8_t* p = rows.data + static_cast<size_t>(m) * rows.stride;
-    const int scales = rows.k / (quant == Quant::Group ? kGroup : kBlock);
-    auto* scale = reinterpret_cast<float*>(p + rows.k);
-    auto* correction = reinterpret_cast<int32_t*>(scale + scales);
-    return {reinterpret_cast<int8_t*>(p), scale, correction, correction + scales};
+/// Where the first block of row m lies, and where in it what is.
+inline uint8_t* q8_row(const Q8Rows& rows, int m) {
+    return rows.data + static_cast<size_t>(m / kTileRows) * q8_tile_bytes(rows.k) +
+           static_cast<size_t>(m % kTileRows) * 4;
+}
+constexpr size_t kQ8Step = kTileRows * 4, kQ8Start = kBlock / 4 * kQ8Step,
+                 kQ8Scale = kQ8Start + kQ8Step;
+
+template <class T> inline T read(const uint8_t* p) {
+    T x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+}
+template <class T> inline void write(uint8_t* p, T x) {
+    std::memcpy(p, &x, sizeof x);
 }
 
 inline uint32_t float_bits(float x) {
@@ -41,65 +43,115 @@ inline Scale scale_for(float amax) {
     return {some ? amax * (1.0f / 127.0f) : 0.0f, some ? 127.0f / amax : 0.0f};
 }
 
-/// Two vectors to 32 int8. @returns their sum. NaN rounds to INT32_MIN: nonsense, but sums of it
-/// are unsigned and so not undefined (the engine refuses what comes of it).
-inline uint32_t quantize_values(F a, F b, float inverse, int8_t* q) {
-    const F factor = set1(inverse);
-    const I qa = to_int(mul(a, factor)), qb = to_int(mul(b, factor));
-    store_i8(q, qa);
-    store_i8(q + 16, qb);
-    return static_cast<uint32_t>(ireduce_add(iadd(qa, qb)));
-}
-
-/// Quant::Block.
-inline void quantize_block(F a, F b, const Q8Row& row, int block) {
-    const Scale s = scale_for(reduce_max(max(abs(a), abs(b))));
-    const uint32_t sum = quantize_values(a, b, s.inverse, row.q + block * kBlock);
-    row.scale[block] = s.scale;
-    row.correction[block] = static_cast<int32_t>(sum * (0u - 128u));
-}
-
-/// Quant::Group: 128 values, 16 per vector.
-inline void quantize_group(const F (&x)[2 * kGroupBlocks], const Q8Row& row, int group) {
-    float amax[kGroupBlocks], top = 0.0f;
-    for (int b = 0; b < kGroupBlocks; ++b) {
-        amax[b] = reduce_max(max(abs(x[2 * b]), abs(x[2 * b + 1])));
-        top = amax[b] > top ? amax[b] : top;
+/// Blocks of 32 values to int8. max|x| / 127 only says what they are rounded to: the scale that is
+/// kept is the one with which these int8 come nearest to the values (least squares), which takes
+/// away what the rounding errors have in common with them, on average one part in 32 of their
+/// square. NaN rounds to INT32_MIN: nonsense, but sums of it are unsigned and so not undefined, and
+/// the scale is NaN. N blocks at a time, because what takes the time is reducing vectors to one
+/// number. @param to where each block lies
+template <int N>
+inline void quantize_blocks(const F (&a)[N], const F (&b)[N], uint8_t* const (&to)[N]) {
+    F most[N], xq[N], qq[N];
+    I sum[N];
+    float amax[N], inverse[N], scale[N], dot[N], square[N];
+    int32_t total[N];
+    for (int i = 0; i < N; ++i)
+        most[i] = max(abs(a[i]), abs(b[i]));
+    reduce_max(most, amax);
+    for (int i = 0; i < N; ++i) {
+        const Scale s = scale_for(amax[i]);
+        scale[i] = s.scale;
+        inverse[i] = s.inverse;
     }
-    const Scale s = scale_for(top);
-    uint32_t sum = 0;
-    for (int b = 0; b < kGroupBlocks; ++b) {
-        const int block = group * kGroupBlocks + b;
-        // 2^steps * amax[b] <= top: exponents differ by that, one less when the fraction is larger
-        const uint32_t apart = (float_bits(top) - float_bits(amax[b])) >> 23;
-        const uint32_t steps = apart < kGroupSteps ? apart : kGroupSteps;
-        const uint32_t shift = kGroupSteps - steps;
-        sum += quantize_values(x[2 * b], x[2 * b + 1], s.inverse * bits_float((127 + steps) << 23),
-                               row.q + block * kBlock)
-               << shift;
-        row.shift[block] = static_cast<int32_t>(shift);
+    for (int i = 0; i < N; ++i) {
+        const F factor = set1(inverse[i]), x = mul(a[i], factor), y = mul(b[i], factor);
+        const I qa = to_int(x), qb = to_int(y);
+        const F fa = to_float(qa), fb = to_float(qb);
+        xq[i] = fma(x, fa, mul(y, fb));
+        qq[i] = fma(fa, fa, mul(fb, fb));
+        sum[i] = iadd(qa, qb);
+        int8_t q[kBlock];
+        store_i8(q, qa);
+        store_i8(q + 16, qb);
+        for (size_t step = 0; step < kBlock / 4; ++step)
+            std::memcpy(to[i] + step * kQ8Step, q + step * 4, 4);
     }
-    row.scale[group] = s.scale * (1.0f / (1 << kGroupSteps));
-    row.correction[group] = static_cast<int32_t>(sum * (0u - 128u));
+    reduce_add(xq, dot);
+    reduce_add(qq, square);
+    ireduce_add(sum, total);
+    for (int i = 0; i < N; ++i) {
+        write(to[i] + kQ8Start, 0u - static_cast<uint32_t>(total[i]) * 128u);
+        write(to[i] + kQ8Scale, square[i] > 0 ? scale[i] * (dot[i] / square[i]) : 0.0f);
+    }
+}
+inline void quantize_block(F a, F b, uint8_t* row, int block) {
+    const F as[1] = {a}, bs[1] = {b};
+    uint8_t* const to[1] = {row + static_cast<size_t>(block) * kQ8TileBlockBytes};
+    quantize_blocks(as, bs, to);
 }
 
-void quantize_rows(const float* x, size_t ldx, int rows, int first, int last, Quant quant,
-                   const Q8Rows& out) {
-    for (int m = 0; m < rows; ++m) {
-        const Q8Row row = q8_row(out, m, quant);
-        const float* p = x + static_cast<size_t>(m) * ldx;
-        if (quant == Quant::Block) {
-            for (int i = first; i < last; i += kBlock)
-                quantize_block(load(p + i), load(p + i + 16), row, i / kBlock);
-            continue;
+inline void quantize_row(const float* x, const Q8Rows& out, int m) {
+    uint8_t* to = q8_row(out, m);
+    int i = 0;
+    for (; i + 8 * kBlock <= out.k; i += 8 * kBlock) {
+        F a[8], b[8];
+        uint8_t* blocks[8];
+        for (int j = 0; j < 8; ++j, to += kQ8TileBlockBytes) {
+            a[j] = load(x + i + j * kBlock);
+            b[j] = load(x + i + j * kBlock + 16);
+            blocks[j] = to;
         }
-        for (int i = first; i < last; i += kGroup) {
-            F v[2 * kGroupBlocks];
-            for (int j = 0; j < 2 * kGroupBlocks; ++j)
-                v[j] = load(p + i + 16 * j);
-            quantize_group(v, row, i / kGroup);
-        }
+        quantize_blocks(a, b, blocks);
     }
+    for (; i < out.k; i += kBlock, to += kQ8TileBlockBytes)
+        quantize_block(load(x + i), load(x + i + 16), to, 0);
+}
+
+void quantize_rows(const float* x, size_t ldx, int m0, int m1, const Q8Rows& out) {
+    for (int m = m0; m < m1; ++m)
+        quantize_row(x + static_cast<size_t>(m) * ldx, out, m);
+}
+
+/// x in [0, 32767.5) to the nearest whole number, ties to even; anything else to nonsense.
+inline uint32_t fixed_scale(float x) {
+    constexpr float kRound = 8388608.0f; // 2^23: no fraction is left
+    return float_bits(x + kRound) & 0x7fffu;
+}
+
+/// All rows of a tile, also those that are not there.
+void fix_tile(const uint8_t* tile, int blocks, uint8_t* out) {
+    const auto at = [&](int block, size_t part, int i) {
+        return tile + static_cast<size_t>(block) * kQ8TileBlockBytes + part +
+               static_cast<size_t>(i) * 4;
+    };
+    const auto scale_at = [&](int block, int i) { return at(block, kQ8Scale, i); };
+    int32_t most[kTileRows] =
+        {}; // scales are not negative: they order like integers, NaN above all
+    for (int b = 0; b < blocks; ++b)
+        for (int i = 0; i < kTileRows; ++i) {
+            const auto size = read<int32_t>(scale_at(b, i));
+            most[i] = most[i] > size ? most[i] : size;
+        }
+    float inverse[kTileRows];
+    for (int i = 0; i < kTileRows; ++i) {
+        const float top = bits_float(static_cast<uint32_t>(most[i]));
+        inverse[i] = top >= 0x1p-100f ? 32767.0f / top : 0.0f;
+    }
+    for (int b = 0; b < blocks; b += 2) {
+        for (int half = 0; half < 2; ++half)
+            for (int i = 0; i < kTileRows; ++i, out += 4) // 8: so that losing four bits is rounding
+                write(out, read<int32_t>(at(b + half, kQ8Start, i)) + 8);
+        for (int i = 0; i < kTileRows; ++i, out += 4)
+            write(out, fixed_scale(read<float>(scale_at(b, i)) * inverse[i]) |
+                           fixed_scale(read<float>(scale_at(b + 1, i)) * inverse[i]) << 16);
+    }
+    for (int i = 0; i < kTileRows; ++i, out += 4) // sums are multiples of 2^4 * 2^15 / 32767^2
+        write(out, bits_float(static_cast<uint32_t>(most[i])) * (524288.0f / 32767.0f));
+}
+
+void fix_scales(const Q8Rows& rows, int m0, int m1, uint8_t* out) {
+    for (int m = m0; m < m1; m += kTileRows, out += fixed_scales_bytes(kTileRows, rows.k))
+        fix_tile(q8_row(rows, m), rows.k / kBlock, out);
 }
 
 } // namespace

@@ -12,8 +12,9 @@ namespace bge::kernels {
 namespace {
 
 constexpr KernelTable make_table(Isa isa, const char* name) {
-    return {isa,       name,           kUnsignedWeights, quantize_rows, gemm_q8,  gemm_float,
-            norm_rows, attention_pack, attention,        gelu,          dot_rows, normalize_rows};
+    return {isa,     name,       kUnsignedWeights, quantize_rows,  fix_scales,
+            gemm_q8, gemm_float, norm_rows,        attention_pack, attention,
+            gelu,    dot_rows,   normalize_rows};
 }
 
 } // namespace

@@ -80,10 +80,6 @@ inline I iset1(int32_t x) {
 inline I iadd(I x, I y) {
     return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)};
 }
-inline I shift_left(I x, int32_t n) {
-    const __m128i count = _mm_cvtsi32_si128(n);
-    return {_mm256_sll_epi32(x.a, count), _mm256_sll_epi32(x.b, count)};
-}
 inline I magnitude_bits(F x) {
     const __m256i mask = _mm256_set1_epi32(0x7fffffff);
     return {_mm256_and_si256(_mm256_castps_si256(x.a), mask),
@@ -107,6 +103,20 @@ inline int32_t ireduce_add(I v) {
     const __m128i y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     const __m128i z = _mm_add_epi32(y, _mm_unpackhi_epi64(y, y));
     return _mm_cvtsi128_si32(_mm_add_epi32(z, _mm_shuffle_epi32(z, 1)));
+}
+
+// Several vectors at once, by the same tree.
+template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_add(a[i]);
+}
+template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_max(a[i]);
+}
+template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = ireduce_add(a[i]);
 }
 inline F to_float(I x) {
     return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)};
@@ -152,7 +162,7 @@ inline F load_f16(const uint16_t* p) {
 }
 
 using Act = __m256i;
-inline Act broadcast4(const int8_t* p) {
+inline Act broadcast4(const uint8_t* p) {
     int32_t x;
     std::memcpy(&x, p, 4);
     return _mm256_set1_epi32(x);
@@ -202,11 +212,11 @@ struct Pair {
     __m256i a, b;
 };
 using LeftPair = __m256i;
-inline Pair load_pair(const uint32_t* p) {
-    const auto* q = reinterpret_cast<const uint8_t*>(p);
+inline Pair load_pair(const void* p) {
+    const auto* q = static_cast<const uint8_t*>(p);
     return {load256(q), load256(q + 32)};
 }
-inline LeftPair broadcast_pair(const int16_t* p) {
+inline LeftPair broadcast_pair(const void* p) {
     int32_t x;
     std::memcpy(&x, p, 4);
     return _mm256_set1_epi32(x);
@@ -219,6 +229,17 @@ inline __m256i dot_pair(__m256i acc, __m256i x, __m256i y) {
 #else
     return _mm256_add_epi32(acc, _mm256_madd_epi16(x, y));
 #endif
+}
+inline Pair multiply_fixed(const Pair& x, LeftPair y) {
+    return {_mm256_mulhrs_epi16(x.a, y), _mm256_mulhrs_epi16(x.b, y)};
+}
+inline __m256i dot_fixed(__m256i even, __m256i odd, __m256i scale) {
+    const __m256i pair =
+        _mm256_blend_epi16(_mm256_srai_epi32(even, 4), _mm256_slli_epi32(odd, 12), 0xaa);
+    return _mm256_madd_epi16(pair, scale);
+}
+inline I dot_fixed(I even, I odd, const Pair& scale) {
+    return {dot_fixed(even.a, odd.a, scale.a), dot_fixed(even.b, odd.b, scale.b)};
 }
 using Sum = I;
 inline Sum zero_sum() {
@@ -237,6 +258,10 @@ inline void store_pairs(uint32_t* p, I even, I odd) {
 
 // 4 x 16: 8 integer accumulators, the weights, a broadcast: the float ones live in the first-level
 // cache and are touched once per 32 k.
+constexpr int kQ8Rows = 4;
+constexpr int q8_vectors(int) {
+    return 1;
+}
 constexpr int kGemmRows = 4, kGemmVectors = 1, kAttentionRows = 4, kAttentionVectors = 1;
 
 } // namespace

@@ -71,9 +71,6 @@ inline I iset1(int32_t x) {
 inline I iadd(I a, I b) {
     return _mm512_add_epi32(a, b);
 }
-inline I shift_left(I a, int32_t n) {
-    return _mm512_sllv_epi32(a, _mm512_set1_epi32(n));
-}
 inline I magnitude_bits(F a) {
     return _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fffffff));
 }
@@ -94,6 +91,55 @@ inline int32_t ireduce_add(I a) {
     const __m128i y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     const __m128i z = _mm_add_epi32(y, _mm_unpackhi_epi64(y, y));
     return _mm_cvtsi128_si32(_mm_add_epi32(z, _mm_shuffle_epi32(z, 1)));
+}
+
+// Several vectors at once, by the same tree.
+template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_add(a[i]);
+}
+template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_max(a[i]);
+}
+template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = ireduce_add(a[i]);
+}
+/// Lane i of the result (0 to 7) is a[i] reduced: each step halves two vectors into one.
+template <class Op> inline F reduce8(const F (&a)[8], Op op) {
+    F half[4], quarter[2];
+    for (int i = 0; i < 4; ++i) // lanes + 8
+        half[i] = op(_mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0x44),
+                     _mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0xee));
+    for (int i = 0; i < 2; ++i) // lanes + 4
+        quarter[i] = op(_mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0x88),
+                        _mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0xdd));
+    const F pair = op(_mm512_shuffle_ps(quarter[0], quarter[1], 0x44), // lanes + 2
+                      _mm512_shuffle_ps(quarter[0], quarter[1], 0xee));
+    const F one = op(_mm512_shuffle_ps(pair, pair, 0x88), _mm512_shuffle_ps(pair, pair, 0xdd));
+    // 0 4 . . 1 5 . . 2 6 . . 3 7
+    const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
+    return _mm512_permutexvar_ps(order, one);
+}
+inline void reduce_add(const F (&a)[8], float (&out)[8]) {
+    const F sum = reduce8(a, [](F x, F y) { return _mm512_add_ps(x, y); });
+    _mm256_storeu_ps(out, _mm512_castps512_ps256(sum));
+}
+inline void reduce_max(const F (&a)[8], float (&out)[8]) {
+    const F most = reduce8(a, [](F x, F y) { return _mm512_max_ps(x, y); });
+    _mm256_storeu_ps(out, _mm512_castps512_ps256(most));
+}
+inline void ireduce_add(const I (&a)[8], int32_t (&out)[8]) {
+    F floats[8];
+    for (int i = 0; i < 8; ++i)
+        floats[i] = _mm512_castsi512_ps(a[i]);
+    const F sum = reduce8(floats, [](F x, F y) {
+        return _mm512_castsi512_ps(
+            _mm512_add_epi32(_mm512_castps_si512(x), _mm512_castps_si512(y)));
+    });
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                        _mm512_castsi512_si256(_mm512_castps_si512(sum)));
 }
 inline F to_float(I a) {
     return _mm512_cvtepi32_ps(a);
@@ -124,7 +170,7 @@ using Act = __m512i;
 inline Weights load_weights(const uint8_t* p) {
     return _mm512_loadu_si512(p);
 }
-inline Act broadcast4(const int8_t* p) {
+inline Act broadcast4(const uint8_t* p) {
     int32_t x;
     std::memcpy(&x, p, 4);
     return _mm512_set1_epi32(x);
@@ -144,13 +190,21 @@ inline void store_pairs(uint32_t* p, I even, I odd) {
 }
 using Pair = __m512i;
 using LeftPair = __m512i;
-inline Pair load_pair(const uint32_t* p) {
+inline Pair load_pair(const void* p) {
     return _mm512_loadu_si512(p);
 }
-inline LeftPair broadcast_pair(const int16_t* p) {
+inline LeftPair broadcast_pair(const void* p) {
     int32_t x;
     std::memcpy(&x, p, 4);
     return _mm512_set1_epi32(x);
+}
+inline Pair multiply_fixed(Pair a, LeftPair b) {
+    return _mm512_mulhrs_epi16(a, b);
+}
+inline I dot_fixed(I even, I odd, Pair scale) {
+    const I pair = _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srai_epi32(even, 4),
+                                           _mm512_slli_epi32(odd, 12));
+    return _mm512_madd_epi16(pair, scale);
 }
 /// What a loop carries: as __m512i, which has 64-bit lanes, GCC 12 would keep a copy in memory.
 using Sum = int32_t __attribute__((vector_size(64)));
@@ -164,6 +218,11 @@ inline F to_float(Sum a) {
     return to_float(reinterpret_cast<I>(a));
 }
 
+// 8 x 16 (4 x 32 of few rows): 16 integer and 8 float accumulators, the weights, a broadcast.
+constexpr int kQ8Rows = 8;
+constexpr int q8_vectors(int rows) {
+    return rows <= 4 ? 2 : 1;
+}
 // 6 x 32: 12 integer and 12 float accumulators, 2 weight vectors, a broadcast: 27 of 32 registers.
 constexpr int kGemmRows = 6, kGemmVectors = 2, kAttentionRows = 6, kAttentionVectors = 4;
 

@@ -107,9 +107,6 @@ inline I iset1(int32_t x) {
 inline I iadd(I a, I b) {
     return imap([&](int i) { return vaddq_s32(a.v[i], b.v[i]); });
 }
-inline I shift_left(I a, int32_t n) {
-    return imap([&](int i) { return vshlq_s32(a.v[i], vdupq_n_s32(n)); });
-}
 inline I magnitude_bits(F a) {
     return imap(
         [&](int i) { return vandq_s32(vreinterpretq_s32_f32(a.v[i]), vdupq_n_s32(0x7fffffff)); });
@@ -127,6 +124,20 @@ inline void store_bits(float* p, I a) {
 }
 inline int32_t ireduce_add(I a) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[1]), vaddq_s32(a.v[2], a.v[3])));
+}
+
+// Several vectors at once, by the same tree.
+template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_add(a[i]);
+}
+template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_max(a[i]);
+}
+template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = ireduce_add(a[i]);
 }
 inline F to_float(I a) {
     return map([&](int i) { return vcvtq_f32_s32(a.v[i]); });
@@ -178,7 +189,7 @@ inline Weights load_weights(const uint8_t* p) {
         w.v[i] = vld1q_s8(reinterpret_cast<const int8_t*>(p) + 16 * i);
     return w;
 }
-inline Act broadcast4(const int8_t* p) {
+inline Act broadcast4(const uint8_t* p) {
     int32_t x;
     std::memcpy(&x, p, 4);
     return vreinterpretq_s8_s32(vdupq_n_s32(x));
@@ -191,14 +202,35 @@ struct Pair {
     int16x8x2_t v[2]; // 8 lanes each: the even ones, the odd ones
 };
 using LeftPair = int16x4_t;
-inline Pair load_pair(const uint32_t* p) {
-    const auto* q = reinterpret_cast<const int16_t*>(p);
+inline Pair load_pair(const void* p) {
+    const auto* q = static_cast<const int16_t*>(p);
     return {{vld2q_s16(q), vld2q_s16(q + 16)}};
 }
-inline LeftPair broadcast_pair(const int16_t* p) {
+inline LeftPair broadcast_pair(const void* p) {
     int32_t x;
     std::memcpy(&x, p, 4);
     return vreinterpret_s16_s32(vdup_n_s32(x));
+}
+inline Pair multiply_fixed(const Pair& a, LeftPair b) {
+    Pair r;
+    BGE_UNROLL
+    for (int i = 0; i < 2; ++i) {
+        r.v[i].val[0] = vqrdmulhq_lane_s16(a.v[i].val[0], b, 0);
+        r.v[i].val[1] = vqrdmulhq_lane_s16(a.v[i].val[1], b, 1);
+    }
+    return r;
+}
+inline I dot_fixed(I even, I odd, const Pair& scale) {
+    I r;
+    BGE_UNROLL
+    for (int i = 0; i < 2; ++i) {
+        const int16x8_t e = scale.v[i].val[0], o = scale.v[i].val[1];
+        const int32x4_t low = vmull_s16(vshrn_n_s32(even.v[2 * i], 4), vget_low_s16(e));
+        r.v[2 * i] = vmlal_s16(low, vshrn_n_s32(odd.v[2 * i], 4), vget_low_s16(o));
+        const int32x4_t high = vmull_s16(vshrn_n_s32(even.v[2 * i + 1], 4), vget_high_s16(e));
+        r.v[2 * i + 1] = vmlal_s16(high, vshrn_n_s32(odd.v[2 * i + 1], 4), vget_high_s16(o));
+    }
+    return r;
 }
 using Sum = I;
 inline Sum zero_sum() {
@@ -222,6 +254,10 @@ inline void store_pairs(uint32_t* p, I even, I odd) {
 }
 
 // 4 x 16: 16 of 32 registers hold integer accumulators, 4 the weights.
+constexpr int kQ8Rows = 4;
+constexpr int q8_vectors(int) {
+    return 1;
+}
 constexpr int kGemmRows = 4, kGemmVectors = 1, kAttentionRows = 4, kAttentionVectors = 1;
 
 } // namespace

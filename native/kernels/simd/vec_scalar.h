@@ -97,9 +97,6 @@ inline I iadd(I a, I b) {
         return static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) + static_cast<uint32_t>(b.v[i]));
     });
 }
-inline I shift_left(I a, int32_t n) {
-    return imap([&](int i) { return static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) << n); });
-}
 /// |a| as integers: ordered as the numbers are, NaN above all.
 inline I magnitude_bits(F a) {
     return imap([&](int i) { return static_cast<int32_t>(bits<uint32_t>(a.v[i]) & 0x7fffffffu); });
@@ -122,6 +119,20 @@ inline int32_t ireduce_add(I a) {
     for (int i = 0; i < 16; ++i)
         sum += static_cast<uint32_t>(a.v[i]);
     return static_cast<int32_t>(sum);
+}
+
+// Several vectors at once, by the same tree.
+template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_add(a[i]);
+}
+template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_max(a[i]);
+}
+template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = ireduce_add(a[i]);
 }
 inline F to_float(I a) {
     return map([&](int i) { return static_cast<float>(a.v[i]); });
@@ -201,7 +212,7 @@ inline Weights load_weights(const uint8_t* p) {
     std::memcpy(&w, p, 64);
     return w;
 }
-inline Act broadcast4(const int8_t* p) {
+inline Act broadcast4(const uint8_t* p) {
     Act a;
     std::memcpy(&a, p, 4);
     return a;
@@ -220,18 +231,36 @@ struct Pair {
     uint32_t v[16];
 };
 using LeftPair = uint32_t;
-inline Pair load_pair(const uint32_t* p) {
+inline Pair load_pair(const void* p) {
     Pair r;
     std::memcpy(&r, p, 64);
     return r;
 }
-inline LeftPair broadcast_pair(const int16_t* p) {
+inline LeftPair broadcast_pair(const void* p) {
     uint32_t x;
     std::memcpy(&x, p, 4);
     return x;
 }
 inline uint32_t times(uint32_t a, uint32_t b) { // of the low halves
     return static_cast<uint32_t>(static_cast<int16_t>(a) * static_cast<int16_t>(b));
+}
+/// Per int16: a * b / 2^15, rounded (a half up); b is not negative.
+inline uint32_t multiply_fixed(uint32_t a, uint32_t b) { // of the low halves
+    const auto product = static_cast<int32_t>(times(a, b));
+    return static_cast<uint32_t>((product + 0x4000) >> 15) & 0xffffu;
+}
+inline Pair multiply_fixed(const Pair& a, LeftPair b) {
+    Pair r;
+    for (int i = 0; i < 16; ++i)
+        r.v[i] = multiply_fixed(a.v[i], b) | multiply_fixed(a.v[i] >> 16, b >> 16) << 16;
+    return r;
+}
+/// (even >> 4) * scale's even half + (odd >> 4) * its odd one; both sums are below 2^19 in size.
+inline I dot_fixed(I even, I odd, const Pair& scale) {
+    return imap([&](int i) {
+        return static_cast<int32_t>(times(static_cast<uint32_t>(even.v[i] >> 4), scale.v[i]) +
+                                    times(static_cast<uint32_t>(odd.v[i] >> 4), scale.v[i] >> 16));
+    });
 }
 using Sum = I;
 inline Sum zero_sum() {
@@ -248,6 +277,10 @@ inline void store_pairs(uint32_t* p, I even, I odd) {
         p[i] = (static_cast<uint32_t>(even.v[i]) & 0xffffu) | static_cast<uint32_t>(odd.v[i]) << 16;
 }
 
+constexpr int kQ8Rows = 4;
+constexpr int q8_vectors(int) {
+    return 2;
+}
 constexpr int kGemmRows = 4, kGemmVectors = 2, kAttentionRows = 4, kAttentionVectors = 2;
 
 } // namespace

@@ -109,7 +109,7 @@ TEST("kernels: Q4_0 and Q5_0 keep their values") {
                       : i % block == 1 ? 0x2a
                                        : static_cast<uint8_t>(random());
         Weight weight;
-        CHECK(packable(type, k, n, Quant::Group, &weight));
+        CHECK(packable(type, k, n, Quant::Block, &weight));
         std::vector<uint8_t> packed(packed_bytes(weight));
         pack_weight(type, data.data(), weight, false, packed.data());
         for (int c = 0; c < n; ++c)

@@ -51,7 +51,6 @@ TEST("kernels: every isa computes rows alike") {
                     g.n = n;
                     g.y = y.data();
                     g.q8 = q.rows;
-                    g.quant = quant_of(Quant::Group, n);
                     u->norm_rows(g, 0, rows);
                     u->gelu(x.data(), extra.data(), rows * n);
                     u->dot_rows(x.data(), static_cast<size_t>(n), rows, n, w.data(),

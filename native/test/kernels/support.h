@@ -102,31 +102,35 @@ inline double half(uint16_t h) {
 struct Rows {
     std::vector<uint8_t> memory;
     Q8Rows rows;
-    Rows(int m, int k) : memory(static_cast<size_t>(m) * q8_row_bytes(k) + 64) {
+    Rows(int m, int k) : memory(q8_rows_bytes(m, k) + 64) {
         rows.data = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
-        rows.stride = q8_row_bytes(k);
         rows.k = k;
     }
-    const float* scales(int m) const {
-        return reinterpret_cast<const float*>(rows.data + static_cast<size_t>(m) * rows.stride +
-                                              rows.k);
+    /// int8 number k of row m.
+    int q(int m, int k) const {
+        const size_t step = static_cast<size_t>(k % kBlock / 4);
+        return static_cast<int8_t>(
+            block(m, k / kBlock)[step * 32 + static_cast<size_t>(m % 8 * 4 + k % 4)]);
     }
-    /// The scale of a block of 32.
-    double scale(int m, int block, Quant quant) const {
-        if (quant == Quant::Block)
-            return scales(m)[block];
-        const int groups = rows.k / kGroup;
-        const auto* shifts = reinterpret_cast<const int32_t*>(scales(m) + 2 * groups);
-        return std::ldexp(static_cast<double>(scales(m)[block / kGroupBlocks]), shifts[block]);
-    }
-    const int8_t* q(int m) const {
-        return reinterpret_cast<const int8_t*>(rows.data + static_cast<size_t>(m) * rows.stride);
-    }
+    int32_t start(int m, int b) const { return word<int32_t>(m, b, 256); }
+    float scale(int m, int b) const { return word<float>(m, b, 288); }
     bool same(const Rows& other) const {
         const size_t n = memory.size() - 64;
         return std::memcmp(rows.data, other.rows.data, n) == 0;
     }
+
+  private:
+    const uint8_t* block(int m, int b) const {
+        return rows.data + static_cast<size_t>(m / 8) * q8_tile_bytes(rows.k) +
+               static_cast<size_t>(b) * 320;
+    }
+    template <class T> T word(int m, int b, size_t at) const {
+        T x;
+        std::memcpy(&x, block(m, b) + at + static_cast<size_t>(m % 8) * 4, 4);
+        return x;
+    }
 };
+static_assert(kTileRows == 8 && kQ8TileBlockBytes == 320, "what Rows reads");
 
 template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
