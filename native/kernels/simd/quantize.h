@@ -125,11 +125,11 @@ void fix_tile(const uint8_t* tile, int blocks, uint8_t* out) {
                static_cast<size_t>(i) * 4;
     };
     const auto scale_at = [&](int block, int i) { return at(block, kQ8Scale, i); };
-    int32_t most[kTileRows] =
-        {}; // scales are not negative: they order like integers, NaN above all
+    // Scales are not negative: their bits order like integers, NaN (of either sign) above all.
+    int32_t most[kTileRows] = {};
     for (int b = 0; b < blocks; ++b)
         for (int i = 0; i < kTileRows; ++i) {
-            const auto size = read<int32_t>(scale_at(b, i));
+            const int32_t size = read<int32_t>(scale_at(b, i)) & 0x7fffffff;
             most[i] = most[i] > size ? most[i] : size;
         }
     float inverse[kTileRows];

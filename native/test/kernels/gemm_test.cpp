@@ -136,12 +136,14 @@ TEST("kernels: what is not finite stays visible") {
             Product p = product(3, 32, 128, Kind::Normal);
             p.w[4 * 5 + 2].scale = 0x7e00; // NaN in channel 5
             p.w[4 * 7 + 1].scale = 0xfc00; // infinite in channel 7
-            p.x[128 + 40] = NAN;
-            const auto out = multiply(*t, p, quant);
-            for (int m = 0; m < p.m; ++m)
-                for (int n = 0; n < p.n; ++n)
-                    CHECK_EQ(std::isfinite(out[static_cast<size_t>(m * p.n + n)]),
-                             m != 1 && n != 5 && n != 7);
+            for (const float bad : {NAN, -NAN, INFINITY, -INFINITY}) {
+                p.x[128 + 40] = bad;
+                const auto out = multiply(*t, p, quant);
+                for (int m = 0; m < p.m; ++m)
+                    for (int n = 0; n < p.n; ++n)
+                        CHECK_EQ(std::isfinite(out[static_cast<size_t>(m * p.n + n)]),
+                                 m != 1 && n != 5 && n != 7);
+            }
         }
 }
 
