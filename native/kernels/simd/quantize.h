@@ -46,9 +46,9 @@ inline Scale scale_for(float amax) {
 /// Blocks of 32 values to int8. max|x| / 127 only says what they are rounded to: the scale that is
 /// kept is the one with which these int8 come nearest to the values (least squares), which takes
 /// away what the rounding errors have in common with them, on average one part in 32 of their
-/// square. NaN rounds to INT32_MIN: nonsense, but sums of it are unsigned and so not undefined, and
-/// the scale is NaN. N blocks at a time, because what takes the time is reducing vectors to one
-/// number. @param to where each block lies
+/// square. NaN rounds to INT32_MIN or to 0: nonsense, but sums of it are unsigned and so not
+/// undefined, and the scale is NaN. N blocks at a time, because what takes the time is reducing
+/// vectors to one number. @param to where each block lies
 template <int N>
 inline void quantize_blocks(const F (&a)[N], const F (&b)[N], uint8_t* const (&to)[N]) {
     F most[N], xq[N], qq[N];
@@ -81,7 +81,8 @@ inline void quantize_blocks(const F (&a)[N], const F (&b)[N], uint8_t* const (&t
     ireduce_add(sum, total);
     for (int i = 0; i < N; ++i) {
         write(to[i] + kQ8Start, 0u - static_cast<uint32_t>(total[i]) * 128u);
-        write(to[i] + kQ8Scale, square[i] > 0 ? scale[i] * (dot[i] / square[i]) : 0.0f);
+        // all int8 are zero: so is dot, or NaN where a value was not finite
+        write(to[i] + kQ8Scale, square[i] > 0 ? scale[i] * (dot[i] / square[i]) : dot[i]);
     }
 }
 inline void quantize_block(F a, F b, uint8_t* row, int block) {
