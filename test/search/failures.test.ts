@@ -23,15 +23,23 @@ afterEach(() => work.remove())
 const texts = mixedTexts(40)
 
 /** The embedder, but for what `change` makes of what its streams give. */
-function changed(change: (item: StreamItem, index: number) => StreamItem): Embedder {
+function changed(change: (item: StreamItem, index: number, text: string) => StreamItem): Embedder {
   return {
     info: m3.info,
     countTokens: m3.countTokens.bind(m3),
     embed: m3.embed.bind(m3),
     async *embedStream(source: Iterable<string>, options: object) {
       let index = 0
-      for await (const item of m3.embedStream(source, { ...options, onError: 'collect' })) {
-        yield change(item as StreamItem, index++)
+      const given: string[] = []
+      async function* remembered() {
+        for await (const text of source) {
+          given.push(text)
+          yield text
+        }
+      }
+      for await (const item of m3.embedStream(remembered(), { ...options, onError: 'collect' })) {
+        yield change(item as StreamItem, index, given[index] as string)
+        index++
       }
     },
   } as unknown as Embedder
@@ -43,8 +51,11 @@ describe('a text that cannot be embedded', () => {
     await work.put('1.txt', texts[1] as string)
     await work.put('copy.txt', texts[1] as string)
     await work.put('2.txt', texts[2] as string)
-    const broken = changed((item, index) =>
-      index === 1 ? { id: '1', index, error: new InferenceError('It failed.') } : item,
+    // files are read side by side: which text comes second is chance
+    const broken = changed((item, index, text) =>
+      text.startsWith((texts[1] as string).slice(0, 40))
+        ? { id: '1', index, error: new InferenceError('It failed.') }
+        : item,
     )
     const index = await work.index(broken)
     const result = await index.update(work.docs)
