@@ -27,8 +27,8 @@ enum class Quant {
     /// In 16-bit fixed point: a row's (or channel's) scales as 32767ths of its largest, the product
     /// of two of them rounded to 32767ths again, and the blocks' integer sums without their lowest
     /// four bits, so that two blocks cost two multiplies: on Zen 4 those share their ports with the
-    /// dot products. What that rounds off is 2^-16 of the row's largest scale times the channel's,
-    /// where int8 itself rounds off 2^-8.
+    /// dot products. A block's factor is off by some 3 * 2^-16 of the row's largest scale times the
+    /// channel's at most, where int8 itself rounds off 2^-8.
     Fixed,
 };
 /// How rows of k elements are multiplied: Quant::Fixed takes blocks in pairs.

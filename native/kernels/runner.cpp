@@ -135,7 +135,9 @@ Runner::RowScales Runner::scales_of(const Q8Rows& rows, const Team& team) const 
     return {plan_->kernels, rows, scales_ + static_cast<size_t>(team.ith) * plan_->scale_bytes};
 }
 
-const uint8_t* Runner::RowScales::of(int m0, int m1) {
+const uint8_t* Runner::RowScales::of(Quant quant, int m0, int m1) {
+    if (quant == Quant::Block)
+        return nullptr;
     if (m0 != held_)
         kernels_->fix_scales(rows_, m0, m1, memory_);
     held_ = m0;
@@ -194,10 +196,9 @@ Q8Rows Runner::input_rows(const LinearStep& step, WorkQueue& queue, const Team& 
     const Q8Rows rows = slot(Slot::Own, k);
     const int n = static_cast<int>(step.input->ne[1]);
     const float* x = data_of(step.input);
-    constexpr int kStep = kTileRows;
-    queue.run(team.ith, team.nth, (n + kStep - 1) / kStep, [&](int i) {
-        plan_->kernels->quantize_rows(x, static_cast<size_t>(k), i * kStep,
-                                      std::min(n, (i + 1) * kStep), rows);
+    queue.run(team.ith, team.nth, (n + kTileRows - 1) / kTileRows, [&](int i) {
+        plan_->kernels->quantize_rows(x, static_cast<size_t>(k), i * kTileRows,
+                                      std::min(n, (i + 1) * kTileRows), rows);
     });
     team.wait();
     return rows;
@@ -215,26 +216,26 @@ void Runner::linear(LinearStep& step, const Team& team) {
     const int rows = static_cast<int>(step.input->ne[1]), panels = w.n / kPanel;
     const Tiling t = tiling_of(step, team.nth);
     const uint8_t* after = first_weights(step.next, team);
-    const auto each = [&](auto multiply, auto& g, RowScales* scales) {
+    const Q8Rows quantized = w.q8 ? input_rows(step, *step.quantize, team) : Q8Rows{};
+    RowScales scales = scales_of(quantized, team);
+    const auto each = [&](auto multiply, auto& g) {
         step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
             const int m0 = i / t.groups * t.rows, m1 = std::min(m0 + t.rows, rows);
             const int p = i % t.groups * t.panels;
             if constexpr (std::is_same_v<decltype(g), GemmQ8&>) {
                 g.next = weights_after(i, w, t, team, after);
-                if (w.quant == Quant::Fixed)
-                    g.scales = scales->of(m0, m1);
+                g.scales = scales.of(w.quant, m0, m1);
             }
             multiply(g, m0, m1, p, std::min(p + t.panels, panels));
         });
     };
     if (w.q8) {
         GemmQ8 g;
-        g.rows = input_rows(step, *step.quantize, team);
+        g.rows = quantized;
         g.quant = w.quant;
         g.weights = w.packed;
         g.out = out;
-        RowScales scales = scales_of(g.rows, team);
-        each(plan_->kernels->gemm_q8, g, &scales);
+        each(plan_->kernels->gemm_q8, g);
     } else {
         GemmFloat g;
         g.rows = data_of(step.input);
@@ -243,7 +244,7 @@ void Runner::linear(LinearStep& step, const Team& team) {
         g.type = w.type;
         g.weights = w.packed;
         g.out = out;
-        each(plan_->kernels->gemm_float, g, nullptr);
+        each(plan_->kernels->gemm_float, g);
     }
 }
 
@@ -263,9 +264,8 @@ void Runner::norm(NormStep& step, const Team& team) {
     g.ldx = g.ld_residual = g.ldy = static_cast<size_t>(n);
     if (step.emit_q8)
         g.q8 = slot(Slot::Norm, n);
-    constexpr int kStep = kTileRows;
-    step.rows->run(team.ith, team.nth, (rows + kStep - 1) / kStep, [&](int i) {
-        plan_->kernels->norm_rows(g, i * kStep, std::min(rows, (i + 1) * kStep));
+    step.rows->run(team.ith, team.nth, (rows + kTileRows - 1) / kTileRows, [&](int i) {
+        plan_->kernels->norm_rows(g, i * kTileRows, std::min(rows, (i + 1) * kTileRows));
     });
     if (bounce) {
         team.wait();
@@ -312,8 +312,7 @@ void Runner::project(AttentionStep& step, const Team& team) {
                 g.rows = quantized;
                 g.quant = w.quant;
                 g.weights = panel_of(w, source.first_panel);
-                if (w.quant == Quant::Fixed)
-                    g.scales = scales.of(m0, m1);
+                g.scales = scales.of(w.quant, m0, m1);
                 g.next = p1 > (part + 1) * panels ? panel_of(step, (part + 1) * panels)
                                                   : weights_after(i, step, t, team, after);
                 g.out = out;

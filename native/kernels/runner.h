@@ -57,8 +57,9 @@ class Runner {
       public:
         RowScales(const KernelTable* kernels, const Q8Rows& rows, uint8_t* memory)
             : kernels_(kernels), rows_(rows), memory_(memory) {}
-        /// As gemm_q8() takes them; successive tasks often take the same rows.
-        const uint8_t* of(int m0, int m1);
+        /// What gemm_q8() takes for weights packed so, null under Quant::Block; successive tasks
+        /// often take the same rows.
+        const uint8_t* of(Quant quant, int m0, int m1);
 
       private:
         const KernelTable* kernels_;

@@ -34,6 +34,20 @@ inline float bits_float(uint32_t u) {
     return x;
 }
 
+/// Several vectors to a number each. A vec_*.h may have something faster for eight.
+template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_add(a[i]);
+}
+template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = reduce_max(a[i]);
+}
+template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
+    for (int i = 0; i < N; ++i)
+        out[i] = ireduce_add(a[i]);
+}
+
 /// A scale, and what to multiply values with.
 struct Scale {
     float scale, inverse;

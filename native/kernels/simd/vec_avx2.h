@@ -104,20 +104,6 @@ inline int32_t ireduce_add(I v) {
     const __m128i z = _mm_add_epi32(y, _mm_unpackhi_epi64(y, y));
     return _mm_cvtsi128_si32(_mm_add_epi32(z, _mm_shuffle_epi32(z, 1)));
 }
-
-// Several vectors at once, by the same tree.
-template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_add(a[i]);
-}
-template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_max(a[i]);
-}
-template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = ireduce_add(a[i]);
-}
 inline F to_float(I x) {
     return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)};
 }

@@ -93,19 +93,7 @@ inline int32_t ireduce_add(I a) {
     return _mm_cvtsi128_si32(_mm_add_epi32(z, _mm_shuffle_epi32(z, 1)));
 }
 
-// Several vectors at once, by the same tree.
-template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_add(a[i]);
-}
-template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_max(a[i]);
-}
-template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = ireduce_add(a[i]);
-}
+// Eight vectors at once, by the same tree (quantize.h has it for any number).
 /// Lane i of the result (0 to 7) is a[i] reduced: each step halves two vectors into one.
 template <class Op> inline F reduce8(const F (&a)[8], Op op) {
     F half[4], quarter[2];

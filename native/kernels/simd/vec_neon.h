@@ -125,20 +125,6 @@ inline void store_bits(float* p, I a) {
 inline int32_t ireduce_add(I a) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[1]), vaddq_s32(a.v[2], a.v[3])));
 }
-
-// Several vectors at once, by the same tree.
-template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_add(a[i]);
-}
-template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_max(a[i]);
-}
-template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = ireduce_add(a[i]);
-}
 inline F to_float(I a) {
     return map([&](int i) { return vcvtq_f32_s32(a.v[i]); });
 }

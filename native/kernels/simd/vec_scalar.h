@@ -120,20 +120,6 @@ inline int32_t ireduce_add(I a) {
         sum += static_cast<uint32_t>(a.v[i]);
     return static_cast<int32_t>(sum);
 }
-
-// Several vectors at once, by the same tree.
-template <int N> inline void reduce_add(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_add(a[i]);
-}
-template <int N> inline void reduce_max(const F (&a)[N], float (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = reduce_max(a[i]);
-}
-template <int N> inline void ireduce_add(const I (&a)[N], int32_t (&out)[N]) {
-    for (int i = 0; i < N; ++i)
-        out[i] = ireduce_add(a[i]);
-}
 inline F to_float(I a) {
     return map([&](int i) { return static_cast<float>(a.v[i]); });
 }
