@@ -71,6 +71,7 @@ export function zigToolchain(target) {
     'set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)',
     // zig has names of its own for what GCC and clang call -march=armv8.2-a+dotprod+fp16
     'set(BGE_NEON_FLAGS -mcpu=generic+v8_2a+dotprod+fullfp16 CACHE STRING "")',
+    'set(BGE_I8MM_FLAGS -mcpu=generic+v8_2a+dotprod+fullfp16+i8mm CACHE STRING "")',
     // a newer compiler than ours has warnings that ours has not
     'set(BGE_WERROR OFF CACHE BOOL "")',
   ]

@@ -126,7 +126,7 @@ describe.each<Setup>([
 })
 
 describe('instruction sets', () => {
-  const ISAS = ['avx512vnni', 'avxvnni', 'avx2', 'neon', 'generic']
+  const ISAS = ['avx512vnni', 'avxvnni', 'avx2', 'neon-i8mm', 'neon', 'generic']
   const TEXTS = [
     '',
     'a',

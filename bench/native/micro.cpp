@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
         if (std::string(argv[i]) == "--seconds")
             seconds = std::atof(argv[i + 1]);
         if (std::string(argv[i]) == "--isa")
-            for (int isa = 0; isa <= static_cast<int>(Isa::Neon); ++isa)
+            for (int isa = 0; isa <= static_cast<int>(Isa::NeonI8mm); ++isa)
                 if (std::string(argv[i + 1]) == isa_name(static_cast<Isa>(isa)))
                     t = table_of(static_cast<Isa>(isa));
     }
@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
             Aligned packed(q8_packed_bytes(n, k, quant)), rows(q8_rows_bytes(m, k)),
                 out8(q8_rows_bytes(m, n));
             Aligned scales(fixed_scales_bytes(96, k));
-            pack_q8(w.data(), n, k, quant, t->unsigned_weights, packed.data());
+            pack_q8(w.data(), n, k, quant, t->packing, packed.data());
             std::vector<float> bias(static_cast<size_t>(n)),
                 out(static_cast<size_t>(m) * static_cast<size_t>(n));
             GemmQ8 g;

@@ -1,6 +1,7 @@
 // AVX2+FMA (Haswell, Zen and later): the floor.
 #include "simd/vec_avx2.h"
 
+#include "simd/dot.h"
 #include "simd/table.h"
 #include "tables.h"
 

@@ -1,6 +1,7 @@
 // AVX-512 with VNNI (Cascade Lake, Ice Lake, Zen 4 and later).
 #include "simd/vec_avx512.h"
 
+#include "simd/dot.h"
 #include "simd/table.h"
 #include "tables.h"
 

@@ -3,6 +3,7 @@
 #define BGE_VNNI
 #include "simd/vec_avx2.h"
 
+#include "simd/dot.h"
 #include "simd/table.h"
 #include "tables.h"
 

@@ -18,6 +18,8 @@ const KernelTable* table_of(Isa isa) {
 #ifdef BGE_HAVE_NEON
     case Isa::Neon:
         return &neon_table();
+    case Isa::NeonI8mm:
+        return &neon_i8mm_table();
 #endif
     case Isa::Generic:
         return &generic_table();

@@ -1,6 +1,7 @@
 // Plain C++: the reference for every other table, and the fallback.
 #include "simd/vec_scalar.h"
 
+#include "simd/dot.h"
 #include "simd/table.h"
 #include "tables.h"
 

@@ -71,7 +71,7 @@ void set_tensor(ggml_backend_buffer_t, ggml_tensor* tensor, const void* data, si
                 size_t size) {
     GGML_ASSERT(offset == 0 && size == ggml_nbytes(tensor)); // llama.cpp loads whole tensors
     pack_weight(tensor->type, data, *static_cast<const Weight*>(tensor->extra),
-                state().kernels->unsigned_weights, static_cast<uint8_t*>(tensor->data));
+                state().kernels->packing, static_cast<uint8_t*>(tensor->data));
     forget_pages(data, size);
 }
 void memset_tensor(ggml_backend_buffer_t, ggml_tensor*, uint8_t, size_t, size_t) {}

@@ -8,6 +8,10 @@
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(__aarch64__) && defined(_WIN32)
+#include <windows.h>
 #endif
 
 namespace bge::kernels {
@@ -74,15 +78,30 @@ bool has(Isa isa) {
 
 #elif defined(__aarch64__)
 
-bool has(Isa isa) {
+struct Features {
+    bool dotprod = false, i8mm = false;
+};
+
+Features read_features() {
 #if defined(__linux__)
-    const bool dotprod = (getauxval(AT_HWCAP) >> 20) & 1ul; // HWCAP_ASIMDDP
+    return {((getauxval(AT_HWCAP) >> 20) & 1ul) != 0,   // HWCAP_ASIMDDP
+            ((getauxval(AT_HWCAP2) >> 13) & 1ul) != 0}; // HWCAP2_I8MM
 #elif defined(__APPLE__)
-    const bool dotprod = true; // every Apple processor with this architecture
+    int i8mm = 0; // stays 0 on M1, which does not know the name
+    size_t size = sizeof i8mm;
+    sysctlbyname("hw.optional.arm.FEAT_I8MM", &i8mm, &size, nullptr, 0);
+    return {true, i8mm != 0}; // every Apple processor with this architecture has dotprod
+#elif defined(_WIN32)
+    return {IsProcessorFeaturePresent(43) != 0,  // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
+            IsProcessorFeaturePresent(66) != 0}; // PF_ARM_V82_I8MM_INSTRUCTIONS_AVAILABLE
 #else
-    const bool dotprod = false;
+    return {};
 #endif
-    return isa == Isa::Neon && dotprod;
+}
+
+bool has(Isa isa) {
+    static const Features f = read_features();
+    return (isa == Isa::Neon && f.dotprod) || (isa == Isa::NeonI8mm && f.dotprod && f.i8mm);
 }
 
 #else
@@ -93,7 +112,8 @@ bool has(Isa) {
 
 #endif
 
-constexpr Isa kBestFirst[] = {Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2, Isa::Neon, Isa::Generic};
+constexpr Isa kBestFirst[] = {Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2,
+                              Isa::NeonI8mm,   Isa::Neon,    Isa::Generic};
 
 } // namespace
 
@@ -122,18 +142,6 @@ Isa chosen_isa(bool* ignored) {
     return detect();
 }
 
-bool split_scales() {
-    static const bool amd = [] {
-#if defined(__x86_64__) || defined(_M_X64)
-        unsigned a = 0, b = 0, c = 0, d = 0;
-        return __get_cpuid(0, &a, &b, &c, &d) && b == 0x68747541; // "Auth" of AuthenticAMD
-#else
-        return false;
-#endif
-    }();
-    return amd;
-}
-
 const char* isa_name(Isa isa) {
     switch (isa) {
     case Isa::Generic:
@@ -146,6 +154,8 @@ const char* isa_name(Isa isa) {
         return "avx512vnni";
     case Isa::Neon:
         return "neon";
+    case Isa::NeonI8mm:
+        return "neon-i8mm";
     case Isa::None:
         break;
     }

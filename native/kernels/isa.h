@@ -3,18 +3,16 @@
 
 namespace bge::kernels {
 
-enum class Isa { None, Generic, Avx2, AvxVnni, Avx512Vnni, Neon };
+enum class Isa { None, Generic, Avx2, AvxVnni, Avx512Vnni, Neon, NeonI8mm };
 
 /// The best ISA that the processor and the operating system offer.
 Isa detect();
 /// Whether the machine can run this ISA's kernels.
 bool supports(Isa isa);
 /// detect(), or what the environment's BGE_M3_ISA names (avx512vnni, avxvnni, avx2,
-/// neon, generic) if the machine supports that. `ignored`, if not null, tells whether a
+/// neon-i8mm, neon, generic) if the machine supports that. `ignored`, if not null, tells whether a
 /// name was given that is unknown or not supported.
 Isa chosen_isa(bool* ignored = nullptr);
-/// Whether multiplications compete with dot products for ports while exponent adds do not (AMD).
-bool split_scales();
 const char* isa_name(Isa isa);
 
 } // namespace bge::kernels

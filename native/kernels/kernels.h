@@ -39,9 +39,10 @@ constexpr Quant quant_of(Quant wanted, int k) {
 /// Rows that quantized activations lie side by side in.
 constexpr int kTileRows = 8;
 
-/// Quantized rows of k int8, in tiles of 8 rows, which one after the other hold per block of 32 k:
-/// [8 steps of 4 k][8 rows][4 int8], [8 rows] int32 -128 * sum(block), [8 rows] float scales. So a
-/// multiply reads a tile from front to end. The last tile is whole, whatever its last rows hold.
+/// Quantized rows of k int8, in tiles of 8 rows, which one after the other hold per block of 32 k
+/// [8 steps of 4 k][8 rows][4 int8], [8 rows] int32 -128 * sum(block), [8 rows] float scales; where
+/// a step is of 8 k (Packing) [4 steps][8 rows][8 int8], [8 rows] both numbers. So a multiply reads
+/// a tile from front to end. The last tile is whole, whatever its last rows hold.
 struct Q8Rows {
     uint8_t* data = nullptr; // 64-byte aligned
     int k = 0;
@@ -135,11 +136,18 @@ struct Attention {
 /// Bytes attention() needs for a sequence of `tokens`; 64-byte aligned.
 size_t attention_scratch_bytes(int tokens, int head_dim);
 
+/// How a table wants its weights packed, and packs its rows.
+struct Packing {
+    /// Weights hold q + 128 (for u8 x s8 dot products) instead of q.
+    bool plus_128 = false;
+    /// k that lie side by side: what one dot product takes.
+    int step = 4;
+};
+
 struct KernelTable {
     Isa isa;
     const char* name;
-    /// Packed weights hold q + 128 (for u8 x s8 dot products) instead of q.
-    bool unsigned_weights;
+    Packing packing;
 
     /// Rows [m0, m1) of k floats.
     void (*quantize_rows)(const float* x, size_t ldx, int m0, int m1, const Q8Rows& out);

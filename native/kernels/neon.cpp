@@ -1,6 +1,7 @@
 // NEON with dotprod (Armv8.2: Neoverse N1 and later, Apple M1 and later, Graviton 2 and later).
 #include "simd/vec_neon.h"
 
+#include "simd/dot_sdot.h"
 #include "simd/table.h"
 #include "tables.h"
 

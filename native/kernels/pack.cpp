@@ -60,27 +60,29 @@ float fix_scales(const Q8Block* row, int blocks, int16_t* out) {
 }
 
 /// One block of a channel that is number `c` of `width` side by side.
-void pack_block(const Q8Block& block, int c, int width, uint32_t flip, uint8_t* out) {
+void pack_block(const Q8Block& block, int c, int width, Packing packing, uint8_t* out) {
+    const uint32_t flip = packing.plus_128 ? 0x80808080u : 0;
+    const int two = packing.step == 8; // words of four k side by side, or one
     for (int s = 0; s < kBlock / 4; ++s) {
         uint32_t word;
         std::memcpy(&word, block.q + s * 4, 4);
         word ^= flip;
-        std::memcpy(out + (s * width + c) * 4, &word, 4);
+        std::memcpy(out + ((((s >> two) * width + c) << two) + (s & two)) * 4, &word, 4);
     }
 }
 
-void pack_block_panel(const Q8Block* rows, int blocks, uint32_t flip, uint8_t* out) {
+void pack_block_panel(const Q8Block* rows, int blocks, Packing packing, uint8_t* out) {
     for (int b = 0; b < blocks; ++b, out += kQ8PanelBlockBytes)
         for (int c = 0; c < kPanel; ++c) {
             const Q8Block& block =
                 rows[static_cast<size_t>(c) * static_cast<size_t>(blocks) + static_cast<size_t>(b)];
-            pack_block(block, c, kPanel, flip, out);
+            pack_block(block, c, kPanel, packing, out);
             std::memcpy(out + kPanel * kBlock + c * 2, &block.scale, 2);
         }
 }
 
 /// 16 channels.
-void pack_fixed_half(const Q8Block* rows, int blocks, uint32_t flip, uint8_t* out) {
+void pack_fixed_half(const Q8Block* rows, int blocks, Packing packing, uint8_t* out) {
     constexpr int kWidth = kPanel / 2, kPairBytes = 2 * kWidth * kBlock + kWidth * 4;
     std::vector<int16_t> scales(static_cast<size_t>(blocks));
     for (int c = 0; c < kWidth; ++c) {
@@ -88,8 +90,8 @@ void pack_fixed_half(const Q8Block* rows, int blocks, uint32_t flip, uint8_t* ou
         const float factor = fix_scales(row, blocks, scales.data());
         uint8_t* to = out;
         for (int b = 0; b < blocks; b += 2, to += kPairBytes) {
-            pack_block(row[b], c, kWidth, flip, to);
-            pack_block(row[b + 1], c, kWidth, flip, to + kWidth * kBlock);
+            pack_block(row[b], c, kWidth, packing, to);
+            pack_block(row[b + 1], c, kWidth, packing, to + kWidth * kBlock);
             std::memcpy(to + 2 * kWidth * kBlock + c * 4, &scales[static_cast<size_t>(b)], 4);
         }
         std::memcpy(to + c * 4, &factor, 4);
@@ -98,21 +100,20 @@ void pack_fixed_half(const Q8Block* rows, int blocks, uint32_t flip, uint8_t* ou
 
 } // namespace
 
-void pack_q8_panel(const Q8Block* rows, int k, Quant quant, bool unsigned_weights, uint8_t* out) {
+void pack_q8_panel(const Q8Block* rows, int k, Quant quant, Packing packing, uint8_t* out) {
     const int blocks = k / kBlock;
-    const uint32_t flip = unsigned_weights ? 0x80808080u : 0;
     if (quant == Quant::Block)
-        return pack_block_panel(rows, blocks, flip, out);
+        return pack_block_panel(rows, blocks, packing, out);
     for (int half = 0; half < 2; ++half)
         pack_fixed_half(
             rows + static_cast<size_t>(half * (kPanel / 2)) * static_cast<size_t>(blocks), blocks,
-            flip, out + static_cast<size_t>(half) * (q8_panel_bytes(k, quant) / 2));
+            packing, out + static_cast<size_t>(half) * (q8_panel_bytes(k, quant) / 2));
 }
 
-void pack_q8(const Q8Block* rows, int n, int k, Quant quant, bool unsigned_weights, uint8_t* out) {
+void pack_q8(const Q8Block* rows, int n, int k, Quant quant, Packing packing, uint8_t* out) {
     const size_t blocks = static_cast<size_t>(k / kBlock);
     for (int p = 0; p < n / kPanel; ++p)
-        pack_q8_panel(rows + static_cast<size_t>(p) * kPanel * blocks, k, quant, unsigned_weights,
+        pack_q8_panel(rows + static_cast<size_t>(p) * kPanel * blocks, k, quant, packing,
                       out + static_cast<size_t>(p) * q8_panel_bytes(k, quant));
 }
 

@@ -1,11 +1,11 @@
 // How weights lie in memory for the kernels: panels of 32 output channels, k ascending.
 //
-// Q8 under Quant::Block, per block of 32 k: 8 steps of [32 channels][4 k] bytes, q (signed) or
-// q + 128, as the kernel table says; then 32 float16 scales. 1088 bytes per 32 x 32 weights, the
-// same as Q8_0. Under Quant::Fixed, first for 16 channels and then for the other 16: per pair of
-// blocks 2 x 8 steps of [16 channels][4 k] and 16 pairs of int16 scales; at the end 16 floats that
-// the channels' scales are to be multiplied with. Float: per k 32 values of float16, bfloat16 or
-// float32.
+// Q8 under Quant::Block, per block of 32 k: 8 steps of [32 channels][4 k] bytes (or 4
+// of 8 k), q or q + 128, as the kernel table says; then 32 float16 scales. 1088 bytes per 32 x 32
+// weights, the same as Q8_0. Under Quant::Fixed, first for 16 channels and then for the other 16:
+// per pair of blocks 2 x 8 steps of [16 channels][4 k] (or 2 x 4) and 16 pairs of int16 scales; at
+// the end 16 floats that the channels' scales are to be multiplied with. Float: per k 32 values of
+// float16, bfloat16 or float32.
 #pragma once
 
 #include <cstddef>
@@ -42,9 +42,9 @@ struct Q8Block {
 static_assert(sizeof(Q8Block) == 34, "ggml's block_q8_0");
 
 /// Packs n rows (output channels) of k weights in Q8_0; n % 32 == k % 32 == 0.
-void pack_q8(const Q8Block* rows, int n, int k, Quant quant, bool unsigned_weights, uint8_t* out);
+void pack_q8(const Q8Block* rows, int n, int k, Quant quant, Packing packing, uint8_t* out);
 /// Packs 32 rows (one panel).
-void pack_q8_panel(const Q8Block* rows, int k, Quant quant, bool unsigned_weights, uint8_t* out);
+void pack_q8_panel(const Q8Block* rows, int k, Quant quant, Packing packing, uint8_t* out);
 /// Packs n rows of k floats of `type`.
 void pack_float(const void* rows, int n, int k, FloatType type, uint8_t* out);
 /// x as float16; false when that is not exact.

@@ -10,5 +10,6 @@ const KernelTable& avx2_table();
 const KernelTable& avxvnni_table();
 const KernelTable& avx512vnni_table();
 const KernelTable& neon_table();
+const KernelTable& neon_i8mm_table();
 
 } // namespace bge::kernels

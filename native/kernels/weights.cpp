@@ -91,14 +91,13 @@ size_t packed_bytes(const Weight& weight) {
                      : float_packed_bytes(weight.n, weight.k, weight.type);
 }
 
-void pack_weight(ggml_type type, const void* data, const Weight& weight, bool unsigned_weights,
+void pack_weight(ggml_type type, const void* data, const Weight& weight, Packing packing,
                  uint8_t* out) {
     const int n = weight.n, k = weight.k;
     if (!weight.q8)
         return pack_float(data, n, k, weight.type, out);
     if (type == GGML_TYPE_Q8_0)
-        return pack_q8(static_cast<const Q8Block*>(data), n, k, weight.quant, unsigned_weights,
-                       out);
+        return pack_q8(static_cast<const Q8Block*>(data), n, k, weight.quant, packing, out);
     const size_t row_bytes = ggml_row_size(type, k);
     const auto blocks = static_cast<size_t>(k / kBlock);
     std::vector<Q8Block> panel(static_cast<size_t>(kPanel) * blocks);
@@ -116,7 +115,7 @@ void pack_weight(ggml_type type, const void* data, const Weight& weight, bool un
                 quantize_q8(row.data(), k, panel.data() + c * blocks);
             }
         }
-        pack_q8_panel(panel.data(), k, weight.quant, unsigned_weights,
+        pack_q8_panel(panel.data(), k, weight.quant, packing,
                       out + static_cast<size_t>(p) * q8_panel_bytes(k, weight.quant));
     }
 }

@@ -15,7 +15,7 @@ namespace bge::kernels {
 bool packable(ggml_type type, int64_t k, int64_t n, Quant wanted, Weight* weight);
 size_t packed_bytes(const Weight& weight);
 /// Packs the tensor's data (as in the file) into `out`.
-void pack_weight(ggml_type type, const void* data, const Weight& weight, bool unsigned_weights,
+void pack_weight(ggml_type type, const void* data, const Weight& weight, Packing packing,
                  uint8_t* out);
 
 } // namespace bge::kernels

@@ -37,26 +37,6 @@ struct Prefetch {
     }
 };
 
-/// One block's products of MR rows (of a tile) with 16 * NV channels, added to `acc`. @tparam Step
-/// bytes from 4 k of the weights to the next 4; @param next to the next 16 channels
-template <int MR, int NV, int Step>
-inline void q8_block(const uint8_t* rows, const uint8_t* w, size_t next, I (&acc)[MR][NV]) {
-    BGE_UNROLL
-    for (int s = 0; s < kBlock / 4; ++s) {
-        Weights wv[NV];
-        BGE_UNROLL
-        for (int v = 0; v < NV; ++v)
-            wv[v] = load_weights(w + s * Step + static_cast<size_t>(v) * next);
-        BGE_UNROLL
-        for (int i = 0; i < MR; ++i) {
-            const Act a = broadcast4(rows + static_cast<size_t>(s) * kQ8Step + i * 4);
-            BGE_UNROLL
-            for (int v = 0; v < NV; ++v)
-                acc[i][v] = dot4(acc[i][v], wv[v], a);
-        }
-    }
-}
-
 template <int MR, int NV> inline void store_sums(const F (&total)[MR][NV], float* out) {
     BGE_UNROLL
     for (int i = 0; i < MR; ++i) {
@@ -77,27 +57,28 @@ BGE_NOINLINE void block_tile(const uint8_t* rows, int blocks, const uint8_t* pan
         for (int v = 0; v < NV; ++v)
             total[i][v] = set1(0.0f);
     }
-    const uint8_t* w = panel + v0 * 64;
+    const uint8_t* w = panel + v0 * 16 * kStep;
     for (int b = 0; b < blocks; ++b) {
         I sum[MR][NV];
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
-            const I start = iset1(kUnsignedWeights ? read<int32_t>(rows + kQ8Start + i * 4) : 0);
+            const I start =
+                iset1(kUnsignedWeights ? read<int32_t>(rows + kQ8Start + i * kStep) : 0);
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
                 sum[i][v] = start;
         }
-        q8_block<MR, NV, kPanel * 4>(rows, w, 64, sum);
+        q8_block<MR, NV, kPanel * kStep>(rows, w, 16 * kStep, sum);
         prefetch.step();
         w += kPanel * kBlock;
-        const auto* ws = reinterpret_cast<const uint16_t*>(w - v0 * 64) + v0 * 16;
+        const auto* ws = reinterpret_cast<const uint16_t*>(w - v0 * 16 * kStep) + v0 * 16;
         F weight_scale[NV];
         BGE_UNROLL
         for (int v = 0; v < NV; ++v)
             weight_scale[v] = load_f16(ws + v * 16);
         BGE_UNROLL
         for (int i = 0; i < MR; ++i) {
-            const F factor = set1(read<float>(rows + kQ8Scale + i * 4));
+            const F factor = set1(read<float>(rows + kQ8Scale + i * kStep));
             BGE_UNROLL
             for (int v = 0; v < NV; ++v)
                 total[i][v] = fma(to_float(sum[i][v]), mul(weight_scale[v], factor), total[i][v]);
@@ -132,7 +113,7 @@ BGE_NOINLINE void fixed_tile(const uint8_t* rows, int blocks, const uint8_t* sca
                 for (int v = 0; v < NV; ++v)
                     sum[half][i][v] = start;
             }
-            q8_block<MR, NV, 64>(rows, w, half_panel, sum[half]);
+            q8_block<MR, NV, 16 * kStep>(rows, w, half_panel, sum[half]);
             prefetch.step();
             w += 16 * kBlock;
             rows += kQ8TileBlockBytes;

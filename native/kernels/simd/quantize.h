@@ -1,4 +1,4 @@
-// Floats to int8 in blocks of 32. Needs a vec_*.h before it.
+// Floats to int8 in blocks of 32. Needs a vec_*.h and a dot*.h before it.
 #pragma once
 
 #include "../kernels.h"
@@ -9,10 +9,10 @@ namespace {
 /// Where the first block of row m lies, and where in it what is.
 inline uint8_t* q8_row(const Q8Rows& rows, int m) {
     return rows.data + static_cast<size_t>(m / kTileRows) * q8_tile_bytes(rows.k) +
-           static_cast<size_t>(m % kTileRows) * 4;
+           static_cast<size_t>(m % kTileRows) * kStep;
 }
-constexpr size_t kQ8Step = kTileRows * 4, kQ8Start = kBlock / 4 * kQ8Step,
-                 kQ8Scale = kQ8Start + kQ8Step;
+constexpr size_t kQ8Step = kTileRows * kStep, kQ8Start = kTileRows * kBlock,
+                 kQ8Scale = kQ8Start + (kStep == 4 ? kQ8Step : 4);
 
 template <class T> inline T read(const uint8_t* p) {
     T x;
@@ -87,8 +87,8 @@ inline void quantize_blocks(const F (&a)[N], const F (&b)[N], uint8_t* const (&t
         int8_t q[kBlock];
         store_i8(q, qa);
         store_i8(q + 16, qb);
-        for (size_t step = 0; step < kBlock / 4; ++step)
-            std::memcpy(to[i] + step * kQ8Step, q + step * 4, 4);
+        for (size_t step = 0; step < kBlock / kStep; ++step)
+            std::memcpy(to[i] + step * kQ8Step, q + step * kStep, kStep);
     }
     reduce_add(xq, dot);
     reduce_add(qq, square);
@@ -137,7 +137,7 @@ inline uint32_t fixed_scale(float x) {
 void fix_tile(const uint8_t* tile, int blocks, uint8_t* out) {
     const auto at = [&](int block, size_t part, int i) {
         return tile + static_cast<size_t>(block) * kQ8TileBlockBytes + part +
-               static_cast<size_t>(i) * 4;
+               static_cast<size_t>(i) * kStep;
     };
     const auto scale_at = [&](int block, int i) { return at(block, kQ8Scale, i); };
     // Scales are not negative: their bits order like integers, NaN (of either sign) above all.

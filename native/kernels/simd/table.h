@@ -1,4 +1,4 @@
-// Collects one translation unit's instantiations into its table.
+// Collects one translation unit's instantiations into its table. After a vec_*.h and a dot*.h.
 #pragma once
 
 #include "../kernels.h"
@@ -12,9 +12,11 @@ namespace bge::kernels {
 namespace {
 
 constexpr KernelTable make_table(Isa isa, const char* name) {
-    return {isa,     name,       kUnsignedWeights, quantize_rows,  fix_scales,
-            gemm_q8, gemm_float, norm_rows,        attention_pack, attention,
-            gelu,    dot_rows,   normalize_rows};
+    return {isa,           name,       {kUnsignedWeights, kStep},
+            quantize_rows, fix_scales, gemm_q8,
+            gemm_float,    norm_rows,  attention_pack,
+            attention,     gelu,       dot_rows,
+            normalize_rows};
 }
 
 } // namespace

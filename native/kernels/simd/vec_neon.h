@@ -164,26 +164,6 @@ inline F load_f16(const uint16_t* p) {
 }
 
 constexpr bool kUnsignedWeights = false;
-struct Weights {
-    int8x16_t v[4]; // 4 channels x 4 k each
-};
-using Act = int8x16_t;
-inline Weights load_weights(const uint8_t* p) {
-    Weights w;
-    BGE_UNROLL
-    for (int i = 0; i < 4; ++i)
-        w.v[i] = vld1q_s8(reinterpret_cast<const int8_t*>(p) + 16 * i);
-    return w;
-}
-inline Act broadcast4(const uint8_t* p) {
-    int32_t x;
-    std::memcpy(&x, p, 4);
-    return vreinterpretq_s8_s32(vdupq_n_s32(x));
-}
-inline I dot4(I acc, const Weights& w, Act a) {
-    return imap([&](int i) { return vdotq_s32(acc.v[i], w.v[i], a); });
-}
-
 struct Pair {
     int16x8x2_t v[2]; // 8 lanes each: the even ones, the odd ones
 };
@@ -239,7 +219,7 @@ inline void store_pairs(uint32_t* p, I even, I odd) {
         vst1q_u32(p + 4 * i, vreinterpretq_u32_s32(vsliq_n_s32(even.v[i], odd.v[i], 16)));
 }
 
-// 4 x 16: 16 of 32 registers hold integer accumulators, 4 the weights.
+// 4 x 16: 16 of 32 registers hold integer accumulators.
 constexpr int kQ8Rows = 4;
 constexpr int q8_vectors(int) {
     return 1;

@@ -103,7 +103,7 @@ TEST("kernels: every isa attends alike") {
                         continue;
                     const Heads h =
                         heads(tokens, 2, dim, kind == Kind::Normal ? 0.5f : 0.05f, kind);
-                    Rows a(tokens, 2 * dim), b(tokens, 2 * dim);
+                    Rows a(tokens, 2 * dim), b(tokens, 2 * dim, *t);
                     CHECK(same_bits(run(reference(), h, 0, tokens, tokens, &a),
                                     run(*t, h, 0, tokens, tokens, &b)));
                     CHECK(a.same(b));

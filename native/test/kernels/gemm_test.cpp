@@ -24,7 +24,7 @@ Product product(int m, int n, int k, Kind kind) {
 /// The weights as the kernel takes them.
 std::vector<uint8_t> pack(const KernelTable& t, const Product& p, Quant quant) {
     std::vector<uint8_t> packed(q8_packed_bytes(p.n, p.k, quant) + 64);
-    pack_q8(p.w.data(), p.n, p.k, quant, t.unsigned_weights, packed.data());
+    pack_q8(p.w.data(), p.n, p.k, quant, t.packing, packed.data());
     return packed;
 }
 
@@ -204,7 +204,7 @@ TEST("kernels: every isa quantizes alike") {
         for (Kind kind : kKinds)
             for (int k : {32, 64, 384, 1024}) {
                 const auto x = floats(static_cast<size_t>(11) * k, 23, kind);
-                Rows a(11, k), b(11, k);
+                Rows a(11, k), b(11, k, *t);
                 reference().quantize_rows(x.data(), static_cast<size_t>(k), 0, 11, a.rows);
                 t->quantize_rows(x.data(), static_cast<size_t>(k), 0, 11, b.rows);
                 CHECK(a.same(b));
@@ -212,7 +212,7 @@ TEST("kernels: every isa quantizes alike") {
                     continue;
                 std::vector<uint8_t> fixed(fixed_scales_bytes(11, k)), same(fixed.size());
                 reference().fix_scales(a.rows, 0, 11, fixed.data());
-                t->fix_scales(a.rows, 0, 11, same.data());
+                t->fix_scales(b.rows, 0, 11, same.data());
                 CHECK(same_bits(fixed, same));
             }
 }
@@ -264,7 +264,7 @@ TEST("kernels: quantized and float16 outputs agree") {
                 std::vector<std::vector<uint16_t>> halves;
                 std::vector<Rows> outs;
                 for (const KernelTable* u : {&reference(), t}) {
-                    Rows rows(m, p.k), out(m, p.n);
+                    Rows rows(m, p.k, *u), out(m, p.n, *u);
                     u->quantize_rows(p.x.data(), static_cast<size_t>(p.k), 0, m, rows.rows);
                     const auto packed = pack(*u, p, quant);
                     std::vector<uint16_t> f16(static_cast<size_t>(m) * p.n);

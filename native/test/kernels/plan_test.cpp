@@ -111,7 +111,7 @@ TEST("kernels: Q4_0 and Q5_0 keep their values") {
         Weight weight;
         CHECK(packable(type, k, n, Quant::Block, &weight));
         std::vector<uint8_t> packed(packed_bytes(weight));
-        pack_weight(type, data.data(), weight, false, packed.data());
+        pack_weight(type, data.data(), weight, Packing{}, packed.data());
         for (int c = 0; c < n; ++c)
             for (int i = 0; i < k; ++i) {
                 const uint8_t* b =

@@ -39,7 +39,7 @@ TEST("kernels: every isa computes rows alike") {
                 std::vector<std::vector<float>> ys;
                 std::vector<Rows> qs;
                 for (const KernelTable* u : {&reference(), t}) {
-                    Rows q(rows, n);
+                    Rows q(rows, n, *u);
                     std::vector<float> y(x.size()), extra(x.size() + 5);
                     NormRows g;
                     g.x = x.data();

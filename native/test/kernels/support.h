@@ -22,7 +22,7 @@ inline const KernelTable& reference() {
 /// Every table of this build that this machine can run, the reference excepted.
 inline std::vector<const KernelTable*> tables() {
     std::vector<const KernelTable*> found;
-    for (Isa isa : {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon})
+    for (Isa isa : {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon, Isa::NeonI8mm})
         if (const KernelTable* t = table_of(isa))
             found.push_back(t);
     return found;
@@ -98,35 +98,47 @@ inline double half(uint16_t h) {
     return h & 0x8000 ? -m : m;
 }
 
-/// Memory of quantized rows.
+/// Memory of quantized rows, as `table` lays them out.
 struct Rows {
     std::vector<uint8_t> memory;
     Q8Rows rows;
-    Rows(int m, int k) : memory(q8_rows_bytes(m, k) + 64) {
+    Rows(int m, int k, const KernelTable& table = reference())
+        : memory(q8_rows_bytes(m, k) + 64), count_((m + 7) / 8 * 8),
+          step_(static_cast<size_t>(table.packing.step)) {
         rows.data = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
         rows.k = k;
     }
     /// int8 number k of row m.
     int q(int m, int k) const {
-        const size_t step = static_cast<size_t>(k % kBlock / 4);
-        return static_cast<int8_t>(
-            block(m, k / kBlock)[step * 32 + static_cast<size_t>(m % 8 * 4 + k % 4)]);
+        const auto i = static_cast<size_t>(k % kBlock);
+        return static_cast<int8_t>(at(m, k / kBlock)[i / step_ * step_ * 8 + i % step_]);
     }
     int32_t start(int m, int b) const { return word<int32_t>(m, b, 256); }
-    float scale(int m, int b) const { return word<float>(m, b, 288); }
+    float scale(int m, int b) const { return word<float>(m, b, step_ == 4 ? 288 : 260); }
+    /// Whether it holds the same bits, whatever their order, in rows that are not there too.
     bool same(const Rows& other) const {
-        const size_t n = memory.size() - 64;
-        return std::memcmp(rows.data, other.rows.data, n) == 0;
+        for (int m = 0; m < count_; ++m)
+            for (int b = 0; b < rows.k / kBlock; ++b) {
+                const float mine = scale(m, b), its = other.scale(m, b);
+                if (start(m, b) != other.start(m, b) || std::memcmp(&mine, &its, 4) != 0)
+                    return false;
+                for (int k = b * kBlock; k < (b + 1) * kBlock; ++k)
+                    if (q(m, k) != other.q(m, k))
+                        return false;
+            }
+        return true;
     }
 
   private:
-    const uint8_t* block(int m, int b) const {
+    int count_;
+    size_t step_;
+    const uint8_t* at(int m, int b) const {
         return rows.data + static_cast<size_t>(m / 8) * q8_tile_bytes(rows.k) +
-               static_cast<size_t>(b) * 320;
+               static_cast<size_t>(b) * 320 + static_cast<size_t>(m % 8) * step_;
     }
-    template <class T> T word(int m, int b, size_t at) const {
+    template <class T> T word(int m, int b, size_t offset) const {
         T x;
-        std::memcpy(&x, block(m, b) + at + static_cast<size_t>(m % 8) * 4, 4);
+        std::memcpy(&x, at(m, b) + offset, 4);
         return x;
     }
 };
