@@ -69,7 +69,8 @@ class Bench {
             std::exit(3);
         llama_context_params cp = llama_context_default_params();
         cp.n_ctx = cp.n_batch = cp.n_ubatch = static_cast<uint32_t>(max_tokens);
-        cp.n_seq_max = 64;
+        cp.n_seq_max =
+            static_cast<uint32_t>(std::min(64, max_tokens)); // llama.cpp wants one output each
         cp.n_threads = cp.n_threads_batch = threads;
         cp.embeddings = true;
         cp.pooling_type = LLAMA_POOLING_TYPE_NONE;

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "kernels.h"
@@ -40,17 +39,18 @@ constexpr int kSlots = 4;
 /// Progress through one phase's tasks: every thread owns a contiguous share and then helps others.
 class WorkQueue {
   public:
-    explicit WorkQueue(int threads) : next_(static_cast<size_t>(threads)) {}
-    void reset() {
-        for (Counter& c : next_)
-            c.value.store(0, std::memory_order_relaxed);
-    }
+    struct alignas(64) Counter {
+        std::atomic<int> value{0};
+    };
+    WorkQueue() = default;
+    /// @param counters one per thread, zero; not owned
+    explicit WorkQueue(Counter* counters) : next_(counters) {}
     /// Calls work(i) for tasks [0, n), each exactly once over all threads.
     template <class Fn> void run(int ith, int nth, int n, Fn work) {
         for (int v = 0; v < nth; ++v) {
             const int owner = (ith + v) % nth;
             const int begin = share(n, owner, nth), count = share(n, owner + 1, nth) - begin;
-            std::atomic<int>& next = next_[static_cast<size_t>(owner)].value;
+            std::atomic<int>& next = next_[owner].value;
             for (int i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;)
                 work(begin + i);
         }
@@ -67,13 +67,10 @@ class WorkQueue {
     }
 
   private:
-    struct alignas(64) Counter {
-        std::atomic<int> value{0};
-    };
     static int share(int n, int ith, int nth) {
         return static_cast<int>(static_cast<int64_t>(n) * ith / nth);
     }
-    std::deque<Counter> next_;
+    Counter* next_ = nullptr;
 };
 
 struct AttentionStep;
@@ -98,7 +95,7 @@ struct LinearStep {
     AttentionStep* attention = nullptr;      // runs there unless the mask is not one we know
     const AttentionStep* producer = nullptr; // of input_slot, when that is conditional
     NextMultiply next;
-    std::unique_ptr<WorkQueue> quantize, multiply;
+    WorkQueue quantize, multiply;
 };
 
 /// [residual +] NORM * weight + bias.
@@ -108,7 +105,7 @@ struct NormStep {
     float eps = 0;
     int first = 0, last = 0;
     bool emit_q8 = false; // besides the float result, in Slot::Norm
-    std::unique_ptr<WorkQueue> rows;
+    WorkQueue rows;
 };
 
 /// The rows of one sequence in the micro-batch.
@@ -139,7 +136,7 @@ struct AttentionStep {
     int first = 0, last = 0;
     bool emit_q8 = false, emit_f32 = true; // in Slot::Attention; into the tensor
     NextMultiply next;
-    std::unique_ptr<WorkQueue> quantize, multiply, attend;
+    WorkQueue quantize, multiply, attend;
     bool fused() const { return mask->block_diagonal; }
 };
 
@@ -154,9 +151,10 @@ struct Plan {
     const KernelTable* kernels = nullptr;
     int threads = 1;
     std::vector<NodeAction> actions; // per node
-    std::deque<LinearStep> linears;
-    std::deque<NormStep> norms;
-    std::deque<AttentionStep> attentions;
+    std::vector<LinearStep> linears;
+    std::vector<NormStep> norms;
+    std::vector<AttentionStep> attentions;
+    std::vector<WorkQueue::Counter> counters; // of all steps
     std::deque<Mask> masks;
     // Scratch, per plan: quantized rows, float16 q/k/v, packed keys and values.
     size_t slot_bytes[kSlots] = {};

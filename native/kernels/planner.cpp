@@ -3,24 +3,16 @@
 // its inputs occupy between the group's first and last node.
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "plan.h"
+#include "readers.h"
 
 namespace bge::kernels {
 namespace {
 
-bool is_view(const ggml_tensor* t) {
-    return t->op == GGML_OP_VIEW || t->op == GGML_OP_RESHAPE || t->op == GGML_OP_PERMUTE ||
-           t->op == GGML_OP_TRANSPOSE;
-}
 bool is_noop(const ggml_tensor* t) {
     return t->op == GGML_OP_NONE || is_view(t);
-}
-
-const ggml_tensor* without_views(const ggml_tensor* t) {
-    while (t && is_view(t) && t->src[0])
-        t = t->src[0];
-    return t;
 }
 
 /// Rows of floats, one after the other: [n, tokens].
@@ -34,14 +26,37 @@ bool is_vector(const ggml_tensor* t, int64_t n) {
            t->nb[0] == sizeof(float);
 }
 
+/// The nodes of a step; no step has more.
+class Members {
+  public:
+    Members(std::initializer_list<int> numbers) {
+        for (int number : numbers)
+            add(number);
+    }
+    void add(int number) {
+        fits_ = fits_ && count_ < kMost;
+        if (fits_)
+            at_[count_++] = number;
+    }
+    bool has(int number) const { return std::find(begin(), end(), number) != end(); }
+    bool fits() const { return fits_; }
+    const int* begin() const { return at_; }
+    const int* end() const { return at_ + count_; }
+
+  private:
+    static constexpr size_t kMost = 16;
+    int at_[kMost] = {};
+    size_t count_ = 0;
+    bool fits_ = true;
+};
+
 class Planner {
   public:
     Planner(const std::vector<ggml_tensor*>& nodes, Plan& plan, WeightOf weight_of)
-        : nodes_(nodes), plan_(plan), weight_of_(weight_of) {}
+        : nodes_(nodes), plan_(plan), weight_of_(weight_of), readers_(nodes) {}
 
     void run() {
-        index();
-        plan_.actions.resize(nodes_.size());
+        reserve();
         for (size_t i = 0; i < nodes_.size(); ++i) {
             plan_.actions[i].node = static_cast<int>(i);
             if (nodes_[i]->op == GGML_OP_MUL_MAT)
@@ -54,57 +69,64 @@ class Planner {
                 find_attention(static_cast<int>(i));
         connect();
         chain();
+        share_work();
         size();
         count();
     }
 
   private:
-    struct Uses {
-        int number = -1;     // as a node
-        std::vector<int> by; // nodes that read it, views looked through
-        bool output = false;
-    };
-
-    void index() {
-        uses_.reserve(nodes_.size() * 2);
-        for (size_t i = 0; i < nodes_.size(); ++i) {
-            const ggml_tensor* node = nodes_[i];
-            uses_[node].number = static_cast<int>(i);
-            if (node->flags & GGML_TENSOR_FLAG_OUTPUT)
-                uses_[without_views(node)].output = true;
-            if (is_noop(node))
-                continue;
-            for (const ggml_tensor* source : node->src)
-                if (source && source != node)
-                    uses_[without_views(source)].by.push_back(static_cast<int>(i));
+    /// Room for all steps: they are pointed to.
+    void reserve() {
+        size_t multiplies = 0, norms = 0, attentions = 0;
+        for (const ggml_tensor* node : nodes_) {
+            multiplies += node->op == GGML_OP_MUL_MAT;
+            norms += node->op == GGML_OP_NORM;
+            attentions += node->op == GGML_OP_FLASH_ATTN_EXT;
         }
+        plan_.linears.reserve(multiplies);
+        plan_.norms.reserve(norms);
+        plan_.attentions.reserve(attentions);
+        plan_.actions.resize(nodes_.size());
+        linear_of_.resize(nodes_.size());
     }
 
-    int number(const ggml_tensor* t) const {
-        const auto it = uses_.find(t);
-        return it == uses_.end() ? -1 : it->second.number;
-    }
     /// The only node that reads t, or -1.
     int sole_reader(const ggml_tensor* t) const {
-        const auto it = uses_.find(t);
-        return it == uses_.end() || it->second.output || it->second.by.size() != 1
-                   ? -1
-                   : it->second.by[0];
+        const int at = readers_.number(t);
+        if (at < 0 || readers_.is_output(at))
+            return -1;
+        const Readers::Numbers by = readers_.of(at);
+        return by.size() == 1 ? *by.begin() : -1;
     }
     /// Whether all nodes strictly between that are no views are in `members` (ascending or not).
-    bool contiguous(int first, int last, const std::vector<int>& members) const {
+    bool contiguous(int first, int last, const Members& members) const {
         for (int i = first + 1; i < last; ++i)
-            if (!is_noop(nodes_[static_cast<size_t>(i)]) &&
-                std::find(members.begin(), members.end(), i) == members.end())
+            if (!is_noop(nodes_[static_cast<size_t>(i)]) && !members.has(i))
                 return false;
-        return true;
+        return members.fits();
     }
     void assign(int node, NodeAction::Kind kind, void* step) {
         NodeAction& a = plan_.actions[static_cast<size_t>(node)];
         a.kind = kind;
         a.step = step;
     }
-    std::unique_ptr<WorkQueue> queue() const { return std::make_unique<WorkQueue>(plan_.threads); }
+    /// Counters for every step's work, in one piece.
+    void share_work() {
+        const size_t threads = static_cast<size_t>(plan_.threads);
+        plan_.counters = std::vector<WorkQueue::Counter>(
+            threads *
+            (2 * plan_.linears.size() + plan_.norms.size() + 3 * plan_.attentions.size()));
+        WorkQueue::Counter* next = plan_.counters.data();
+        const auto give = [&](auto&... queues) {
+            ((queues = WorkQueue(next), next += threads), ...);
+        };
+        for (LinearStep& step : plan_.linears)
+            give(step.quantize, step.multiply);
+        for (NormStep& step : plan_.norms)
+            give(step.rows);
+        for (AttentionStep& step : plan_.attentions)
+            give(step.quantize, step.multiply, step.attend);
+    }
 
     void find_linear(int i) {
         const ggml_tensor* node = nodes_[static_cast<size_t>(i)];
@@ -118,13 +140,13 @@ class Planner {
         step.input = input;
         step.out = node;
         step.first = step.last = i;
-        std::vector<int> members = {i};
+        Members members = {i};
         const auto extend = [&](int next) {
             if (next < 0 || !contiguous(step.first, next, members))
                 return false;
             step.out = nodes_[static_cast<size_t>(next)];
             step.last = next;
-            members.push_back(next);
+            members.add(next);
             return true;
         };
         const int add = sole_reader(node);
@@ -144,12 +166,10 @@ class Planner {
                 unary->src[0] == step.out && extend(gelu))
                 step.gelu = true;
         }
-        step.quantize = queue();
-        step.multiply = queue();
-        plan_.linears.push_back(std::move(step));
+        plan_.linears.push_back(step);
         for (int member : members)
             assign(member, NodeAction::Kind::Linear, &plan_.linears.back());
-        linear_of_[plan_.linears.back().out] = &plan_.linears.back();
+        linear_of_[static_cast<size_t>(step.last)] = &plan_.linears.back();
     }
 
     void find_norm(int i) {
@@ -176,8 +196,8 @@ class Planner {
         std::memcpy(&step.eps, norm->op_params, sizeof(float));
         step.first = i;
         step.last = add;
-        std::vector<int> members = {i, mul, add};
-        const int sum = number(norm->src[0]);
+        Members members = {i, mul, add};
+        const int sum = readers_.number(norm->src[0]);
         if (sum >= 0 && nodes_[static_cast<size_t>(sum)]->op == GGML_OP_ADD &&
             plan_.actions[static_cast<size_t>(sum)].kind == NodeAction::Kind::Ggml) {
             const ggml_tensor* s = nodes_[static_cast<size_t>(sum)];
@@ -186,13 +206,12 @@ class Planner {
                 step.x = s->src[0];
                 step.residual = s->src[1];
                 step.first = sum;
-                members.push_back(sum);
+                members.add(sum);
             }
         }
         if (!contiguous(step.first, step.last, members))
             return;
-        step.rows = queue();
-        plan_.norms.push_back(std::move(step));
+        plan_.norms.push_back(step);
         for (int member : members)
             assign(member, NodeAction::Kind::Norm, &plan_.norms.back());
     }
@@ -204,8 +223,9 @@ class Planner {
     };
     HeadsView heads_view(const ggml_tensor* t, int head_dim, int tokens, int heads) const {
         const ggml_tensor* base = without_views(t);
-        const auto it = linear_of_.find(base);
-        if (it == linear_of_.end() || it->second->gelu || t->type != GGML_TYPE_F32)
+        const int at = readers_.number(base);
+        LinearStep* linear = at < 0 ? nullptr : linear_of_[static_cast<size_t>(at)];
+        if (!linear || linear->gelu || t->type != GGML_TYPE_F32)
             return {};
         const size_t offset =
             t->view_src ? t->view_offs - (base->view_src ? base->view_offs : 0) : 0;
@@ -218,7 +238,7 @@ class Planner {
                           base->ne[1] == tokens;
         if (!fits)
             return {};
-        return {it->second, static_cast<int>(offset / sizeof(float))};
+        return {linear, static_cast<int>(offset / sizeof(float))};
     }
 
     void find_attention(int i) {
@@ -239,29 +259,25 @@ class Planner {
         AttentionStep step;
         step.first = i;
         step.last = i;
-        std::vector<int> members = {i}, casts;
+        Members members = {i}, casts = {};
         const ggml_tensor* input = nullptr;
         for (int part = 0; part < 3; ++part) {
             const ggml_tensor* source = node->src[part];
             if (part > 0) { // cast to float16
                 const ggml_tensor* cast = without_views(source);
-                const int at = number(cast);
+                const int at = readers_.number(cast);
                 if (at < 0 || cast->op != GGML_OP_CPY || cast->type != GGML_TYPE_F16 ||
                     sole_reader(cast) != i)
                     return;
-                casts.push_back(at);
-                members.push_back(at);
+                casts.add(at);
+                members.add(at);
                 source = cast->src[0];
             }
             const HeadsView view = heads_view(source, static_cast<int>(dim),
                                               static_cast<int>(tokens), static_cast<int>(heads));
             if (!view.linear || view.linear->attention)
                 return;
-            for (int reader : uses_.at(view.linear->out).by)
-                if (reader != i && std::find(casts.begin(), casts.end(), reader) == casts.end()) {
-                    pending_readers_.push_back({view.linear, reader});
-                }
-            if (uses_.at(view.linear->out).output || (input && input != view.linear->input))
+            if (readers_.is_output(view.linear->last) || (input && input != view.linear->input))
                 return;
             input = view.linear->input;
             step.parts[part] = {view.linear, view.first_channel / kPanel,
@@ -269,16 +285,14 @@ class Planner {
             step.first = std::min(step.first, view.linear->first);
         }
         // Every reader of the three must be this node or one of its casts.
-        for (const auto& [linear, reader] : pending_readers_)
-            if (std::find(casts.begin(), casts.end(), reader) == casts.end() && reader != i) {
-                pending_readers_.clear();
-                return;
-            }
-        pending_readers_.clear();
+        for (const AttentionStep::Part& part : step.parts)
+            for (int reader : readers_.of(part.linear->last))
+                if (reader != i && !casts.has(reader))
+                    return;
         for (const AttentionStep::Part& part : step.parts)
             for (int n = part.linear->first; n <= part.linear->last; ++n)
                 if (!is_noop(nodes_[static_cast<size_t>(n)]))
-                    members.push_back(n);
+                    members.add(n);
         if (!contiguous(step.first, step.last, members))
             return;
         step.out = node;
@@ -296,10 +310,7 @@ class Planner {
             step.mask->ranges.resize(static_cast<size_t>(tokens));
             step.checks_mask = true;
         }
-        step.quantize = queue();
-        step.multiply = queue();
-        step.attend = queue();
-        plan_.attentions.push_back(std::move(step));
+        plan_.attentions.push_back(step);
         AttentionStep* placed = &plan_.attentions.back();
         for (const AttentionStep::Part& part : placed->parts)
             const_cast<LinearStep*>(part.linear)->attention = placed;
@@ -316,44 +327,47 @@ class Planner {
             AttentionStep* attention = nullptr;
             int consumers = 0;
         };
-        std::unordered_map<const ggml_tensor*, Producer> producers;
+        std::vector<Producer> producers(nodes_.size()); // by what they leave
+        const auto producer_of = [&](const ggml_tensor* t) -> Producer& {
+            return producers[static_cast<size_t>(readers_.number(t))];
+        };
         const ggml_tensor* owner[kSlots] = {};
         for (NodeAction& a : plan_.actions) {
             if (a.kind == NodeAction::Kind::Linear) {
                 auto* step = static_cast<LinearStep*>(a.step);
                 if (a.node == step->first && step->weight->q8) {
                     const ggml_tensor* input = without_views(step->input);
-                    const auto it = producers.find(input);
-                    for (int slot = 0; slot < kSlots && it != producers.end(); ++slot)
+                    for (int slot = 0; slot < kSlots; ++slot)
                         if (owner[slot] == input && input->ne[0] * input->ne[1] * input->ne[2] ==
                                                         step->input->ne[0] * step->input->ne[1]) {
                             step->input_slot = static_cast<Slot>(slot);
-                            step->producer = it->second.attention;
-                            ++it->second.consumers;
+                            step->producer = producer_of(input).attention;
+                            ++producer_of(input).consumers;
                         }
                 }
                 if (a.node == step->last && step->gelu) {
                     owner[static_cast<int>(Slot::Gelu)] = step->out;
-                    producers[step->out].linear = step;
+                    producer_of(step->out).linear = step;
                 }
             } else if (a.kind == NodeAction::Kind::Norm) {
                 auto* step = static_cast<NormStep*>(a.step);
                 if (a.node == step->last) {
                     owner[static_cast<int>(Slot::Norm)] = step->out;
-                    producers[step->out].norm = step;
+                    producer_of(step->out).norm = step;
                 }
             } else if (a.kind == NodeAction::Kind::Attention) {
                 auto* step = static_cast<AttentionStep*>(a.step);
                 owner[static_cast<int>(Slot::Attention)] = step->out;
-                producers[step->out].attention = step;
+                producer_of(step->out).attention = step;
             }
         }
-        for (auto& [tensor, p] : producers) {
-            const auto it = uses_.find(tensor);
-            const bool all = it != uses_.end() && !it->second.output &&
-                             static_cast<int>(it->second.by.size()) == p.consumers;
+        for (size_t i = 0; i < producers.size(); ++i) {
+            const Producer& p = producers[i];
             if (p.consumers == 0)
                 continue;
+            const int at = static_cast<int>(i);
+            const bool all = !readers_.is_output(at) &&
+                             readers_.of(at).size() == static_cast<size_t>(p.consumers);
             if (p.norm)
                 p.norm->emit_q8 = true;
             if (p.attention) {
@@ -365,7 +379,7 @@ class Planner {
         }
         for (LinearStep& step : plan_.linears) // a GELU result that others read too stays float
             if (step.input_slot == Slot::Gelu &&
-                !producers[without_views(step.input)].linear->emit_q8)
+                !producer_of(without_views(step.input)).linear->emit_q8)
                 step.input_slot = Slot::None;
     }
 
@@ -429,9 +443,8 @@ class Planner {
     const std::vector<ggml_tensor*>& nodes_;
     Plan& plan_;
     const WeightOf weight_of_;
-    std::unordered_map<const ggml_tensor*, Uses> uses_;
-    std::unordered_map<const ggml_tensor*, LinearStep*> linear_of_;
-    std::vector<std::pair<const LinearStep*, int>> pending_readers_;
+    const Readers readers_;
+    std::vector<LinearStep*> linear_of_; // by the number of its last node
 };
 
 } // namespace

@@ -28,12 +28,13 @@ void GraphRun::record(ggml_tensor* node, int threads) {
     if (started_.load(std::memory_order_acquire) || (!nodes_.empty() && nodes_.front() == node)) {
         started_.store(false, std::memory_order_relaxed);
         nodes_.clear();
-        refs_.clear();
     }
     threads_ = threads;
-    refs_.push_back({this, static_cast<int>(nodes_.size())});
+    const size_t number = nodes_.size();
+    if (number == refs_.size())
+        refs_.push_back({this, static_cast<int>(number)});
     nodes_.push_back(node);
-    node->extra = &refs_.back();
+    node->extra = &refs_[number];
 }
 
 void GraphRun::start() {

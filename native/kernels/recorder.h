@@ -40,7 +40,7 @@ class GraphRun {
     void start();
 
     std::vector<ggml_tensor*> nodes_;
-    std::deque<NodeRef> refs_;
+    std::deque<NodeRef> refs_; // by number; as many as any graph had
     int threads_ = 1;
     std::unique_ptr<Plan> plan_;
     Runner runner_;

@@ -216,10 +216,10 @@ void Runner::linear(LinearStep& step, const Team& team) {
     const int rows = static_cast<int>(step.input->ne[1]), panels = w.n / kPanel;
     const Tiling t = tiling_of(step, team.nth);
     const uint8_t* after = first_weights(step.next, team);
-    const Q8Rows quantized = w.q8 ? input_rows(step, *step.quantize, team) : Q8Rows{};
+    const Q8Rows quantized = w.q8 ? input_rows(step, step.quantize, team) : Q8Rows{};
     RowScales scales = scales_of(quantized, team);
     const auto each = [&](auto multiply, auto& g) {
-        step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
+        step.multiply.run(team.ith, team.nth, t.tasks(), [&](int i) {
             const int m0 = i / t.groups * t.rows, m1 = std::min(m0 + t.rows, rows);
             const int p = i % t.groups * t.panels;
             if constexpr (std::is_same_v<decltype(g), GemmQ8&>) {
@@ -264,7 +264,7 @@ void Runner::norm(NormStep& step, const Team& team) {
     g.ldx = g.ld_residual = g.ldy = static_cast<size_t>(n);
     if (step.emit_q8)
         g.q8 = slot(Slot::Norm, n);
-    step.rows->run(team.ith, team.nth, (rows + kTileRows - 1) / kTileRows, [&](int i) {
+    step.rows.run(team.ith, team.nth, (rows + kTileRows - 1) / kTileRows, [&](int i) {
         plan_->kernels->norm_rows(g, i * kTileRows, std::min(rows, (i + 1) * kTileRows));
     });
     if (bounce) {
@@ -286,14 +286,14 @@ void Runner::project(AttentionStep& step, const Team& team) {
         for (const AttentionStep::Part& part : step.parts)
             if (part.linear->weight->q8)
                 source = part.linear;
-        quantized = input_rows(*source, *step.quantize, team);
+        quantized = input_rows(*source, step.quantize, team);
     }
     constexpr float kLog2E = 1.44269504088896340736f;
     const int panels = width / kPanel;
     const Tiling t = tiling_of(step, team.nth);
     const uint8_t* after = first_weights(step.next, team);
     RowScales scales = scales_of(quantized, team);
-    step.multiply->run(team.ith, team.nth, t.tasks(), [&](int i) {
+    step.multiply.run(team.ith, team.nth, t.tasks(), [&](int i) {
         const int m0 = i / t.groups * t.rows, m1 = std::min(m0 + t.rows, rows);
         const int p0 = i % t.groups * t.panels, p1 = std::min(p0 + t.panels, 3 * panels);
         for (int part = p0 / panels; part * panels < p1; ++part) {
@@ -350,7 +350,7 @@ void Runner::attend(AttentionStep& step, const Team& team) {
     const int parts =
         std::max(1, std::min(4 * team.nth / std::max(1, pairs), (step.tokens + 127) / 128));
     uint8_t* scratch = attention_ + static_cast<size_t>(team.ith) * plan_->attention_bytes;
-    step.attend->run(team.ith, team.nth, pairs * parts, [&](int i) {
+    step.attend.run(team.ith, team.nth, pairs * parts, [&](int i) {
         const int pair = i / parts, part = i % parts;
         const Sequence s = sequences[static_cast<size_t>(pair / step.heads)];
         const int head = pair % step.heads, rows = s.end - s.begin;

@@ -80,9 +80,9 @@ TEST("kernels: block-diagonal masks are found, others refused") {
 TEST("kernels: every task is done exactly once") {
     for (int threads : {1, 2, 3, 7})
         for (int tasks : {0, 1, 2, 5, 100, 1000}) {
-            WorkQueue queue(threads);
             for (int round = 0; round < 3; ++round) {
-                queue.reset();
+                std::vector<WorkQueue::Counter> counters(static_cast<size_t>(threads));
+                WorkQueue queue(counters.data());
                 std::vector<std::atomic<int>> done(static_cast<size_t>(tasks));
                 std::vector<std::thread> team;
                 for (int t = 0; t < threads; ++t)
