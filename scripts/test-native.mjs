@@ -28,6 +28,8 @@ function build() {
     tree,
     '-DBGE_ADDON=OFF',
     '-DBGE_TESTS=ON',
+    // no processor of ours has it
+    '-DBGE_AMX_EMULATED=ON',
     `-DBGE_SANITIZE=${options.sanitize}`,
   ]
   if (spawnSync('ninja', ['--version']).status === 0 && !fs.existsSync(path.join(tree, 'Makefile')))

@@ -113,7 +113,7 @@ try {
   for (const name of names.filter((target) => fs.existsSync(prebuildFile(target)))) {
     attempt(name, prebuildFile(name))
     if (!options.isa || TARGETS[name].arch !== process.arch) continue
-    for (const isa of ['avx2', 'avxvnni', 'avx512vnni', 'neon', 'neon-i8mm', 'generic'])
+    for (const isa of ['amx', 'avx2', 'avxvnni', 'avx512vnni', 'neon', 'neon-i8mm', 'generic'])
       attempt(name, prebuildFile(name), { BGE_M3_ISA: isa })
   }
 } finally {

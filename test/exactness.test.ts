@@ -126,7 +126,7 @@ describe.each<Setup>([
 })
 
 describe('instruction sets', () => {
-  const ISAS = ['avx512vnni', 'avxvnni', 'avx2', 'neon-i8mm', 'neon', 'generic']
+  const ISAS = ['amx', 'avx512vnni', 'avxvnni', 'avx2', 'neon-i8mm', 'neon', 'generic']
   const TEXTS = [
     '',
     'a',

@@ -43,7 +43,7 @@ struct Cpuid {
     unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0;     // leaf 1
     unsigned a7 = 0, b7 = 0, c7 = 0, d7 = 0;     // leaf 7, subleaf 0
     unsigned a71 = 0, b71 = 0, c71 = 0, d71 = 0; // leaf 7, subleaf 1
-    bool ymm = false, zmm = false;
+    bool ymm = false, zmm = false, tiles = false;
 
     Cpuid() {
         __get_cpuid(1, &a1, &b1, &c1, &d1);
@@ -54,6 +54,7 @@ struct Cpuid {
             __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
             ymm = (low & 0x6) == 0x6;
             zmm = (low & 0xe6) == 0xe6;
+            tiles = (low & 0x60000) == 0x60000;
         }
     }
 };
@@ -80,6 +81,7 @@ std::vector<std::string> cpu_features() {
     add("avx512vl", id.b7, 31, id.zmm);
     add("avx512vnni", id.c7, 11, id.zmm);
     add("avx512bf16", id.a71, 5, id.zmm);
+    add("amx-int8", id.d7, 25, id.tiles);
 #elif defined(__aarch64__)
     found.emplace_back("neon");
 #endif

@@ -1,4 +1,7 @@
 // Picks the table once.
+#include <cstdlib>
+
+#include "amx_choice.h"
 #include "tables.h"
 
 namespace bge::kernels {
@@ -10,6 +13,8 @@ const KernelTable* table_of(Isa isa) {
 #ifdef BGE_HAVE_X86
     case Isa::Avx512Vnni:
         return &avx512vnni_table();
+    case Isa::Amx:
+        return &amx_table();
     case Isa::AvxVnni:
         return &avxvnni_table();
     case Isa::Avx2:
@@ -28,8 +33,21 @@ const KernelTable* table_of(Isa isa) {
     }
 }
 
+namespace {
+
+const KernelTable* choose() {
+    const KernelTable* best = table_of(chosen_isa());
+    const char* name = std::getenv("BGE_M3_ISA");
+    if ((name && *name) || !best || best->isa != Isa::Avx512Vnni)
+        return best;
+    const KernelTable* amx = table_of(Isa::Amx);
+    return amx && wins(*amx, *best) ? amx : best;
+}
+
+} // namespace
+
 const KernelTable* table() {
-    static const KernelTable* chosen = table_of(chosen_isa());
+    static const KernelTable* chosen = choose();
     return chosen;
 }
 

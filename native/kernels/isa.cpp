@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -20,7 +24,7 @@ namespace {
 #if defined(__x86_64__) || defined(_M_X64)
 
 struct Features {
-    bool avx2 = false, avx_vnni = false, avx512_vnni = false;
+    bool avx2 = false, avx_vnni = false, avx512_vnni = false, amx = false;
 };
 
 uint64_t xcr0() {
@@ -55,8 +59,23 @@ Features read_features() {
     const bool zmm_saved = (state & 0xe6) == 0xe6;
     const bool avx512 = bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31); // F DQ BW VL
     f.avx512_vnni = f.avx2 && zmm_saved && avx512 && bit(c7, 11);
+    const bool tiles_saved = (state & 0x60000) == 0x60000;
+    f.amx = f.avx512_vnni && tiles_saved && bit(d7, 24) && bit(d7, 25); // AMX-TILE, AMX-INT8
     return f;
 }
+
+#ifndef BGE_AMX_EMULATED
+/// Linux gives tiles to processes that ask (Documentation/arch/x86/xstate.rst, since 5.16).
+bool may_use_tiles() {
+#if defined(__linux__)
+    constexpr long kRequest = 0x1023, kTileData = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    static const bool given = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+    return given;
+#else
+    return false;
+#endif
+}
+#endif
 
 bool has(Isa isa) {
     static const Features f = read_features();
@@ -71,6 +90,12 @@ bool has(Isa isa) {
 #endif
     case Isa::Avx512Vnni:
         return f.avx512_vnni;
+    case Isa::Amx:
+#ifdef BGE_AMX_EMULATED
+        return f.avx512_vnni;
+#else
+        return f.amx && may_use_tiles();
+#endif
     default:
         return false;
     }
@@ -115,6 +140,10 @@ bool has(Isa) {
 constexpr Isa kBestFirst[] = {Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2,
                               Isa::NeonI8mm,   Isa::Neon,    Isa::Generic};
 
+/// What BGE_M3_ISA may name.
+constexpr Isa kAll[] = {Isa::Amx,      Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2,
+                        Isa::NeonI8mm, Isa::Neon,       Isa::Generic};
+
 } // namespace
 
 bool supports(Isa isa) {
@@ -134,7 +163,7 @@ Isa chosen_isa(bool* ignored) {
     const char* name = std::getenv("BGE_M3_ISA");
     if (!name || !*name)
         return detect();
-    for (Isa isa : kBestFirst)
+    for (Isa isa : kAll)
         if (std::strcmp(name, isa_name(isa)) == 0 && supports(isa))
             return isa;
     if (ignored)
@@ -152,6 +181,8 @@ const char* isa_name(Isa isa) {
         return "avxvnni";
     case Isa::Avx512Vnni:
         return "avx512vnni";
+    case Isa::Amx:
+        return "amx";
     case Isa::Neon:
         return "neon";
     case Isa::NeonI8mm:

@@ -227,8 +227,9 @@ TEST("kernels: every isa multiplies alike") {
                     CHECK(same_bits(multiply(reference(), p, quant, Out::GeluF32),
                                     multiply(*t, p, quant, Out::GeluF32)));
                 }
-                const Product p = product(13, 96, 1024, kind);
-                CHECK(same_bits(multiply(reference(), p, quant), multiply(*t, p, quant)));
+                for (const Product& p :
+                     {product(13, 96, 1024, kind), product(9, 32, 4096 + 64, kind)})
+                    CHECK(same_bits(multiply(reference(), p, quant), multiply(*t, p, quant)));
             }
 }
 

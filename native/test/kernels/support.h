@@ -22,7 +22,7 @@ inline const KernelTable& reference() {
 /// Every table of this build that this machine can run, the reference excepted.
 inline std::vector<const KernelTable*> tables() {
     std::vector<const KernelTable*> found;
-    for (Isa isa : {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Neon, Isa::NeonI8mm})
+    for (Isa isa : {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Amx, Isa::Neon, Isa::NeonI8mm})
         if (const KernelTable* t = table_of(isa))
             found.push_back(t);
     return found;
