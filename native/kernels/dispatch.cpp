@@ -13,12 +13,14 @@ const KernelTable* table_of(Isa isa) {
 #ifdef BGE_HAVE_X86
     case Isa::Avx512Vnni:
         return &avx512vnni_table();
-    case Isa::Amx:
-        return &amx_table();
     case Isa::AvxVnni:
         return &avxvnni_table();
     case Isa::Avx2:
         return &avx2_table();
+#endif
+#ifdef BGE_HAVE_AMX
+    case Isa::Amx:
+        return &amx_table();
 #endif
 #ifdef BGE_HAVE_NEON
     case Isa::Neon:
