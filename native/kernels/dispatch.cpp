@@ -38,9 +38,11 @@ const KernelTable* table_of(Isa isa) {
 namespace {
 
 const KernelTable* choose() {
-    const KernelTable* best = table_of(chosen_isa());
+    bool ignored = false;
+    const KernelTable* best = table_of(chosen_isa(&ignored));
     const char* name = std::getenv("BGE_M3_ISA");
-    if ((name && *name) || !best || best->isa != Isa::Avx512Vnni)
+    const bool named = name && *name && !ignored; // a name that says nothing counts as none
+    if (named || !best || best->isa != Isa::Avx512Vnni)
         return best;
     const KernelTable* amx = table_of(Isa::Amx);
     return amx && wins(*amx, *best) ? amx : best;

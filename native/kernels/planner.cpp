@@ -11,10 +11,6 @@
 namespace bge::kernels {
 namespace {
 
-bool is_noop(const ggml_tensor* t) {
-    return t->op == GGML_OP_NONE || is_view(t);
-}
-
 /// Rows of floats, one after the other: [n, tokens].
 bool is_rows(const ggml_tensor* t) {
     return t && t->type == GGML_TYPE_F32 && t->ne[2] == 1 && t->ne[3] == 1 &&

@@ -5,9 +5,17 @@
 
 namespace bge::kernels {
 
+namespace {
+
 bool is_view(const ggml_tensor* t) {
     return t->op == GGML_OP_VIEW || t->op == GGML_OP_RESHAPE || t->op == GGML_OP_PERMUTE ||
            t->op == GGML_OP_TRANSPOSE;
+}
+
+} // namespace
+
+bool is_noop(const ggml_tensor* t) {
+    return t->op == GGML_OP_NONE || is_view(t);
 }
 
 const ggml_tensor* without_views(const ggml_tensor* t) {
@@ -29,7 +37,7 @@ Readers::Readers(const std::vector<ggml_tensor*>& nodes) {
     first_.resize(n + 1);
     const auto each = [&](auto fn) {
         for (size_t i = 0; i < n; ++i) {
-            if (nodes[i]->op == GGML_OP_NONE || is_view(nodes[i]))
+            if (is_noop(nodes[i]))
                 continue;
             for (const ggml_tensor* source : nodes[i]->src)
                 if (source && source != nodes[i])

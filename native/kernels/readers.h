@@ -8,7 +8,8 @@
 
 namespace bge::kernels {
 
-bool is_view(const ggml_tensor* t);
+/// Whether computing it does nothing.
+bool is_noop(const ggml_tensor* t);
 /// The tensor whose memory a view shows; t itself when it is none.
 const ggml_tensor* without_views(const ggml_tensor* t);
 

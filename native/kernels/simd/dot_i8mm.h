@@ -1,5 +1,5 @@
 // Dot products of quantized rows with packed weights by smmla (Armv8.6's int8 matrix multiply,
-// FEAT_I8MM): eight k of two rows times eight k of two channels, twice the work of dot.h's sdot.
+// FEAT_I8MM): eight k of two rows times eight k of two channels, twice the work of dot_sdot.h's.
 // After vec_neon.h.
 #pragma once
 

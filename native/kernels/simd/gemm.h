@@ -89,6 +89,23 @@ BGE_NOINLINE void block_tile(const uint8_t* rows, int blocks, const uint8_t* pan
     store_sums(total, out);
 }
 
+/// The end of a sum under Quant::Fixed: what rows (`scales`) and channels (`w`) are multiplied
+/// with.
+template <int MR, int NV>
+inline void scale_fixed(const uint8_t* scales, const uint8_t* w, size_t half_panel,
+                        F (&total)[MR][NV]) {
+    BGE_UNROLL
+    for (int i = 0; i < MR; ++i) {
+        const F factor = set1(read<float>(scales + i * 4));
+        BGE_UNROLL
+        for (int v = 0; v < NV; ++v) {
+            const auto* factors =
+                reinterpret_cast<const float*>(w + static_cast<size_t>(v) * half_panel);
+            total[i][v] = mul(total[i][v], mul(load(factors), factor));
+        }
+    }
+}
+
 /// The same under Quant::Fixed. @param half_panel bytes of 16 channels; @param scales of the rows,
 /// from fix_tile()
 template <int MR, int NV>
@@ -135,16 +152,7 @@ BGE_NOINLINE void fixed_tile(const uint8_t* rows, int blocks, const uint8_t* sca
         w += 16 * 4;
         scales += 3 * kTileRows * 4;
     }
-    BGE_UNROLL
-    for (int i = 0; i < MR; ++i) {
-        const F factor = set1(read<float>(scales + i * 4));
-        BGE_UNROLL
-        for (int v = 0; v < NV; ++v) {
-            const auto* factors =
-                reinterpret_cast<const float*>(w + static_cast<size_t>(v) * half_panel);
-            total[i][v] = mul(total[i][v], mul(load(factors), factor));
-        }
-    }
+    scale_fixed(scales, w, half_panel, total);
     store_sums(total, out);
 }
 

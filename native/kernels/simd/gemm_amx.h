@@ -114,16 +114,7 @@ void amx_fixed_tile(const uint8_t* spread, int blocks, const uint8_t* scales, co
         w += 16 * 4;
         scales += 3 * kTileRows * 4;
     }
-    BGE_UNROLL
-    for (int i = 0; i < kTileRows; ++i) {
-        const F factor = set1(read<float>(scales + i * 4));
-        BGE_UNROLL
-        for (int v = 0; v < 2; ++v) {
-            const auto* factors =
-                reinterpret_cast<const float*>(w + static_cast<size_t>(v) * half_panel);
-            total[i][v] = mul(total[i][v], mul(load(factors), factor));
-        }
-    }
+    scale_fixed(scales, w, half_panel, total);
     store_sums(total, out.v[0]);
 }
 

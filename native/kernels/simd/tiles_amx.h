@@ -1,4 +1,4 @@
-// AMX's tile registers: 0 for rows, 1 and 2 for weights, 3 to 6 for sums. With BGE_AMX_EMULATED in
+// AMX's tile registers: 0 for rows, 1 and 2 for weights, 3 and 4 for sums. With BGE_AMX_EMULATED in
 // software, as the instructions are defined (Intel SDM 2, TILELOADD and TDPBSUD), so that what is
 // built on them can be tested on processors without.
 #pragma once
@@ -16,9 +16,8 @@ namespace {
 /// What LDTILECFG reads: every tile's rows and bytes a row.
 struct alignas(64) TileShapes {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {kBlock, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {kTileRows, kBlock / 4, kBlock / 4, kTileRows,
-                        kTileRows, kTileRows,  kTileRows};
+    uint16_t row_bytes[16] = {kBlock, 64, 64, 64, 64};
+    uint8_t rows[16] = {kTileRows, kBlock / 4, kBlock / 4, kTileRows, kTileRows};
 };
 static_assert(sizeof(TileShapes) == 64, "a cache line");
 
