@@ -1,41 +1,55 @@
-/** DESIGN.md §1: imports point downward only. */
-const layers = [
-  ['types', '^lib/(types|errors|units|float16|precision|config|config-kinds|presets|optional)\\.ts$'],
-  ['native', '^lib/native/'],
-  ['pure', '^lib/(scoring|quality|chunking)/'],
-  ['model', '^lib/model/'],
-  ['batching', '^lib/(batching|cache)/'],
-  ['embedder', '^lib/((embedder|embedding|progress|call|item-errors|named|work|fallback|readings|estimator|diagnose|settings)\\.ts$|documents/)'],
-  ['outer', '^lib/(cli|server|output|input|adapters|report|search)/'],
+/**
+ * DESIGN.md §1: imports point downward only. The rooms of `lib/`, floor by floor from the top; a room may
+ * import itself and what lies on a lower floor.
+ */
+const floors = [
+  ['index'],
+  ['exports'],
+  ['apps'],
+  ['integrations'],
+  ['embedder'],
+  ['quality'],
+  ['scoring', 'engine', 'cache'],
+  ['outputs', 'model', 'chunking'],
+  ['native', 'options'],
+  ['common'],
 ]
+const rooms = floors.flatMap((names, floor) => names.map((name) => ({ name, floor })))
+const within = (names) => `^lib/(${names.join('|')})(/|\\.ts$)`
 
-/** A layer may import itself and what comes before it. */
-const upward = layers.slice(0, -1).map(([name, path], i) => ({
-  name: `${name}-imports-upward`,
-  comment: `${name} may import only layers below it`,
+const downward = rooms.map(({ name, floor }) => ({
+  name: `${name}-imports-downward`,
+  comment: `lib/${name} may import only rooms on lower floors`,
   severity: 'error',
-  from: { path },
-  // shapes alone are no dependency on what fills them
-    to: { path: layers.slice(i + 1).map(([, above]) => above), pathNot: '/types\\.ts$' },
+  from: { path: within([name]) },
+  to: { path: within(floors.slice(0, floor + 1).flat().filter((other) => other !== name)) },
 }))
 
 module.exports = {
   forbidden: [
-    ...upward,
+    ...downward,
+    {
+      name: 'every-file-has-a-room',
+      comment: 'a file outside of the rooms above is on no floor',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: within(floors.flat()) },
+      to: {},
+    },
     {
       name: 'scoring-and-quality-stand-alone',
       comment: 'SIMD helpers are handed in: scoring and quality load nothing native',
       severity: 'error',
       from: { path: '^lib/(scoring|quality)/' },
-      to: { path: ['^lib/embedder', '^lib/native/', '^lib/model/'] },
+      to: { path: '^lib/(native|model|engine)/' },
     },
     {
-      name: 'index-re-exports',
-      comment: 'nobody inside imports the public entry, apart from what is built on it',
+      name: 'leaf-rooms-are-private',
+      comment: 'what one application or integration is made of is for nobody else but the command; all may read files',
       severity: 'error',
-      from: { path: '^lib/', pathNot: '^lib/(cli|server|output|adapters|report|search)/' },
-      to: { path: '^lib/index\\.ts$' },
+      from: { path: '^lib/(apps|integrations)/([^/]+)/', pathNot: '^lib/apps/cli/' },
+      to: { path: '^lib/(apps|integrations)/[^/]+/', pathNot: '^lib/($1/$2|integrations/files)/' },
     },
+    // and no two folders import each other: scripts/house.mjs looks
     { name: 'no-cycles', severity: 'error', from: { path: '^lib/' }, to: { circular: true } },
   ],
   options: {

@@ -9,7 +9,7 @@ const root = path.resolve(import.meta.dirname, '..')
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-bench-cache-'))
 const bundle = path.join(home, 'cache.mjs')
 buildSync({
-  entryPoints: [path.join(root, 'lib/cache/index.ts')],
+  entryPoints: [path.join(root, 'lib/cache/cache.ts')],
   bundle: true,
   platform: 'node',
   format: 'esm',

@@ -11,7 +11,7 @@ const here = import.meta.dirname
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    module: { type: 'string', default: path.join(here, '../dist/scoring/index.js') },
+    module: { type: 'string', default: path.join(here, '../dist/scoring.js') },
     addon: { type: 'string', default: path.join(here, '../build/Release/bge_m3_node.node') },
   },
 })

@@ -4,36 +4,25 @@ export type {
   Asked,
   CachedOutputs,
   CacheOptions,
-  CacheStats,
   DiskOptions,
-  DiskState,
-  DiskStats,
   EntryInfo,
   ImportResult,
   Limit,
-  MemoryStats,
   ModelUsage,
-} from './cache/types.js'
-export {
-  type ChunkOrigin,
-  type ChunkTextOptions,
-  chunkDocument,
-  chunkText,
-  type TextChunk,
-  type TokenCounter,
-} from './chunking/index.js'
-export type { Diagnosis, DiagnosticFinding } from './diagnose.js'
-export type {
-  ChunkList,
-  Documents,
-  EmbeddingResult,
-  Source,
-  StreamItem,
-  StreamOptions,
-} from './documents/index.js'
-export { Embedder } from './embedder.js'
-export * from './errors.js'
-export { embedNamed, type NamedEmbeddings } from './named.js'
-export { fromBinary, fromFloat16, fromInt8 } from './precision.js'
-export * from './scoring/index.js'
-export type * from './types.js'
+} from './cache/entry/types.js'
+export { type ChunkOrigin, chunkDocument } from './chunking/chunk-document.js'
+export { chunkText } from './chunking/chunk-text.js'
+export type { ChunkTextOptions, TextChunk, TokenCounter } from './chunking/types.js'
+export type { CacheStats, DiskState, DiskStats, MemoryStats } from './common/cache-stats.js'
+export * from './common/errors.js'
+export { fromFloat16 } from './common/float16.js'
+export type * from './common/types.js'
+export type { Diagnosis, DiagnosticFinding } from './embedder/diagnose.js'
+export type { ChunkList, Documents } from './embedder/documents/chunks.js'
+export type { Source } from './embedder/documents/source.js'
+export type { StreamItem, StreamOptions } from './embedder/documents/stream.js'
+export type { EmbeddingResult } from './embedder/documents/types.js'
+export { Embedder } from './embedder/embedder.js'
+export { embedNamed, type NamedEmbeddings } from './embedder/named.js'
+export * from './exports/scoring.js'
+export { fromBinary, fromInt8 } from './outputs/precision.js'

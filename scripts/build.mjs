@@ -125,7 +125,12 @@ try {
     unlessUnchanged('native', inputs, 'build/Release/bge_m3_node.node', buildNative)
   }
   if (both || options.js) {
-    unlessUnchanged('js', ['lib', 'tsup.config.ts', 'package-lock.json'], 'dist/index.js', buildJs)
+    unlessUnchanged(
+      'js',
+      ['lib', 'tsup.config.ts', 'scripts/exports.mjs', 'package-lock.json'],
+      'dist/index.js',
+      buildJs,
+    )
   }
 } catch (error) {
   say(error.message)

@@ -35,9 +35,11 @@ const written = cxx.filter((name) => !/unicode_tables/.test(name))
 
 check('biome', bin('biome'), ['check', ...(fix ? ['--write'] : []), '.'])
 check('tsc', bin('tsc'), ['-p', '.'])
-check('tsc, the page', bin('tsc'), ['-p', path.join('lib', 'server', 'page', 'client')])
-check('tsc, the report', bin('tsc'), ['-p', path.join('lib', 'report', 'page', 'client')])
+check('tsc, the page', bin('tsc'), ['-p', path.join('lib', 'apps', 'server', 'page', 'client')])
+check('tsc, the report', bin('tsc'), ['-p', path.join('lib', 'apps', 'report', 'page', 'client')])
+check('exports', process.execPath, [path.join('scripts', 'exports.mjs')])
 check('layers', bin('depcruise'), ['lib', '--config', '.dependency-cruiser.cjs'])
+check('house', process.execPath, [path.join('scripts', 'house.mjs'), '--check'])
 check('clang-format', 'clang-format', [fix ? '-i' : '--dry-run', '-Werror', ...written])
 if (process.argv.includes('--tidy')) {
   const ours = cxx.filter((name) => /^native.(engine|addon).*\.cpp$/.test(name))

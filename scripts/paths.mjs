@@ -1,4 +1,4 @@
-// Where builds keep what outlives a checkout. Mirrors lib/model/locations.ts, which is not built yet
+// Where builds keep what outlives a checkout. Mirrors lib/common/cache-dir.ts, which is not built yet
 // when these scripts run.
 import os from 'node:os'
 import path from 'node:path'

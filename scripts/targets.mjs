@@ -11,6 +11,9 @@ const toolchain = (name) => path.join(root, 'scripts', 'toolchains', `${name}.cm
  * `atHome`: built by a machine of that kind alone (zig 0.16 compiles it all for macOS, then its linker crashes
  * or leaves every library out).
  * `strip`: what strips it when it is cross-built; zig's linker strips by itself.
+ *
+ * @type {Record<string, { platform: string, arch: string, libc?: 'glibc' | 'musl', tools?: string[],
+ *   strip?: string, zig?: string, atHome?: boolean }>}
  */
 export const TARGETS = {
   'linux-x64': { platform: 'linux', arch: 'x64', libc: 'glibc' },

@@ -43,12 +43,8 @@ async function reference() {
   mendAnchors(out)
 }
 
-/** `lib/output/postgres/index.ts` -> `output/postgres`, `lib/index.ts` -> `index` */
-const moduleName = (source) =>
-  source
-    .replace(/^lib\//, '')
-    .replace(/\.ts$/, '')
-    .replace(/\/index$/, '')
+/** `lib/exports/postgres.ts` -> `exports/postgres`, `lib/index.ts` -> `index` */
+const moduleName = (source) => source.replace(/^lib\//, '').replace(/\.ts$/, '')
 
 const started = Date.now()
 const elapsed = () => `${((Date.now() - started) / 1000).toFixed(1)} s`

@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { entries } from '../scripts/exports.mjs'
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 /** Markdown as VitePress reads it: `docs/` with links changed, and the generated pages. */
@@ -10,17 +11,12 @@ export const built = path.join(root, '.build', 'site')
 
 const pkg = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
 
-/** The package's subpaths and the source each is built from, as tsup.config.ts names them. */
+/** The package's entries by the name they are imported by, and the source of each. */
 export function entryPoints() {
-  const config = fs.readFileSync(path.join(root, 'tsup.config.ts'), 'utf8')
-  return Object.entries(pkg.exports)
-    .filter(([, target]) => typeof target === 'object')
-    .map(([subpath, { import: target }]) => {
-      const output = target.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')
-      const source = new RegExp(`'?${output}'?: '(lib/[^']+)'`).exec(config)?.[1]
-      return { name: pkg.name + subpath.slice(1), subpath, source }
-    })
-    .filter(({ source }) => source && fs.existsSync(path.join(root, source)))
+  return entries.map(({ name, source }) => {
+    const subpath = name === 'index' ? '.' : `./${name}`
+    return { name: pkg.name + subpath.slice(1), subpath, source }
+  })
 }
 
 /** Web address of the repository, or undefined while there is none. */

@@ -304,7 +304,7 @@ if (options.child) await child(options.child, options.store)
 else await parent()
 
 async function child(name, store) {
-  scoring = await import(new URL('../../dist/scoring/index.js', import.meta.url).href)
+  scoring = await import(new URL('../../dist/scoring.js', import.meta.url).href)
   const opened = performance.now()
   const engine = await ENGINES[name](store)
   const have = await engine.count()

@@ -4,9 +4,12 @@
  * An entry is one output (dense, sparse or ColBERT) of one text under one model's fingerprint, as the
  * engine gave it. What `get` hands out is the caller's own copy; what `set` is given is copied.
  */
+
+import type { CacheStats, DiskStats } from '../common/cache-stats.js'
 import { isAhead, isExpired } from './disk/layout.js'
 import { DiskStore } from './disk/store.js'
 import { byRecency } from './disk/usage.js'
+import type { Touch } from './entry/key.js'
 import {
   entryKey,
   KINDS,
@@ -16,21 +19,19 @@ import {
   modelTag,
   OUTPUT_OF_KIND,
   textTag,
-} from './key.js'
-import { type Entry, MemoryTier, newEntry, type Touch } from './memory.js'
-import { assign, outputOf, wants } from './outputs.js'
-import { exportRecords, importRecords } from './transfer.js'
+} from './entry/key.js'
 import type {
   Asked,
   CachedOutputs,
   CacheOptions,
-  CacheStats,
-  DiskStats,
   EntryInfo,
   ImportResult,
   Limit,
-} from './types.js'
-import { allFinite, byteLength, copyValue } from './value.js'
+} from './entry/types.js'
+import { allFinite, byteLength, copyValue } from './entry/value.js'
+import { type Entry, MemoryTier, newEntry } from './memory.js'
+import { assign, outputOf, wants } from './outputs.js'
+import { exportRecords, importRecords } from './transfer.js'
 
 const NO_DISK: DiskStats = {
   state: 'off',

@@ -1,6 +1,6 @@
 /** Where the disk tier lies when nothing is said, how large it gets, and how long entries live. */
 import { join } from 'node:path'
-import { cacheDir } from '../model/locations.js'
+import { cacheDir } from '../common/cache-dir.js'
 
 export const DEFAULT_DISK_BYTES = 1_000_000_000
 /** 30 days. */

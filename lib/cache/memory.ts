@@ -1,20 +1,8 @@
 /** The memory tier: least recently used goes first, counted in bytes. */
 import { LRUCache } from 'lru-cache'
-import type { Kind, ModelKey } from './key.js'
-import type { MemoryStats } from './types.js'
-import { byteLength, type Value } from './value.js'
-
-/** Uses of an entry that the disk tier has not been told of. */
-export interface Touch {
-  readonly model: ModelKey
-  readonly tag: string
-  readonly kind: Kind
-  readonly variant: number
-  hits: number
-  lastAccess: number
-  /** Whether it waits in the list of those to write. */
-  listed: boolean
-}
+import type { MemoryStats } from '../common/cache-stats.js'
+import type { Kind, ModelKey, Touch } from './entry/key.js'
+import { byteLength, type Value } from './entry/value.js'
 
 export interface Entry {
   readonly value: Value

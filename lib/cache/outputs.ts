@@ -1,7 +1,7 @@
 /** A text's outputs, one kind at a time. */
-import { Kind } from './key.js'
-import type { Asked, CachedOutputs } from './types.js'
-import { isSparse, type Value } from './value.js'
+import { Kind } from './entry/key.js'
+import type { Asked, CachedOutputs } from './entry/types.js'
+import { isSparse, type Value } from './entry/value.js'
 
 export function wants(asked: Asked, kind: Kind): boolean {
   if (kind === Kind.dense) return asked.dense

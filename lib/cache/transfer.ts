@@ -14,14 +14,14 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { CacheError } from '../errors.js'
-import { crc32 } from './checksum.js'
+import { CacheError } from '../common/errors.js'
 import { encodeRecord, HEADER_BYTES, HEADER_META, header, meta, NAME_KIND } from './disk/layout.js'
 import { readName } from './disk/names.js'
 import { DiskStore } from './disk/store.js'
-import { Kind, modelTag } from './key.js'
+import { crc32 } from './entry/checksum.js'
+import { Kind, modelTag } from './entry/key.js'
+import { allFinite, isSparse, type Value, viewValue } from './entry/value.js'
 import type { MemoryTier } from './memory.js'
-import { allFinite, isSparse, type Value, viewValue } from './value.js'
 
 const MAGIC = Buffer.from('bge-m3-cache', 'latin1')
 const END_MAGIC = Buffer.from('BGCE', 'latin1')

@@ -32,7 +32,7 @@ const NEWLINES = /[\n\r\u0085\u2028]/g
 export async function findBorders(
   text: string,
   language: string,
-  breathe: () => Promise<void>,
+  yieldToEventLoop: () => Promise<void>,
 ): Promise<Borders> {
   const positions: number[] = []
   const ranks: number[] = []
@@ -51,12 +51,12 @@ export async function findBorders(
       linesBefore(sentence)
       if (lines[line] === sentence) line++
       push(sentence, Rank.sentence)
-      if (++count % 16 === 0) await breathe()
+      if (++count % 16 === 0) await yieldToEventLoop()
     }
     linesBefore(end)
     if (end < text.length) push(end, Rank.paragraph)
     start = end
-    await breathe()
+    await yieldToEventLoop()
   }
   return { positions, ranks }
 

@@ -1,6 +1,6 @@
 /** A document's text to chunks with ids, ready to be embedded. */
-import { InvalidInputError } from '../errors.js'
-import type { Chunk } from '../types.js'
+import { InvalidInputError } from '../common/errors.js'
+import type { Chunk } from '../common/types.js'
 import { chunkText } from './chunk-text.js'
 import type { ChunkTextOptions } from './types.js'
 

@@ -1,5 +1,5 @@
 /** Text to chunks that a model takes: cut by tokens, at the best borders there are. */
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { type Borders, codePointBorder, findBorders, LocalBorders, Rank } from './borders.js'
 import { countTokens, PieceTable, upperBound } from './piece-table.js'
 import type { ChunkTextOptions, TextChunk, TokenCounter } from './types.js'
@@ -44,8 +44,8 @@ export async function chunkText(text: string, options: ChunkTextOptions): Promis
     )
   }
   if (text === '') return []
-  const breathe = breather(signal)
-  const borders = await findBorders(text, language, breathe)
+  const yieldToEventLoop = yielder(signal)
+  const borders = await findBorders(text, language, yieldToEventLoop)
   const table = await PieceTable.count(text, borders, tokenizer, { specials, signal })
   const cutter = new Cutter(text, { ...checked, specials, borders, table })
   const chunks: TextChunk[] = []
@@ -53,7 +53,7 @@ export async function chunkText(text: string, options: ChunkTextOptions): Promis
     const chunk = await cutter.next(chunks.at(-1))
     chunks.push(chunk)
     if (chunk.end === text.length) return chunks
-    await breathe()
+    await yieldToEventLoop()
   }
 }
 
@@ -241,7 +241,7 @@ class Cutter {
 }
 
 /** Gives control back when it has been kept for a while. */
-function breather(signal: AbortSignal | undefined): () => Promise<void> {
+function yielder(signal: AbortSignal | undefined): () => Promise<void> {
   let last = performance.now()
   return async () => {
     signal?.throwIfAborted()

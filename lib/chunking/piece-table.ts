@@ -5,7 +5,7 @@
  * The sum over pieces is not the count of the whole — a tokenizer merges across borders, and
  * SentencePiece puts a `▁` before each text — so this is where to look, and what is found is measured.
  */
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { type Borders, codePointBorder } from './borders.js'
 import type { TokenCounter } from './types.js'
 

@@ -2,9 +2,9 @@
 
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ModelLoadError } from '../errors.js'
-import { writeFileAtomic } from './atomic.js'
-import { cacheDir } from './locations.js'
+import { writeFileAtomic } from '../common/atomic-file.js'
+import { cacheDir } from '../common/cache-dir.js'
+import { ModelLoadError } from '../common/errors.js'
 import { isSha256 } from './sidecar.js'
 
 /** What tells an unchanged file: a change of the content changes mtime and ctime, a new file inode. */

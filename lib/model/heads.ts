@@ -8,12 +8,17 @@
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { IntegrityError, ModelLoadError, ModelNotFoundError } from '../errors.js'
-import { fromFloat16 } from '../float16.js'
-import { GgufFile } from './gguf/reader.js'
-import { HEAD_KEYS } from './standin/heads.js'
-import { elementCount, readFloats, type StoredTensor, type TensorFile } from './tensor-file.js'
-import { openTorch } from './torch/index.js'
+import { IntegrityError, ModelLoadError, ModelNotFoundError } from '../common/errors.js'
+import { fromFloat16 } from '../common/float16.js'
+import { HEAD_KEYS } from './formats/gguf/own-keys.js'
+import { GgufFile } from './formats/gguf/reader.js'
+import {
+  elementCount,
+  readFloats,
+  type StoredTensor,
+  type TensorFile,
+} from './formats/tensor-file.js'
+import { openTorch } from './formats/torch/torch.js'
 
 export const SPARSE_FILE = 'sparse_linear.pt'
 export const COLBERT_FILE = 'colbert_linear.pt'

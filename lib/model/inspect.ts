@@ -1,7 +1,6 @@
-import { GgufFile } from './gguf/reader.js'
-import { type TensorType, tensorTypeName } from './gguf/types.js'
-import { STANDIN_KEY } from './standin/create.js'
-import { HEAD_KEYS } from './standin/heads.js'
+import { HEAD_KEYS, STANDIN_KEY } from './formats/gguf/own-keys.js'
+import { GgufFile } from './formats/gguf/reader.js'
+import { type TensorType, tensorTypeName } from './formats/gguf/types.js'
 
 /** What a model file says about itself. Values the file does not have are `undefined`. */
 export interface ModelInspection {

@@ -11,8 +11,13 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
-import { EmbedderError, IntegrityError, ModelLoadError, ModelNotFoundError } from '../errors.js'
-import { GgufFile } from './gguf/reader.js'
+import {
+  EmbedderError,
+  IntegrityError,
+  ModelLoadError,
+  ModelNotFoundError,
+} from '../common/errors.js'
+import { GgufFile } from './formats/gguf/reader.js'
 import { HashMemory, type Identity, identify as identifyFile } from './hash-memory.js'
 import { pinOf } from './pins.js'
 import { readSidecar } from './sidecar.js'

@@ -1,63 +1,18 @@
-/**
- * Where the package keeps things, and where it looks for a model.
- *
- * Everything lives under one cache directory, which may be deleted at any time:
- *
- *     <cacheDir>/models/bge-m3/    what `bge-m3 model pull` fetched: the GGUF and, beside it, the heads
- *     <cacheDir>/build/            llama.cpp's source and objects, and our own build products
- */
+/** Where models are kept, and where one is looked for. */
 
 import { constants } from 'node:fs'
 import { access, readdir, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { join, posix, resolve, win32 } from 'node:path'
-import { InvalidInputError, ModelNotFoundError } from '../errors.js'
+import { join, resolve } from 'node:path'
+import { cacheDir } from '../common/cache-dir.js'
+import { InvalidInputError, ModelNotFoundError } from '../common/errors.js'
 import { MODEL_PIN } from './pins.js'
-
-const PACKAGE = 'bge-m3-node'
 
 /** The GGUF that `bge-m3 model pull` fetches. */
 export const DEFAULT_MODEL_FILE = MODEL_PIN.name
 
-/** What the choice of a cache directory depends on; a parameter so that every platform can be tested. */
-export interface HostEnvironment {
-  env: Readonly<Record<string, string | undefined>>
-  platform: NodeJS.Platform
-  home: string
-}
-
-/** The platform's cache directory for this package, or the one `BGE_M3_CACHE_DIR` names. */
-export function resolveCacheDir({ env, platform, home }: HostEnvironment): string {
-  if (env.BGE_M3_CACHE_DIR) return resolve(env.BGE_M3_CACHE_DIR)
-  const path = platform === 'win32' ? win32 : posix
-  // The XDG specification says to ignore a relative path. People set it on macOS and Windows too.
-  const xdg = env.XDG_CACHE_HOME
-  if (xdg && path.isAbsolute(xdg)) return path.join(xdg, PACKAGE)
-  if (platform === 'win32') {
-    return path.join(env.LOCALAPPDATA || path.join(home, 'AppData', 'Local'), PACKAGE)
-  }
-  const caches =
-    platform === 'darwin' ? path.join(home, 'Library', 'Caches') : path.join(home, '.cache')
-  return path.join(caches, PACKAGE)
-}
-
-/**
- * The package's cache directory. An explicit `override` (the `cacheDir` option) wins over
- * `BGE_M3_CACHE_DIR`, which wins over the platform's default. Nothing is created.
- */
-export function cacheDir(override?: string): string {
-  if (override) return resolve(override)
-  return resolveCacheDir({ env: process.env, platform: process.platform, home: homedir() })
-}
-
 /** Where pulled models live. */
 export function modelsDir(override?: string): string {
   return join(cacheDir(override), 'models')
-}
-
-/** Where llama.cpp's source and all build products live. */
-export function buildDir(override?: string): string {
-  return join(cacheDir(override), 'build')
 }
 
 /** The directory of the pulled bge-m3: the model and its heads, and nothing else, lie in it. */

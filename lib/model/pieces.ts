@@ -1,8 +1,8 @@
 /** The pieces of a model's vocabulary: from token ids back to text. */
 
-import { ModelLoadError } from '../errors.js'
-import { GgufFile } from './gguf/reader.js'
-import type { StringArray } from './gguf/values.js'
+import { ModelLoadError } from '../common/errors.js'
+import { GgufFile } from './formats/gguf/reader.js'
+import type { StringArray } from './formats/gguf/values.js'
 
 /** llama.cpp's token types, as GGUF stores them. */
 const CONTROL = 3

@@ -4,7 +4,7 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import { writeFileAtomic } from './atomic.js'
+import { writeFileAtomic } from '../common/atomic-file.js'
 
 /** Tells our sidecars from other JSON files that happen to lie beside a model. */
 const FORMAT = 'bge-m3-node/pulled-file'

@@ -9,7 +9,7 @@ import {
   ModelLoadError,
   ModelNotFoundError,
   UnsupportedCpuError,
-} from '../errors.js'
+} from '../common/errors.js'
 
 const CLASSES = {
   MODEL_NOT_FOUND: ModelNotFoundError,

@@ -1,5 +1,5 @@
 /** Lines from llama.cpp and warnings of our own, to the user's logger; silence without one. */
-import type { Logger } from '../types.js'
+import type { Logger } from '../common/types.js'
 import { loadAddon } from './load.js'
 
 const followers = new Set<Logger>()

@@ -3,7 +3,7 @@
  * but similarities, so it is the same for dense, sparse and ColBERT.
  */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { kMeans } from '../scoring/kmeans.js'
 import { similarityMatrix } from '../scoring/matrix.js'
 import type { Matrix, VectorSet } from '../scoring/types.js'

@@ -1,6 +1,6 @@
 /** Dense vectors: pairs, neighbours and clusters on matrices of unit rows. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { similarityMatrix } from '../scoring/matrix.js'
 import { matmulTransposed } from '../scoring/simd.js'
 import { topKScores } from '../scoring/topk.js'

@@ -1,6 +1,6 @@
 /** Two sets of embeddings of the same texts: does the second say what the first says? */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { compareDense } from './compare-dense.js'
 import { compareColbert, compareSparse } from './compare-matrix.js'
 import { rowsOf } from './rows.js'

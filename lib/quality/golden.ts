@@ -12,8 +12,8 @@
  *     ...]}
  */
 
-import { InvalidInputError } from '../errors.js'
-import { toFloat16 } from '../float16.js'
+import { InvalidInputError } from '../common/errors.js'
+import { toFloat16 } from '../common/float16.js'
 import type { MultiVector, SparseVector } from '../scoring/types.js'
 import { colbertDrift, denseDrift, sparseDrift } from './drift.js'
 import { mean } from './stats.js'

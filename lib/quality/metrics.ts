@@ -3,7 +3,7 @@
  * above zero is relevant; zero and below is not, and gains nothing.
  */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 
 /** Grades by document. */
 export type Grades<T = string> = ReadonlyMap<T, number>

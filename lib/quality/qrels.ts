@@ -1,6 +1,6 @@
 /** Relevance judgements, in BEIR's or TREC's form. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 
 /** Relevance judgements, as `QrelsReader` gives them. */
 export interface Judgements {

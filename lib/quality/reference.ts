@@ -1,6 +1,6 @@
 /** What clean vectors look like, learnt from a set of them. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import type { Numbers } from '../scoring/components.js'
 import { seededRandom } from '../scoring/random.js'
 import type { Matrix } from '../scoring/types.js'

@@ -1,6 +1,6 @@
 /** A set of vectors: each one checked, and how they lie to each other. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { exactDuplicates, nearDuplicates, type SameText } from './duplicates.js'
 import { findOutliers } from './outliers.js'
 import { type Rows, rowsOf, unitRows } from './rows.js'

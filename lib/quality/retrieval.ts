@@ -6,7 +6,7 @@
  * the best by dense + sparse, which ColBERT and the hybrid score put in order.
  */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { colbertScore } from '../scoring/colbert.js'
 import { combineScores, DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/hybrid.js'
 import { matmulTransposed } from '../scoring/simd.js'

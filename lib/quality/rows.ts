@@ -1,6 +1,6 @@
 /** Access to the rows of a set, whatever it is held in, and unit copies of the good ones. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { components, type Numbers } from '../scoring/components.js'
 import { dotNumbers } from '../scoring/dense.js'
 import type { Matrix, Vector } from '../scoring/types.js'

@@ -3,7 +3,7 @@
  * `null`, lists are arrays, and no text is in it.
  */
 
-import type { MultiVector, SparseVector, Vector } from '../scoring/index.js'
+import type { MultiVector, SparseVector, Vector } from '../scoring/types.js'
 
 /** The vectors of a set in order; unlike `VectorSet` they may differ in length, which is an issue. */
 export type Vectors =

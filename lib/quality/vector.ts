@@ -1,6 +1,6 @@
 /** One vector: is it usable, and does it look like the others? */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { components, type Numbers } from '../scoring/components.js'
 import type { Vector } from '../scoring/types.js'
 import { referenceDistances } from './reference.js'

@@ -1,6 +1,6 @@
 /** Do the vectors belong to their texts? Only embedding the texts again can tell. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { cosine } from '../scoring/dense.js'
 import type { Vector } from '../scoring/types.js'
 import { rowsOf } from './rows.js'

@@ -1,6 +1,6 @@
 /** Packed sign bits: Hamming distance, and the inner product of the +1/-1 vectors they stand for. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import type { Vector } from './types.js'
 
 /** In how many components two packed vectors differ. */

@@ -1,8 +1,8 @@
 /** Late interaction of multi-vectors. */
 
-import { InvalidInputError } from '../errors.js'
-import { fromFloat16 } from '../float16.js'
-import { fromBinary } from '../precision.js'
+import { InvalidInputError } from '../common/errors.js'
+import { fromFloat16 } from '../common/float16.js'
+import { fromBinary } from '../outputs/precision.js'
 import { dotNumbers } from './dense.js'
 import { matmulTransposed } from './simd.js'
 import type { Matrix, MultiVector } from './types.js'

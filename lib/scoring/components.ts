@@ -1,8 +1,8 @@
 /** From any kind of vector to plain numbers. */
 
-import { InvalidInputError } from '../errors.js'
-import { fromFloat16 } from '../float16.js'
-import { fromBinary } from '../precision.js'
+import { InvalidInputError } from '../common/errors.js'
+import { fromFloat16 } from '../common/float16.js'
+import { fromBinary } from '../outputs/precision.js'
 import type { Vector } from './types.js'
 
 export type Numbers = Float32Array | Float64Array | Int8Array | readonly number[]

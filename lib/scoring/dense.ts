@@ -6,7 +6,7 @@
  * `InvalidInputError` when the lengths differ.
  */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { binaryDot } from './binary.js'
 import { components, type Numbers } from './components.js'
 import type { Metric, Vector } from './types.js'

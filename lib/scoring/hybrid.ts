@@ -1,6 +1,6 @@
 /** FlagEmbedding's `compute_score`: the three scores and their weighted means. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { colbertScore } from './colbert.js'
 import { cosine, dot } from './dense.js'
 import { lexicalScore } from './sparse.js'

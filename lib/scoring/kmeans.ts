@@ -1,6 +1,6 @@
 /** Clustering: Lloyd's algorithm from k-means++ starts. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { rowNorms, toMatrix } from './matrix.js'
 import { seededRandom } from './random.js'
 import { matmulTransposed } from './simd.js'

@@ -1,6 +1,6 @@
 /** Many vectors at once. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { components } from './components.js'
 import { clampCosine, dotNumbers, isDistance, metricFunction } from './dense.js'
 import { matmulTransposed } from './simd.js'

@@ -1,6 +1,6 @@
 /** Lexical weights. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import type { SparseVector } from './types.js'
 
 /**

@@ -1,6 +1,6 @@
 /** The best k of many. */
 
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError } from '../common/errors.js'
 import { isDistance } from './dense.js'
 import { similarities } from './matrix.js'
 import type { Metric, Vector, VectorSet } from './types.js'

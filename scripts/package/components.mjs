@@ -11,7 +11,7 @@ const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'u
 const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
 
 /** Entries of tsup.config.ts that take their packages into the bundle. */
-const BUNDLED = ['lib/report/page/client/main.ts', 'lib/server/page/client/app.ts']
+const BUNDLED = ['lib/apps/report/page/client/main.ts', 'lib/apps/server/page/client/app.ts']
 
 /**
  * What `npm install bge-m3-node` installs with it. (`npm sbom --omit dev` leaves out whatever a dev

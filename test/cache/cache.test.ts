@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Asked, CachedOutputs } from '../../lib/cache/entry/types.js'
 import { ENTRY_OVERHEAD } from '../../lib/cache/memory.js'
-import type { Asked, CachedOutputs } from '../../lib/cache/types.js'
 import { runModule } from '../helpers/child.js'
 import {
   ALL,

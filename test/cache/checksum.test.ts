@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { crc32, crc32Small } from '../../lib/cache/checksum.js'
-import { entryKey, KINDS, ModelKeys, modelTag, textTag } from '../../lib/cache/key.js'
+import { crc32, crc32Small } from '../../lib/cache/entry/checksum.js'
+import { entryKey, KINDS, ModelKeys, modelTag, textTag } from '../../lib/cache/entry/key.js'
 
 describe('crc32', () => {
   it("gives the check value of the catalogue's CRC-32/ISO-HDLC", () => {

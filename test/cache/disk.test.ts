@@ -3,10 +3,10 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { META_BYTES } from '../../lib/cache/disk/layout.js'
+import { storeDir } from '../../lib/cache/disk/open.js'
 import { bucketsFor } from '../../lib/cache/disk/slots.js'
 import { DiskStore } from '../../lib/cache/disk/store.js'
 import { usageByModel } from '../../lib/cache/disk/usage.js'
-import { storeDir } from '../../lib/cache/index.js'
 import {
   ALL,
   DAY,

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import { DiskStore } from '../../lib/cache/disk/store.js'
-import { entryKey, Kind, ModelKeys, textTag } from '../../lib/cache/key.js'
+import { entryKey, Kind, ModelKeys, textTag } from '../../lib/cache/entry/key.js'
 import { run } from '../helpers/child.js'
 import {
   bundleProgram,

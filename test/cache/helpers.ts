@@ -4,8 +4,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { buildSync } from 'esbuild'
 import { afterEach } from 'vitest'
-import { EmbeddingCache } from '../../lib/cache/index.js'
-import type { CacheOptions } from '../../lib/cache/types.js'
+import { EmbeddingCache } from '../../lib/cache/cache.js'
+import type { CacheOptions } from '../../lib/cache/entry/types.js'
 import { root } from '../helpers/child.js'
 import { DAY } from './values.js'
 
@@ -76,7 +76,7 @@ function bundle(source: string, outfile: string): string {
 
 /** `lib/cache` as one JavaScript file that a child process can import. */
 export function bundleCache(folder: string): string {
-  return bundle('lib/cache/index.ts', path.join(folder, 'cache.mjs'))
+  return bundle('lib/cache/cache.ts', path.join(folder, 'cache.mjs'))
 }
 
 /** `program.ts` as one JavaScript file for a child process. */

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { EmbeddingCache } from '../../lib/cache/index.js'
+import { EmbeddingCache } from '../../lib/cache/cache.js'
 import { ALL, DENSE, dense, everything, LIMIT, random } from './values.js'
 
 const [, , command, dir = '', ...rest] = process.argv

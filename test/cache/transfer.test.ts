@@ -4,9 +4,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { encodeRecord } from '../../lib/cache/disk/layout.js'
-import { Kind, ModelKeys, textTag } from '../../lib/cache/key.js'
-import type { Value } from '../../lib/cache/value.js'
-import { CacheError } from '../../lib/errors.js'
+import { Kind, ModelKeys, textTag } from '../../lib/cache/entry/key.js'
+import type { Value } from '../../lib/cache/entry/value.js'
+import { CacheError } from '../../lib/common/errors.js'
 import {
   ALL,
   DAY,

@@ -1,5 +1,5 @@
 /** What entries of tests hold: numbers that follow from a seed. Used by child processes, too. */
-import type { Asked, CachedOutputs, Limit } from '../../lib/cache/types.js'
+import type { Asked, CachedOutputs, Limit } from '../../lib/cache/entry/types.js'
 
 export const DAY = 86_400_000
 export const DENSE: Asked = { dense: true, sparse: false, colbert: false }

@@ -66,7 +66,7 @@ describe('Dockerfile', () => {
 
   it('sends the source to the build, and nothing that was made on this machine', () => {
     for (const path of [
-      'lib/server/page/public/index.html',
+      'lib/apps/server/page/public/index.html',
       'native/addon/addon.cpp',
       'scripts/build.mjs',
       'docker/server-packages.mjs',
@@ -110,11 +110,14 @@ describe('Dockerfile', () => {
 describe('server-packages.mjs', () => {
   it('names every optional package that the server imports', async () => {
     const imported = new Set<string>()
-    const files = readdirSync(join(root, 'lib/server'), { recursive: true, encoding: 'utf8' })
+    const files = readdirSync(join(root, 'lib/apps/server'), { recursive: true, encoding: 'utf8' })
     for (const file of files.filter((name) => name.endsWith('.ts') && !/page.client/.test(name))) {
       for (const name of Object.keys(manifest.peerDependencies)) {
         // types are gone at run time
-        const source = read(join('lib/server', file)).replace(/import type [^;]*?'[^']+'/gs, '')
+        const source = read(join('lib/apps/server', file)).replace(
+          /import type [^;]*?'[^']+'/gs,
+          '',
+        )
         if (source.replace(/typeof import\([^)]*\)/g, '').includes(`'${name}'`)) imported.add(name)
       }
     }

@@ -1,6 +1,6 @@
 /** Whether the command has what the documentation says: looked up in the program itself, nothing is run. */
 import type { Command } from 'commander'
-import { buildProgram } from '../../lib/cli/program.js'
+import { buildProgram } from '../../lib/apps/cli/program.js'
 
 const io = { stdout: process.stdout, stderr: process.stderr } as unknown as Parameters<
   typeof buildProgram

@@ -1,8 +1,8 @@
 /** The examples run; those of the queue, Qdrant, search and Electron do in the tests of their areas. */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { startChromaServer } from '../adapters/chroma-server.js'
 import { run } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
+import { startChromaServer } from '../integrations/frameworks/chroma-server.js'
 
 let env: NodeJS.ProcessEnv
 let model: string

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { environmentName, OPTION_NAMES } from '../../lib/config.js'
+import { environmentName, OPTION_NAMES } from '../../lib/options/table.js'
 import { root } from '../helpers/child.js'
 import { anchorsOf, linksOf, pages, readPage } from './blocks.js'
 
@@ -35,7 +35,7 @@ describe('nothing is left out', () => {
   })
 
   it('troubleshooting.md has a section for every error code, with its class', () => {
-    const source = fs.readFileSync(path.join(root, 'lib/errors.ts'), 'utf8')
+    const source = fs.readFileSync(path.join(root, 'lib/common/errors.ts'), 'utf8')
     const codes = [...source.matchAll(/^ {2}\| '([A-Z_]+)'$/gm)].map(([, code = '']) => code)
     const classes = [...source.matchAll(/export class (\w+)/g)].map(([, name = '']) => name)
     expect(codes.length).toBeGreaterThan(10)

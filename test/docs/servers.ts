@@ -1,7 +1,7 @@
 /** Servers that blocks name in `<!-- with: ... -->`: started once, when the first of them comes. */
-import { createServer } from '../../lib/server/index.js'
-import { startChromaServer } from '../adapters/chroma-server.js'
+import { createServer } from '../../lib/exports/server.js'
 import { startContractServer } from '../helpers/qdrant-contract.js'
+import { startChromaServer } from '../integrations/frameworks/chroma-server.js'
 
 interface Running {
   /** What stands in the documentation, and what is there instead. */

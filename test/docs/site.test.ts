@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasNoChromium, launch } from '../apps/server/page/browser.js'
 import { root, run } from '../helpers/child.js'
-import { hasNoChromium, launch } from '../server/page/browser.js'
 
 const site = path.join(root, '.build', 'site')
 const htmlFiles = () =>

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { hasNoChromium, launch, textOf } from '../apps/server/page/browser.js'
 import { root } from '../helpers/child.js'
-import { hasNoChromium, launch, textOf } from '../server/page/browser.js'
 
 const example = path.join(root, 'examples/electron')
 const TYPES: Record<string, string> = { '.html': 'text/html', '.mjs': 'text/javascript' }

@@ -1,8 +1,8 @@
 /** FlagEmbedding's published numbers, and how far a GGUF of the same weights may be from them. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { colbertScore, dot, lexicalScore } from '../../lib/exports/scoring.js'
 import type { Embedder, Embedding } from '../../lib/index.js'
-import { colbertScore, dot, lexicalScore } from '../../lib/scoring/index.js'
 import { root } from '../helpers/child.js'
 
 interface GoldenFile {

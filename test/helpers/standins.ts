@@ -2,14 +2,9 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cacheDir } from '../../lib/model/locations.js'
-import {
-  createStandin,
-  STANDIN_VERSION,
-  type StandinArch,
-  type StandinSize,
-  type StandinType,
-} from '../../lib/model/standin/index.js'
+import { cacheDir } from '../../lib/common/cache-dir.js'
+import { createStandin, STANDIN_VERSION } from '../../lib/model/standin/create.js'
+import type { StandinArch, StandinSize, StandinType } from '../../lib/model/standin/shapes.js'
 
 export interface StandinChoice {
   size: StandinSize

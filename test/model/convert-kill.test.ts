@@ -5,9 +5,9 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { convertCheckpoint } from '../../lib/model/convert/index.js'
-import { GgufFile } from '../../lib/model/gguf/reader.js'
-import { createStandin } from '../../lib/model/standin/index.js'
+import { convertCheckpoint } from '../../lib/model/convert/convert.js'
+import { GgufFile } from '../../lib/model/formats/gguf/reader.js'
+import { createStandin } from '../../lib/model/standin/create.js'
 import { root } from '../helpers/child.js'
 import { writeCheckpoint } from './writers/checkpoint.js'
 
@@ -25,7 +25,7 @@ afterAll(() => rm(directory, { recursive: true }))
 /** A process that converts, announcing when it has begun to write and when it is done. */
 function converter(output: string): ChildProcess {
   const source = `
-    import { convertCheckpoint } from ${JSON.stringify(join(root, 'dist/model/index.js'))}
+    import { convertCheckpoint } from ${JSON.stringify(join(root, 'dist/model.js'))}
     let begun = false
     await convertCheckpoint(${JSON.stringify(checkpoint)}, {
       output: ${JSON.stringify(output)},

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { IntegrityError, ModelLoadError, ModelNotFoundError } from '../../lib/errors.js'
+import { IntegrityError, ModelLoadError, ModelNotFoundError } from '../../lib/common/errors.js'
 import { checkIntegrity, expectedOf, hashFile, verifyModel } from '../../lib/model/integrity.js'
 import { BGE_M3_PINS, HEAD_PINS, MODEL_PIN, pinOf } from '../../lib/model/pins.js'
 import { readSidecar, sidecarPath, writeSidecar } from '../../lib/model/sidecar.js'

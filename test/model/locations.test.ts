@@ -2,15 +2,9 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { InvalidInputError, ModelNotFoundError } from '../../lib/errors.js'
-import {
-  buildDir,
-  cacheDir,
-  defaultModelPath,
-  findModel,
-  modelsDir,
-  resolveCacheDir,
-} from '../../lib/model/locations.js'
+import { buildDir, cacheDir, resolveCacheDir } from '../../lib/common/cache-dir.js'
+import { InvalidInputError, ModelNotFoundError } from '../../lib/common/errors.js'
+import { defaultModelPath, findModel, modelsDir } from '../../lib/model/locations.js'
 
 describe('resolveCacheDir', () => {
   const linux = { platform: 'linux', home: '/home/u' } as const

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { locatePieces, TokenPieces } from '../../lib/model/pieces.js'
+import { readReferenceVocabulary } from '../engine/tokenizer/vocabulary.js'
 import { standinPath } from '../helpers/standins.js'
-import { readReferenceVocabulary } from '../tokenizer/vocabulary.js'
 
 describe('TokenPieces', () => {
   let path: string

@@ -1,7 +1,7 @@
 /** Issue 8: nine kinds of anomalies found at 99 % or more, with at most 1 % of false alarms. */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createReference, qualityReport, vectorQuality } from '../../lib/exports/quality.js'
 import { Embedder } from '../../lib/index.js'
-import { createReference, qualityReport, vectorQuality } from '../../lib/quality/index.js'
 import { seededRandom } from '../../lib/scoring/random.js'
 import { standinPath } from '../helpers/standins.js'
 import { paragraphs } from '../helpers/texts.js'

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { fromFloat16, toBinary, toFloat16, toInt8 } from '../../lib/precision.js'
-import { clusterQuality, compareEmbeddings, compareOutputs } from '../../lib/quality/index.js'
-import { colbertScore, kMeans, lexicalScore } from '../../lib/scoring/index.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { fromFloat16, toFloat16 } from '../../lib/common/float16.js'
+import { clusterQuality, compareEmbeddings, compareOutputs } from '../../lib/exports/quality.js'
+import { colbertScore, kMeans, lexicalScore } from '../../lib/exports/scoring.js'
+import { toBinary, toInt8 } from '../../lib/outputs/precision.js'
 import { seededRandom } from '../../lib/scoring/random.js'
 import { gaussian, modelOf, unit } from './data.js'
 

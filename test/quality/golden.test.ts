@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
 import {
   compareGolden,
   encodeGolden,
   type GoldenItem,
   type GoldenSet,
   parseGolden,
-} from '../../lib/quality/index.js'
+} from '../../lib/exports/quality.js'
 import { modelOf } from './data.js'
 
 const vectors = modelOf(51, 32)(8)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
 import {
   meanInterval,
   ndcgAt,
@@ -11,7 +11,7 @@ import {
   spearman,
   spearmanInterval,
   stsMetrics,
-} from '../../lib/quality/index.js'
+} from '../../lib/exports/quality.js'
 import { seededRandom } from '../../lib/scoring/random.js'
 import { gaussian } from './data.js'
 

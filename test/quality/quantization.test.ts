@@ -3,8 +3,8 @@
  * 90 % of the coherence of clusters, for each output.
  */
 import { beforeAll, describe, expect, it } from 'vitest'
+import { type ComparisonReport, compareOutputs } from '../../lib/exports/quality.js'
 import { Embedder, type Embedding, type Precision } from '../../lib/index.js'
-import { type ComparisonReport, compareOutputs } from '../../lib/quality/index.js'
 import { standinPath } from '../helpers/standins.js'
 import { paragraphs } from '../helpers/texts.js'
 

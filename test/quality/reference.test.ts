@@ -13,7 +13,7 @@ import {
   recallAt,
   reciprocalRankAt,
   spearman,
-} from '../../lib/quality/index.js'
+} from '../../lib/exports/quality.js'
 
 interface Reference {
   rankings: {

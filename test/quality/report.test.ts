@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { toInt8 } from '../../lib/precision.js'
-import { createReference, qualityReport, verifyRows } from '../../lib/quality/index.js'
-import { cosine } from '../../lib/scoring/index.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { createReference, qualityReport, verifyRows } from '../../lib/exports/quality.js'
+import { cosine } from '../../lib/exports/scoring.js'
+import { toInt8 } from '../../lib/outputs/precision.js'
 import { seededRandom } from '../../lib/scoring/random.js'
 import { modelOf, shuffle, unit } from './data.js'
 

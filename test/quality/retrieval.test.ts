@@ -1,6 +1,6 @@
 /** The streaming evaluation against scoring every pair and sorting. */
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
 import {
   ndcgAt,
   RetrievalEvaluation,
@@ -8,9 +8,9 @@ import {
   recallAt,
   reciprocalRankAt,
   scorePair,
-} from '../../lib/quality/index.js'
+} from '../../lib/exports/quality.js'
+import { computeScore } from '../../lib/exports/scoring.js'
 import { TopList } from '../../lib/quality/top-list.js'
-import { computeScore } from '../../lib/scoring/index.js'
 import { seededRandom } from '../../lib/scoring/random.js'
 import { gaussian, unit } from './data.js'
 

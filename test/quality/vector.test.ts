@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { toBinary, toFloat16, toInt8 } from '../../lib/precision.js'
-import { createReference, vectorQuality } from '../../lib/quality/index.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { toFloat16 } from '../../lib/common/float16.js'
+import { createReference, vectorQuality } from '../../lib/exports/quality.js'
+import { toBinary, toInt8 } from '../../lib/outputs/precision.js'
 import { modelOf, unit } from './data.js'
 
 const make = modelOf(1, 128)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { rowsToPrecision } from '../../lib/precision.js'
-import { colbertScore, type MultiVector, maxSimilarities } from '../../lib/scoring/index.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { colbertScore, type MultiVector, maxSimilarities } from '../../lib/exports/scoring.js'
+import { rowsToPrecision } from '../../lib/outputs/precision.js'
 import { multiVector, naiveDot } from './reference.js'
 
 function naiveColbert(

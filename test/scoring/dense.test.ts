@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { toBinary, toFloat16, toInt8 } from '../../lib/precision.js'
-import { metricFunction } from '../../lib/scoring/dense.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { toFloat16 } from '../../lib/common/float16.js'
 import {
   cosine,
   dot,
@@ -13,7 +12,9 @@ import {
   norm,
   normalize,
   type Vector,
-} from '../../lib/scoring/index.js'
+} from '../../lib/exports/scoring.js'
+import { toBinary, toInt8 } from '../../lib/outputs/precision.js'
+import { metricFunction } from '../../lib/scoring/dense.js'
 import { exactSum, naiveCosine, naiveDot, unitVector } from './reference.js'
 
 // Down to where squares do not vanish.

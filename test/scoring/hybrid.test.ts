@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { toInt8 } from '../../lib/precision.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
 import {
   combineScores,
   computeScore,
@@ -9,7 +8,8 @@ import {
   lexicalScore,
   type ScoreWeights,
   sparseFromWeights,
-} from '../../lib/scoring/index.js'
+} from '../../lib/exports/scoring.js'
+import { toInt8 } from '../../lib/outputs/precision.js'
 
 const golden = JSON.parse(
   readFileSync(new URL('../fixtures/golden/bge-m3-flagembedding.json', import.meta.url), 'utf8'),

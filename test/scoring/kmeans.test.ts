@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { euclidean, kMeans, norm } from '../../lib/scoring/index.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { euclidean, kMeans, norm } from '../../lib/exports/scoring.js'
 import { seededRandom } from '../../lib/scoring/random.js'
 
 /** Points scattered closely around centres far apart. */

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { toInt8 } from '../../lib/precision.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
 import {
   cosine,
   dot,
@@ -12,7 +11,8 @@ import {
   similarityMatrix,
   toMatrix,
   useSimd,
-} from '../../lib/scoring/index.js'
+} from '../../lib/exports/scoring.js'
+import { toInt8 } from '../../lib/outputs/precision.js'
 import { matmulTransposed } from '../../lib/scoring/simd.js'
 import { naiveDot, unitVectors } from './reference.js'
 

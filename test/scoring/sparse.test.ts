@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { lexicalScore, sparseFromWeights } from '../../lib/scoring/index.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { lexicalScore, sparseFromWeights } from '../../lib/exports/scoring.js'
 
 const weights = fc.dictionary(fc.nat(30).map(String), fc.float({ min: 0, max: 1, noNaN: true }))
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { InvalidInputError } from '../../lib/errors.js'
-import { topK, topKScores } from '../../lib/scoring/index.js'
+import { InvalidInputError } from '../../lib/common/errors.js'
+import { topK, topKScores } from '../../lib/exports/scoring.js'
 
 const vectors = [
   [1, 0],

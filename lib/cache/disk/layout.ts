@@ -20,9 +20,9 @@
  *
  * A slot of zeros is free.
  */
-import { crc32, crc32Small } from '../checksum.js'
-import { Kind, type ModelKey } from '../key.js'
-import { byteLength, type Value, writeValue } from '../value.js'
+import { crc32, crc32Small } from '../entry/checksum.js'
+import { Kind, type ModelKey } from '../entry/key.js'
+import { byteLength, type Value, writeValue } from '../entry/value.js'
 
 export const SLOT_BYTES = 64
 export const HEADER_BYTES = 64

@@ -1,7 +1,7 @@
 /** Which fingerprints the tags in the store stand for, so that people can be told: a tiny file each. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { type ModelKey, modelTag } from '../key.js'
+import { type ModelKey, modelTag } from '../entry/key.js'
 
 const MAX_NAME_BYTES = 4096
 

@@ -1,7 +1,7 @@
 /** Reads what a slot of the index points to, and believes nothing that a checksum does not confirm. */
 import fs from 'node:fs'
-import { crc32 } from '../checksum.js'
-import { type Value, viewValue } from '../value.js'
+import { crc32 } from '../entry/checksum.js'
+import { type Value, viewValue } from '../entry/value.js'
 import {
   HEADER_BYTES,
   HEADER_META,

@@ -8,7 +8,7 @@
  * checksum of its slot holds, so that it can be damaged anywhere.
  */
 import fs from 'node:fs'
-import type { Kind, ModelKey } from '../key.js'
+import type { Kind, ModelKey } from '../entry/key.js'
 import { isExpired, meta, SLOT_BYTES, SLOT_META, slot } from './layout.js'
 
 export const BUCKET_SLOTS = 64

@@ -5,10 +5,12 @@
  * the order it was asked for. Nothing here throws at its user: a disk that is full, read-only or broken
  * turns the tier off, or its writing, with one warning.
  */
-import { entryKey, type Kind, type ModelKey, OUTPUT_OF_KIND } from '../key.js'
-import type { Touch } from '../memory.js'
-import type { DiskState, DiskStats, EntryInfo } from '../types.js'
-import { byteLength, copyValue, type Value } from '../value.js'
+
+import type { DiskState, DiskStats } from '../../common/cache-stats.js'
+import type { Touch } from '../entry/key.js'
+import { entryKey, type Kind, type ModelKey, OUTPUT_OF_KIND } from '../entry/key.js'
+import type { EntryInfo } from '../entry/types.js'
+import { byteLength, copyValue, type Value } from '../entry/value.js'
 import { Appender } from './appender.js'
 import { Health, isDiskFull, isOutOfFiles, isReadOnlyError } from './health.js'
 import {

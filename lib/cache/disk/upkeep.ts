@@ -9,7 +9,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { crc32 } from '../checksum.js'
+import { crc32 } from '../entry/checksum.js'
 import type { Appender } from './appender.js'
 import {
   HEADER_BYTES,

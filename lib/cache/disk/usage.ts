@@ -1,7 +1,7 @@
 /** What lies in a store: by model, by recency. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { type Kind, OUTPUT_OF_KIND } from '../key.js'
-import type { ModelUsage } from '../types.js'
+import { type Kind, OUTPUT_OF_KIND } from '../entry/key.js'
+import type { ModelUsage } from '../entry/types.js'
 import { HEADER_BYTES, meta, SLOT_META, slot } from './layout.js'
 import { readName } from './names.js'
 import type { DiskStore } from './store.js'

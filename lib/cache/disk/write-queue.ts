@@ -1,6 +1,6 @@
 /** Records on their way to the disk, in order, found by key until they are there. */
-import type { ModelKey } from '../key.js'
-import { type Value, viewValue } from '../value.js'
+import type { ModelKey } from '../entry/key.js'
+import { type Value, viewValue } from '../entry/value.js'
 import { encodeRecord, HEADER_BYTES, type RecordInfo } from './layout.js'
 
 /** More is not kept, so that a disk that cannot keep up costs no memory. */

@@ -3,9 +3,8 @@
  * thing after the other, so that upkeep never meets a half-written segment of our own.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { ModelKey } from '../key.js'
-import type { Touch } from '../memory.js'
-import type { Value } from '../value.js'
+import type { ModelKey, Touch } from '../entry/key.js'
+import type { Value } from '../entry/value.js'
 import { isAhead, meta, type RecordInfo, SLOT_META, slotFor } from './layout.js'
 import { writeName } from './names.js'
 import { isMaintenanceDue, maintain, makeRoom, type Parts } from './upkeep.js'

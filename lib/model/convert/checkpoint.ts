@@ -2,10 +2,10 @@
 
 import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { ModelLoadError, ModelNotFoundError } from '../../errors.js'
-import { openSafetensors } from '../safetensors.js'
-import { quoted, type StoredTensor, type TensorFile } from '../tensor-file.js'
-import { openTorch } from '../torch/index.js'
+import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
+import { openSafetensors } from '../formats/safetensors.js'
+import { quoted, type StoredTensor, type TensorFile } from '../formats/tensor-file.js'
+import { openTorch } from '../formats/torch/torch.js'
 import { asObject, readJson } from './config.js'
 
 export interface CheckpointWeights {

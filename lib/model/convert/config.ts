@@ -2,7 +2,7 @@
 
 import { readFile, stat } from 'node:fs/promises'
 import { join, normalize, sep } from 'node:path'
-import { ModelLoadError, ModelNotFoundError } from '../../errors.js'
+import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
 
 /** Shape of an XLM-RoBERTa encoder. */
 export interface EncoderConfig {

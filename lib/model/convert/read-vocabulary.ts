@@ -5,9 +5,9 @@
 
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ModelLoadError, ModelNotFoundError } from '../../errors.js'
-import { openFile } from '../random-access.js'
-import { PieceType, readSentencePiece, type SentencePieceModel } from '../sentencepiece.js'
+import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
+import { openFile } from '../formats/random-access.js'
+import { PieceType, readSentencePiece, type SentencePieceModel } from '../formats/sentencepiece.js'
 import { readTokenizerJson, TOKENIZER_JSON } from './tokenizer-json.js'
 import type { Vocabulary } from './vocabulary.js'
 

@@ -1,7 +1,7 @@
 /** A unigram vocabulary from Hugging Face's `tokenizer.json`. */
 
-import { ModelLoadError } from '../../errors.js'
-import { PieceType } from '../sentencepiece.js'
+import { ModelLoadError } from '../../common/errors.js'
+import { PieceType } from '../formats/sentencepiece.js'
 import { asObject, readJson } from './config.js'
 import type { Vocabulary } from './vocabulary.js'
 

@@ -3,7 +3,7 @@
  * `_xlmroberta_set_vocab` (`conversion/bert.py`).
  */
 
-import { entry, type GgufEntry, StringArray } from '../gguf/values.js'
+import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 
 /** A unigram vocabulary in the model's own ids. */
 export interface Vocabulary {

@@ -1,8 +1,9 @@
-import { InvalidInputError } from '../../errors.js'
-import { encodeTensor } from '../gguf/quantize.js'
-import { FileType, TensorType } from '../gguf/types.js'
-import { entry, type GgufEntry } from '../gguf/values.js'
-import { type TensorSource, writeGguf } from '../gguf/writer.js'
+import { InvalidInputError } from '../../common/errors.js'
+import { STANDIN_KEY } from '../formats/gguf/own-keys.js'
+import { encodeTensor } from '../formats/gguf/quantize.js'
+import { FileType, TensorType } from '../formats/gguf/types.js'
+import { entry, type GgufEntry } from '../formats/gguf/values.js'
+import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
 import { headEntries } from './heads.js'
 import {
   type ModelShape,
@@ -17,8 +18,6 @@ import {
 import { findVocab, readVocabulary } from './vocabulary.js'
 import { type WeightTensor, weightRows, weightTensors } from './weights.js'
 
-/** Marks a file as a stand-in (BOOL, true). */
-export const STANDIN_KEY = 'bge_m3_node.standin'
 /** Changes whenever the bytes of any stand-in change; test caches are keyed by it. */
 export const STANDIN_VERSION = 3
 

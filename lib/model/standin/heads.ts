@@ -1,29 +1,8 @@
-import { encodeTensor } from '../gguf/quantize.js'
-import { TensorType } from '../gguf/types.js'
-import { entry, type GgufEntry } from '../gguf/values.js'
+import { HEAD_KEYS } from '../formats/gguf/own-keys.js'
+import { encodeTensor } from '../formats/gguf/quantize.js'
+import { TensorType } from '../formats/gguf/types.js'
+import { entry, type GgufEntry } from '../formats/gguf/values.js'
 import { Random } from './random.js'
-
-/**
- * bge-m3's two extra heads inside a GGUF. They are stored as keys, not as tensors, because
- * llama.cpp refuses a file with tensors that its architecture does not know ("wrong number of
- * tensors"), while it ignores keys it does not know.
- *
- * Four keys, each a UINT16 array of float16 bits, or a FLOAT32 array; row-major `[out, in]` as
- * in PyTorch:
- *
- * | key                                    | elements  | meaning                    |
- * |----------------------------------------|-----------|----------------------------|
- * | `bge_m3_node.sparse_linear.weight`     | dim       | lexical weight, dim -> 1   |
- * | `bge_m3_node.sparse_linear.bias`       | 1         |                            |
- * | `bge_m3_node.colbert_linear.weight`    | dim * dim | multi-vector, dim -> dim   |
- * | `bge_m3_node.colbert_linear.bias`      | dim       |                            |
- */
-export const HEAD_KEYS = {
-  sparseWeight: 'bge_m3_node.sparse_linear.weight',
-  sparseBias: 'bge_m3_node.sparse_linear.bias',
-  colbertWeight: 'bge_m3_node.colbert_linear.weight',
-  colbertBias: 'bge_m3_node.colbert_linear.bias',
-} as const
 
 /** Below zero, so that about four in ten tokens get a lexical weight. */
 const SPARSE_BIAS = -0.25

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InvalidInputError, ModelLoadError, ModelNotFoundError } from '../../errors.js'
-import { GgufFile } from '../gguf/reader.js'
-import { entry, type GgufEntry } from '../gguf/values.js'
-import { buildDir } from '../locations.js'
+import { buildDir } from '../../common/cache-dir.js'
+import { InvalidInputError, ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
+import { GgufFile } from '../formats/gguf/reader.js'
+import { entry, type GgufEntry } from '../formats/gguf/values.js'
 import type { StandinArch } from './shapes.js'
 
 /** XLM-R's vocabulary as bge-m3 has it. */

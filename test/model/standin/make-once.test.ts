@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { makeOnce } from '../../helpers/standins.js'
-import { inTemporaryDirectory } from '../gguf/files.js'
+import { inTemporaryDirectory } from '../formats/gguf/files.js'
 
 describe('making a file once', () => {
   it('lets one make it and the others wait', () =>

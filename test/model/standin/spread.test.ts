@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Embedder, type Embedding } from '../../../lib/index.js'
-import type { StandinSize } from '../../../lib/model/standin/index.js'
+import type { StandinSize } from '../../../lib/model/standin/shapes.js'
 import { standinPath } from '../../helpers/standins.js'
 import { mixedTexts, paragraphs } from '../../helpers/texts.js'
 

@@ -2,21 +2,22 @@ import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { InvalidInputError, ModelLoadError, ModelNotFoundError } from '../../../lib/errors.js'
-import { dequantizeQ8_0 } from '../../../lib/model/gguf/quantize.js'
-import { GgufFile } from '../../../lib/model/gguf/reader.js'
-import { TensorType, tensorBytes } from '../../../lib/model/gguf/types.js'
-import { inspectModel } from '../../../lib/model/inspect.js'
 import {
-  createStandin,
-  findVocab,
-  HEAD_KEYS,
-  type StandinOptions,
-  shapeOf,
-} from '../../../lib/model/standin/index.js'
+  InvalidInputError,
+  ModelLoadError,
+  ModelNotFoundError,
+} from '../../../lib/common/errors.js'
+import { HEAD_KEYS } from '../../../lib/model/formats/gguf/own-keys.js'
+import { dequantizeQ8_0 } from '../../../lib/model/formats/gguf/quantize.js'
+import { GgufFile } from '../../../lib/model/formats/gguf/reader.js'
+import { TensorType, tensorBytes } from '../../../lib/model/formats/gguf/types.js'
+import { inspectModel } from '../../../lib/model/inspect.js'
+import { createStandin, type StandinOptions } from '../../../lib/model/standin/create.js'
+import { shapeOf } from '../../../lib/model/standin/shapes.js'
+import { findVocab } from '../../../lib/model/standin/vocabulary.js'
 import { weightTensors } from '../../../lib/model/standin/weights.js'
 import { standinPath } from '../../helpers/standins.js'
-import { inTemporaryDirectory } from '../gguf/files.js'
+import { inTemporaryDirectory } from '../formats/gguf/files.js'
 
 async function sha256(path: string): Promise<string> {
   return createHash('sha256')

@@ -1,6 +1,6 @@
 /** Writes `sentencepiece.bpe.model` and `tokenizer.json` as XLM-RoBERTa's look. */
 
-import { PieceType } from '../../../lib/model/sentencepiece.js'
+import { PieceType } from '../../../lib/model/formats/sentencepiece.js'
 import { bytes, bytesOf, concat } from './tensors.js'
 
 /** A vocabulary in the model's ids, as a GGUF has it. */

@@ -1,7 +1,7 @@
 /** Writes checkpoints as `torch.save` does: a zip of stored entries with data descriptors. */
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { crc32 } from '../../../lib/model/torch/crc32.js'
+import { crc32 } from '../../../lib/model/formats/torch/crc32.js'
 import { bytes, concat, elements, type WritableTensor } from './tensors.js'
 
 const STORAGES = { F32: 'FloatStorage', F16: 'HalfStorage', I64: 'LongStorage' } as const

@@ -1,0 +1,186 @@
+/** `bge-m3 embed`: input -> windows -> engine -> output, with back-pressure all along. */
+
+import { EmbedderError } from '../../../common/errors.js'
+import type { EmbedOptions, Outputs, Precision } from '../../../common/types.js'
+import type { Embedder } from '../../../embedder/embedder.js'
+import { type InputItem, isText } from '../../../integrations/files/items.js'
+import type { Input } from '../../../integrations/files/source.js'
+import { EXIT } from '../shared/errors.js'
+import { type CliIo, say } from '../shared/io.js'
+import { announceStandin, openEmbedder } from '../shared/load.js'
+import { type Flags, optionValues, outputsOf } from '../shared/options.js'
+import { mapAhead, windows } from '../shared/pipeline.js'
+import { present } from '../shared/present.js'
+import { NO_BAR, type ProgressBar, progressBar } from '../shared/progress-bar.js'
+import { renamed } from '../shared/renamed.js'
+import { openRunRecord, RunRecorder, writeRunRecord } from '../shared/run-record.js'
+import { openTexts } from '../shared/texts.js'
+import {
+  checkOutput,
+  type EmbeddingOutput,
+  type OutputOptions,
+  openOutput,
+  type Result,
+} from './output.js'
+import { type Resumed, resumeOutput } from './resume.js'
+
+/**
+ * Small windows, several at a time: the engine (two batches of 512 tokens) never waits, results come
+ * out as they are made, little is lost by Ctrl-C, and multi-vectors of all that is under way take
+ * some 30 MB.
+ */
+const WINDOW = { items: 64, units: 2048 }
+const WINDOWS_AHEAD = 4
+
+export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags): Promise<number> {
+  const values = optionValues(flags, io.env)
+  const outputs = outputsOf(flags, values)
+  const own = flags as unknown as EmbedFlags
+  const { input: inputFile, output: file, format, stats, resume = false } = own
+  const precision = values.precision ?? 'float32'
+  const target = { format, file, input: inputFile, outputs, precision, resume }
+  await checkOutput(target)
+
+  const input = await openTexts(io, texts, flags)
+  try {
+    const embedder = await openEmbedder(io, values)
+    try {
+      announceStandin(io, embedder.info)
+      const { maxTokens, truncate, dimensions, normalize } = values
+      const options = {
+        ...present({ maxTokens, truncate, dimensions, normalize }),
+        outputs,
+        precision,
+      }
+      const width = dimensions ?? embedder.info.dimensions
+      const run: Run = { io, embedder, input, options, target: { ...target, width }, stats }
+      return await embedAll(run)
+    } finally {
+      await embedder.dispose()
+    }
+  } finally {
+    await input.close()
+  }
+}
+
+interface EmbedFlags {
+  input?: string
+  output?: string
+  format: 'jsonl' | 'npy'
+  stats?: string
+  resume?: boolean
+}
+
+interface Run {
+  io: CliIo
+  embedder: Embedder
+  input: Input
+  options: CallOptions
+  target: OutputOptions
+  stats: string | undefined
+}
+
+type CallOptions = Omit<EmbedOptions, 'onError'> & { precision: Precision; outputs: Outputs }
+
+async function embedAll(run: Run): Promise<number> {
+  const { io, embedder, input, options, target } = run
+  // An option that this model cannot serve is found before the output's file is emptied.
+  await embedder.embed([], options)
+  const resumed = target.resume ? await resume(run) : undefined
+  if (run.stats !== undefined) await openRunRecord(run.stats)
+  const output = await openOutput(io, target, resumed)
+  const recorder = new RunRecorder()
+  const bar = barFor(run)
+  const finish = async (interrupted: boolean) => {
+    bar.stop()
+    recorder.stop()
+    await output.close()
+    await writeStats(run, recorder, interrupted)
+  }
+  try {
+    await pump(run, resumed?.items ?? input.items, { output, recorder, bar })
+  } catch (error) {
+    // What is there is kept, and the first error is the one to tell.
+    await finish(true).catch(() => {})
+    throw error
+  }
+  await finish(false)
+  // the file is what counts, whichever run wrote it
+  const failures = recorder.failures + (resumed?.failures ?? 0)
+  if (failures === 0) return EXIT.done
+  say(io, `${failures} of ${recorder.texts + (resumed?.texts ?? 0)} texts failed.`)
+  return EXIT.failed
+}
+
+async function resume({ io, embedder, input, options, target }: Run): Promise<Resumed> {
+  const resumed = await resumeOutput(target, input.items, (items) =>
+    embedWindow(embedder, items, options, io.signal),
+  )
+  if (resumed.texts > 0) say(io, `${target.file} has ${resumed.texts} texts already.`)
+  return resumed
+}
+
+async function pump(
+  { io, embedder, input, options }: Run,
+  items: AsyncIterable<InputItem[]>,
+  to: { output: EmbeddingOutput; recorder: RunRecorder; bar: ProgressBar },
+): Promise<void> {
+  const { output, recorder, bar } = to
+  const inBytes = input.size !== undefined && 'bytes' in input.size
+  const work = (window: InputItem[]) => embedWindow(embedder, window, options, io.signal)
+  for await (const done of mapAhead(windows(items, WINDOW), WINDOWS_AHEAD, work)) {
+    for (const { item, result } of done) {
+      await output.write(item, result)
+      recorder.add(result instanceof EmbedderError ? undefined : result)
+      bar.update(inBytes ? item.end : recorder.texts, rateNote(recorder))
+    }
+  }
+}
+
+/** A result for every item of a window; places where no text could be read keep their error. */
+async function embedWindow(
+  embedder: Embedder,
+  window: readonly InputItem[],
+  options: CallOptions,
+  signal: AbortSignal,
+): Promise<{ item: InputItem; result: Result }[]> {
+  const texts = window.filter(isText)
+  const results = await embedder.embed(
+    texts.map((item) => item.text),
+    { ...options, signal, onError: 'collect' },
+  )
+  let next = 0
+  return window.map((item) => {
+    if (!isText(item)) return { item, result: item.error }
+    const result = results[next++] as Result
+    return {
+      item,
+      result:
+        result instanceof EmbedderError ? renamed(result, `text at index ${item.index}`) : result,
+    }
+  })
+}
+
+function barFor({ io, input, target }: Run): ProgressBar {
+  const { size } = input
+  // Arguments are few, and lines and a bar on one terminal make a mess.
+  const isShort = size !== undefined && 'texts' in size
+  if (isShort || (target.file === undefined && io.stdout.isTTY)) return NO_BAR
+  return progressBar(io, { label: 'embed', total: size?.bytes })
+}
+
+function rateNote({ texts, tokens, seconds }: RunRecorder): string {
+  return `${texts} texts, ${Math.round(tokens / Math.max(seconds, 1e-3))} tokens/s`
+}
+
+async function writeStats(run: Run, recorder: RunRecorder, interrupted: boolean): Promise<void> {
+  if (run.stats === undefined) return
+  const { model: path, name, architecture, dimensions, threads, standin } = run.embedder.info
+  const about = {
+    interrupted,
+    model: { path, name, architecture, dimensions, standin },
+    options: { ...run.options, threads },
+  }
+  const record = recorder.finish(about, run.embedder.stats().computeMs)
+  await writeRunRecord(run.stats, record)
+}

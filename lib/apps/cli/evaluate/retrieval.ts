@@ -1,0 +1,248 @@
+/** Retrieval over a corpus that streams by: dense and sparse first, then ColBERT of the candidates. */
+
+import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
+import type { Embedding, Outputs, Settled } from '../../../common/types.js'
+import { type InputItem, isText, type TextItem } from '../../../integrations/files/items.js'
+import type { Judgements } from '../../../quality/qrels.js'
+import { RetrievalEvaluation, type RetrievalQuery } from '../../../quality/retrieval.js'
+import type { EvaluationReport } from '../../../quality/types.js'
+import type { CliIo } from '../shared/io.js'
+import { mapAhead, windows } from '../shared/pipeline.js'
+import { progressBar } from '../shared/progress-bar.js'
+import { type EvaluateContext, type EvaluateFlags, SAMPLES } from './context.js'
+import {
+  type CorpusIndex,
+  indexCorpus,
+  openJsonl,
+  type QueryText,
+  readQrels,
+  readQueries,
+} from './data.js'
+
+export interface RetrievalFiles {
+  corpus: string
+  queries: string
+  qrels: string
+}
+
+export interface RetrievalData {
+  file: string
+  corpus: CorpusIndex
+  queries: (QueryText & { grades: Map<number, number>; exclude: number | undefined })[]
+  withoutRelevant: number
+  notes: string[]
+}
+
+/** As in `embed`: the engine never waits, and little memory is under way. */
+const WINDOW = { items: 64, units: 2048 }
+const WINDOWS_AHEAD = 4
+/** Queries embedded at a time. */
+const QUERY_BLOCK = 64
+
+/** Reads and checks the three files. @throws InvalidInputError */
+export async function readRetrieval(
+  io: CliIo,
+  files: RetrievalFiles,
+  flags: EvaluateFlags,
+): Promise<RetrievalData> {
+  const judgements = await readQrels(io, files.qrels)
+  const texts = await readQueries(io, files.queries, judgements)
+  const corpus = await indexCorpus(io, files.corpus)
+  const notes: string[] = []
+  if (judgements.negative > 0) {
+    notes.push(`${judgements.negative} judgements below zero count as not relevant.`)
+  }
+  checkKnown('queries', judgements.queryLines, new Set(texts.map(({ id }) => id)), flags, notes)
+  checkKnown('documents', judgements.documentLines, corpus.numbers, flags, notes)
+  const queries = texts.map(({ id, text }) => {
+    const exclude = flags.excludeSelf ? corpus.numbers.get(id) : undefined
+    return { id, text, grades: gradesOf(judgements, id, corpus, exclude), exclude }
+  })
+  const judged = queries.filter(({ grades }) => [...grades.values()].some((grade) => grade > 0))
+  const withoutRelevant = queries.length - judged.length
+  if (judged.length === 0) {
+    throw new InvalidInputError('No query has a relevant document in the corpus.')
+  }
+  if (withoutRelevant > 0) {
+    notes.push(`${withoutRelevant} queries without a relevant document are left out.`)
+  }
+  return { file: files.corpus, corpus, queries: judged, withoutRelevant, notes }
+}
+
+function gradesOf(
+  judgements: Judgements,
+  query: string,
+  corpus: CorpusIndex,
+  exclude: number | undefined,
+): Map<number, number> {
+  const grades = new Map<number, number>()
+  for (const [document, grade] of judgements.byQuery.get(query) ?? []) {
+    const number = corpus.numbers.get(document)
+    if (number !== undefined && number !== exclude) grades.set(number, grade)
+  }
+  return grades
+}
+
+/** Judgements of what is not there: wrong files, mostly, so an error unless asked for. */
+function checkKnown(
+  what: string,
+  lines: ReadonlyMap<string, number>,
+  known: { has(id: string): boolean },
+  { ignoreUnknown }: EvaluateFlags,
+  notes: string[],
+): void {
+  const unknown = [...lines].filter(([id]) => !known.has(id))
+  const [first] = unknown
+  if (first === undefined) return
+  const many = `${unknown.length} of ${lines.size} ${what} in the relevance judgements`
+  if (unknown.length === lines.size) {
+    throw new InvalidInputError(`None of the ${what} in the relevance judgements is there.`)
+  }
+  if (!ignoreUnknown) {
+    throw new InvalidInputError(
+      `${many} are not there, the first on line ${first[1]} (--ignore-unknown skips them).`,
+    )
+  }
+  notes.push(`${many} are not there and are skipped.`)
+}
+
+export async function evaluateRetrieval(
+  context: EvaluateContext,
+  data: RetrievalData,
+): Promise<EvaluationReport> {
+  const { flags, weights } = context
+  const { queries, failed } = await embedQueries(context, data)
+  const evaluation = new RetrievalEvaluation(queries, {
+    rerank: flags.rerank,
+    weights,
+    samples: SAMPLES,
+    seed: flags.seed,
+  })
+  let failures = 0
+  const { colbert, ...first } = context.outputs
+  const all = { wanted: undefined, total: data.corpus.count, label: 'corpus' }
+  for await (const found of embedCorpus(context, data.file, first, all)) {
+    failures += found.filter(({ result }) => result instanceof EmbedderError).length
+    evaluation.addDocuments(
+      found.flatMap(({ item, result }) =>
+        result instanceof EmbedderError
+          ? []
+          : [{ number: item.index, dense: result.dense as Float32Array, sparse: result.sparse }],
+      ),
+    )
+  }
+  if (colbert) {
+    const wanted = evaluation.candidates()
+    const some = { wanted, total: wanted.size, label: 'colbert' }
+    for await (const found of embedCorpus(context, data.file, { colbert: true }, some)) {
+      for (const { item, result } of found) {
+        if (!(result instanceof EmbedderError) && result.colbert) {
+          evaluation.addMultiVector(item.index, result.colbert)
+        }
+      }
+    }
+  }
+  const notes = [...data.notes]
+  if (failures > 0) notes.push(`${failures} documents failed and cannot be found.`)
+  if (failed > 0) notes.push(`${failed} queries failed and are left out.`)
+  const report: EvaluationReport = {
+    ...evaluation.report(),
+    corpus: { documents: data.corpus.count, failures },
+    queries: {
+      evaluated: queries.length,
+      withoutRelevant: data.withoutRelevant,
+      failures: failed,
+    },
+    notes,
+  }
+  if (colbert) report.rerank = flags.rerank
+  return report
+}
+
+/** @throws the first error when every query failed */
+async function embedQueries(
+  { embedder, outputs, options, io }: EvaluateContext,
+  data: RetrievalData,
+): Promise<{ queries: RetrievalQuery[]; failed: number }> {
+  const queries: RetrievalQuery[] = []
+  let failure: EmbedderError | undefined
+  let failed = 0
+  const bar = progressBar(io, { label: 'queries', total: data.queries.length })
+  try {
+    for (let at = 0; at < data.queries.length; at += QUERY_BLOCK) {
+      const block = data.queries.slice(at, at + QUERY_BLOCK)
+      const results = await embedder.embed(
+        block.map(({ text }) => text),
+        { ...options, outputs, onError: 'collect' },
+      )
+      results.forEach((result, i) => {
+        if (result instanceof EmbedderError) {
+          failure ??= result
+          failed++
+          return
+        }
+        const { grades, exclude } = block[i] as (typeof block)[number]
+        const { dense, sparse, colbert } = result
+        queries.push({ dense: dense as Float32Array, sparse, colbert, grades, exclude })
+      })
+      bar.update(at + block.length)
+    }
+  } finally {
+    bar.stop()
+  }
+  if (queries.length === 0 && failure) throw failure
+  return { queries, failed }
+}
+
+interface Pass {
+  /** Numbers of the documents to embed; all, without it. */
+  wanted: ReadonlySet<number> | undefined
+  total: number
+  label: string
+}
+
+interface Found {
+  item: TextItem
+  result: Settled<Embedding>
+}
+
+/** The corpus, or some of it, in windows and in order. */
+async function* embedCorpus(
+  { embedder, options, io }: EvaluateContext,
+  file: string,
+  outputs: Outputs,
+  { wanted, total, label }: Pass,
+): AsyncGenerator<Found[]> {
+  const input = await openJsonl(io, file)
+  const bar = progressBar(io, { label, total })
+  const work = async (window: InputItem[]): Promise<Found[]> => {
+    const texts = window.filter(isText)
+    const results = await embedder.embed(
+      texts.map(({ text }) => text),
+      { ...options, outputs, onError: 'collect' },
+    )
+    return texts.map((item, i) => ({ item, result: results[i] as Settled<Embedding> }))
+  }
+  try {
+    let done = 0
+    const groups = wanted ? only(input.items, wanted) : input.items
+    for await (const found of mapAhead(windows(groups, WINDOW), WINDOWS_AHEAD, work)) {
+      yield found
+      done += found.length
+      bar.update(done)
+    }
+  } finally {
+    bar.stop()
+    await input.close()
+  }
+}
+
+async function* only(
+  groups: AsyncIterable<InputItem[]>,
+  wanted: ReadonlySet<number>,
+): AsyncGenerator<InputItem[]> {
+  for await (const group of groups) {
+    const kept = group.filter(({ index }) => wanted.has(index))
+    if (kept.length > 0) yield kept
+  }
+}

@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import { type Cli, examples } from '../shared/cli.js'
+import { addTableOptions } from '../shared/options.js'
+import { loadQdrantCommand } from './qdrant-command.js'
+
+const POSTGRES_HELP = `
+Rows whose vector is NULL are taken in key order, embedded, written and committed, batch by batch.
+Several of these commands may work on one table at once, each skips what another has. Stopped or
+killed, run it again: what was committed stays. Rows whose text cannot be embedded are named at the
+end; with --error-column they are marked there, and not tried again.
+
+The connection string may hold a password: give it by DATABASE_URL rather than --url.`
+
+export function loadCommand(program: Command, cli: Cli): void {
+  const load = program
+    .command('load')
+    .summary('Embed into a database: PostgreSQL, Qdrant.')
+    .description('Embed into a database.')
+  const command = load
+    .command('postgres')
+    .summary('Fill the vector columns of a PostgreSQL table.')
+    .description('Fill the vector columns of a PostgreSQL table (pgvector, or float4[]).')
+    .option('--url <URL>', 'Connection string. Default: DATABASE_URL.')
+    .requiredOption('--table <NAME>', 'Table, or schema.table.')
+    .option('--id <COLUMN>', 'Key column, unique.', 'id')
+    .requiredOption('--text <COLUMN>', 'Column of the texts.')
+    .option('--dense-column <COLUMN>', 'Column for dense vectors: vector, halfvec or float4[].')
+    .option('--sparse-column <COLUMN>', 'Column for lexical weights: sparsevec.')
+    .option('--error-column <COLUMN>', 'Text column for the code of a row that failed.')
+    .option('--batch-rows <N>', 'Rows of a transaction. Default: 64.')
+    .option('--sparse-limit <N>', 'Weights kept of a sparse vector. Default: 1000.')
+    .option('--index', 'Build HNSW indexes when all rows are done.')
+    .option('--m <N>', 'Links of a node of the index.')
+    .option('--ef-construction <N>', 'Candidates while the index is built.')
+    .option('--distance <NAME>', 'Of the dense index: cosine, ip or l2.')
+    .option('--json', 'Print JSON.')
+  addTableOptions(command, [
+    'model',
+    'heads',
+    'threads',
+    'truncate',
+    'maxTokens',
+    'dimensions',
+    'cacheDir',
+    'logLevel',
+  ])
+  command.addHelpText('after', POSTGRES_HELP)
+  examples(command, [
+    'bge-m3 load postgres --table docs --text body --dense-column embedding --index',
+    'with DATABASE_URL set',
+  ])
+  cli.action(command, async (_args, flags) => {
+    const { runLoadPostgres } = await import('./postgres-run.js')
+    return runLoadPostgres(cli.io, flags)
+  })
+  loadQdrantCommand(load, cli)
+}

@@ -1,0 +1,128 @@
+/** `bge-m3 load postgres`: a table's texts to vectors. */
+
+import { EmbedderError } from '../../../common/errors.js'
+import type { HnswOptions } from '../../../integrations/stores/postgres/hnsw.js'
+import {
+  type LoadTableOptions,
+  type LoadTableResult,
+  loadTable,
+} from '../../../integrations/stores/postgres/load.js'
+import { EXIT, UsageError } from '../shared/errors.js'
+import { type CliIo, say } from '../shared/io.js'
+import { announceStandin, openEmbedder } from '../shared/load.js'
+import { type Flags, optionValues } from '../shared/options.js'
+import { present } from '../shared/present.js'
+import { NO_BAR, progressBar } from '../shared/progress-bar.js'
+import { Sink } from '../shared/sink.js'
+
+interface PostgresFlags {
+  url?: string
+  table: string
+  id: string
+  text: string
+  denseColumn?: string
+  sparseColumn?: string
+  errorColumn?: string
+  batchRows?: string
+  sparseLimit?: string
+  index?: boolean
+  m?: string
+  efConstruction?: string
+  distance?: string
+  json?: boolean
+}
+
+export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> {
+  const values = optionValues(flags, io.env)
+  const own = flags as unknown as PostgresFlags
+  const url = own.url ?? io.env.DATABASE_URL
+  if (!url) throw new UsageError('Name the database: --url URL, or DATABASE_URL.')
+  const { denseColumn, sparseColumn } = own
+  if (denseColumn === undefined && sparseColumn === undefined) {
+    throw new UsageError('Name a column to fill: --dense-column, --sparse-column, or both.')
+  }
+  const { truncate, maxTokens, dimensions } = values
+  const options: LoadTableOptions = {
+    table: own.table,
+    columns: {
+      id: own.id,
+      text: own.text,
+      dense: denseColumn,
+      sparse: sparseColumn,
+      error: own.errorColumn,
+    },
+    ...present({
+      batchRows: integer('--batch-rows', own.batchRows),
+      sparseLimit: integer('--sparse-limit', own.sparseLimit),
+      truncate,
+      maxTokens,
+      dimensions,
+    }),
+    index: indexOf(own),
+    signal: io.signal,
+  }
+  const embedder = await openEmbedder(io, values)
+  try {
+    announceStandin(io, embedder.info)
+    let bar = NO_BAR
+    const result = await loadTable(embedder, url, {
+      ...options,
+      onProgress({ done, failed, total, rate }) {
+        if (bar === NO_BAR) bar = progressBar(io, { label: 'Rows', total })
+        bar.update(done + failed, `${rate.toFixed(0)} rows/s`)
+      },
+    })
+      .catch((error) => {
+        throw named(error)
+      })
+      .finally(() => bar.stop())
+    await report(io, result, own.json ?? false)
+    return result.failed > 0 ? EXIT.failed : EXIT.done
+  } finally {
+    await embedder.dispose()
+  }
+}
+
+/** The driver's errors do not say whose they are. They hold no password. */
+function named(error: unknown): unknown {
+  const isDriver = error instanceof Error && !(error instanceof EmbedderError) && 'code' in error
+  if (isDriver) error.message = `PostgreSQL: ${error.message || error.code}`
+  return error
+}
+
+function indexOf({ index, m, efConstruction, distance }: PostgresFlags): boolean | HnswOptions {
+  if (distance !== undefined && !/^(cosine|ip|l2)$/.test(distance)) {
+    throw new UsageError(`--distance is cosine, ip or l2, not ${distance}.`)
+  }
+  const settings: HnswOptions = present({
+    m: integer('--m', m),
+    efConstruction: integer('--ef-construction', efConstruction),
+    distance: distance as HnswOptions['distance'],
+  })
+  if (Object.keys(settings).length > 0 && !index) {
+    throw new UsageError('--m, --ef-construction and --distance are settings of --index.')
+  }
+  return index ? settings : false
+}
+
+function integer(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} takes a whole number, not ${text}.`)
+  return Number(text)
+}
+
+async function report(io: CliIo, result: LoadTableResult, json: boolean): Promise<void> {
+  const sink = Sink.stdout(io)
+  if (json) {
+    await sink.write(`${JSON.stringify(result)}\n`)
+    return
+  }
+  const { rows, tokens, seconds, failed, failures, sparseCut } = result
+  await sink.write(
+    `${rows} rows, ${tokens} tokens in ${seconds.toFixed(1)} s` +
+      `${failed > 0 ? `; ${failed} failed` : ''}\n`,
+  )
+  if (sparseCut > 0) say(io, `note: of ${sparseCut} sparse vectors only the largest weights fit.`)
+  for (const { id, code } of failures.slice(0, 20)) say(io, `row ${id}: ${code}`)
+  if (failed > 20) say(io, `and ${failed - 20} more`)
+}

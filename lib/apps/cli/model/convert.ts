@@ -1,0 +1,72 @@
+import { type Command, Option } from 'commander'
+import { formatSize } from '../../../common/units.js'
+import { type Cli, examples } from '../shared/cli.js'
+import { EXIT } from '../shared/errors.js'
+import { type CliIo, say } from '../shared/io.js'
+import type { Flags } from '../shared/options.js'
+import { present } from '../shared/present.js'
+
+const ABOUT = `
+The directory holds config.json; model.safetensors or pytorch_model.bin; sentencepiece.bpe.model or
+tokenizer.json; and, if there, sparse_linear.pt and colbert_linear.pt, which go into the GGUF too. No
+Python is needed, and memory does not grow with the model.`
+
+export function convertCommand(parent: Command, cli: Cli): void {
+  const command = parent
+    .command('convert')
+    .summary('Make a GGUF from an official checkpoint.')
+    .description('Make one GGUF, heads included, from a checkpoint as the hub has it.')
+    .argument('<dir>', 'Directory of the checkpoint.')
+    .requiredOption('-o, --output <FILE>', 'The GGUF to write.')
+    .addOption(
+      new Option('-t, --type <TYPE>', 'Number format of the matrices.')
+        .choices(['q8_0', 'f16', 'f32'])
+        .default('q8_0'),
+    )
+    .option('--heads <DIR>', 'Where the two head files are, if not in the checkpoint.')
+    .option('--no-heads', 'Leave the heads out.')
+    .option('--name <NAME>', "The model's name. Default: the directory's.")
+    .option('--json', 'Print JSON.')
+    .addHelpText('after', ABOUT)
+  examples(command, ['bge-m3 model convert ./bge-m3 --output bge-m3-q8_0.gguf', 'about 635 MB'])
+  cli.action(command, ([directory], flags) => convert(cli.io, directory as string, flags))
+}
+
+interface ConvertFlags {
+  output: string
+  type: 'q8_0' | 'f16' | 'f32'
+  /** `true`: nothing was said. */
+  heads: string | boolean
+  name?: string
+  json?: boolean
+}
+
+async function convert(io: CliIo, directory: string, flags: Flags): Promise<number> {
+  const { convertCheckpoint } = await import('../../../model/convert/convert.js')
+  const { fileProgress } = await import('../shared/progress-bar.js')
+  const { output, type, heads, name, json } = flags as unknown as ConvertFlags
+  const { onProgress, stop } = fileProgress(io, 'convert')
+  try {
+    const result = await convertCheckpoint(directory, {
+      ...present({ heads: heads === true ? undefined : heads, name }),
+      output,
+      type,
+      signal: io.signal,
+      onProgress,
+    })
+    stop()
+    if (json) io.stdout.write(`${JSON.stringify(result)}\n`)
+    else {
+      const { sparse, colbert } = result.heads
+      const carried = [sparse && 'sparse', colbert && 'colbert'].filter(Boolean).join(' and ')
+      say(
+        io,
+        `${formatSize(result.sizeBytes)}, ${result.tensors} tensors in ${type}, heads: ${carried || 'none'}; from ${result.sources.join(', ')}`,
+      )
+      io.stdout.write(`${result.path}\n`)
+    }
+    return EXIT.done
+  } finally {
+    stop()
+  }
+}

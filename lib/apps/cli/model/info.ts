@@ -1,0 +1,67 @@
+import type { Command } from 'commander'
+import { formatSize } from '../../../common/units.js'
+import type { ModelInspection } from '../../../model/inspect.js'
+import { type Cli, examples } from '../shared/cli.js'
+import { EXIT } from '../shared/errors.js'
+import type { CliIo } from '../shared/io.js'
+import { addTableOptions, type Flags, optionValues } from '../shared/options.js'
+import { table } from '../shared/table.js'
+
+export function infoCommand(parent: Command, cli: Cli): void {
+  const command = parent
+    .command('info')
+    .summary('Print what a model file says about itself.')
+    .description(
+      'Print what the header of a model file says, and which heads go with it. Without a FILE: the model that would be loaded.',
+    )
+    .argument('[file]', 'A GGUF file, or the directory it lies in.')
+    .option('--json', 'Print JSON.')
+  addTableOptions(command, ['model', 'heads', 'cacheDir'])
+  examples(
+    command,
+    ['bge-m3 model info', 'the model that would be loaded'],
+    ['bge-m3 model info other.gguf --json', 'any GGUF'],
+  )
+  cli.action(command, ([file], flags) => info(cli.io, file, flags))
+}
+
+async function info(io: CliIo, file: string | undefined, flags: Flags): Promise<number> {
+  const { findModel } = await import('../../../model/locations.js')
+  const { inspectModel } = await import('../../../model/inspect.js')
+  const { loadHeads } = await import('../../../model/heads.js')
+  const { model, heads, cacheDir } = optionValues(flags, io.env)
+  const path = await findModel(file ?? model, { cacheDir, env: io.env })
+  const inspection = await inspectModel(path)
+  const { dim } = inspection
+  const found = dim === undefined ? undefined : await loadHeads({ model: path, dim, heads })
+  const headPaths = found?.paths ?? []
+  io.stdout.write(
+    flags.json
+      ? `${JSON.stringify({ ...inspection, headPaths })}\n`
+      : table(described(inspection, headPaths)),
+  )
+  return EXIT.done
+}
+
+function described(model: ModelInspection, headPaths: readonly string[]): string[][] {
+  const { attentionHeads, contextLength, ffn, parameters } = model
+  const from = headPaths.filter((path) => path !== model.path)
+  const heads = headPaths.length === 0 ? 'none: dense only' : from.join(', ') || 'in the file'
+  const rows: [string, string | number | undefined][] = [
+    ['file', model.path],
+    ['size', formatSize(model.sizeBytes)],
+    ['name', model.name],
+    ['architecture', model.arch],
+    ['layers', model.layers],
+    ['dimensions', model.dim],
+    ['attention heads', attentionHeads],
+    ['feed-forward', ffn],
+    ['most tokens', contextLength],
+    ['vocabulary', model.vocabSize && `${model.vocabSize} tokens (${model.tokenizer})`],
+    ['pooling', model.pooling],
+    ['weights', `${(parameters / 1e6).toFixed(1)} M, most of them ${model.fileType}`],
+    ['sparse and ColBERT heads', heads],
+    ['stand-in', model.standin ? 'YES: random weights, embeddings mean nothing' : 'no'],
+  ]
+  return rows.map(([name, value]) => [name, value === undefined ? '-' : String(value)])
+}

@@ -1,0 +1,117 @@
+/** `bge-m3 report`: files in, one HTML file out. */
+
+import { rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { formatSize } from '../../../common/units.js'
+import type { EvaluationReport } from '../../../quality/types.js'
+import { createReport, type ReportOptions, type ReportStage } from '../../report/report.js'
+import { readEvaluation, readRun } from '../../report/shared/run.js'
+import { readVectors } from '../../report/vectors/read.js'
+import { joinTexts } from '../../report/vectors/texts.js'
+import { EXIT, UsageError } from '../shared/errors.js'
+import { type CliIo, say } from '../shared/io.js'
+import type { Flags } from '../shared/options.js'
+import { refuseSameFile, Sink } from '../shared/sink.js'
+
+interface ReportFlags {
+  input: string
+  output: string
+  run?: string
+  compare?: string
+  evaluation?: string
+  texts?: string
+  title?: string
+  map: 'umap' | 'pca' | 'none'
+  seed: string
+  json?: boolean
+}
+
+const STAGES: Readonly<Record<ReportStage, string>> = {
+  quality: 'checking the vectors',
+  comparison: 'comparing the sets',
+  map: 'laying out the map',
+  page: 'writing the page',
+}
+
+export async function runReport(io: CliIo, flags: Flags): Promise<number> {
+  const given = flags as unknown as ReportFlags
+  const { input, output, json = false } = given
+  if (!/^\d{1,9}$/.test(given.seed)) throw new UsageError('--seed must be a whole number from 0.')
+  for (const file of [input, given.run, given.compare, given.evaluation, given.texts]) {
+    await refuseSameFile(output, file)
+  }
+  const started = performance.now()
+  const options = await readAll(io, given)
+  const { rows, cols, failures } = options.vectors
+  const report = await createReport({
+    ...options,
+    onStage: (stage) => progress(io, STAGES[stage]),
+  })
+  await writeWhole(output, report)
+  const seconds = (performance.now() - started) / 1000
+  const failed = [...failures.values()].reduce((sum, count) => sum + count, 0)
+  const bytes = Buffer.byteLength(report)
+  if (json) {
+    const made = { output, bytes, vectors: rows, dimensions: cols, failed, seconds }
+    await Sink.stdout(io).write(`${JSON.stringify(made)}\n`)
+  } else {
+    say(
+      io,
+      `wrote ${output} (${formatSize(bytes)}): ${rows} vectors of ${cols} dimensions, in ${seconds.toFixed(1)} s.`,
+    )
+  }
+  return EXIT.done
+}
+
+async function readAll(io: CliIo, given: ReportFlags): Promise<ReportOptions> {
+  const { signal } = io
+  // the small files first: what is wrong with them is known at once
+  const run = given.run === undefined ? undefined : await readRun(given.run)
+  const evaluation: EvaluationReport | undefined =
+    given.evaluation === undefined ? undefined : await readEvaluation(given.evaluation)
+  progress(io, 'reading the vectors')
+  const vectors = await readVectors(given.input, signal)
+  if (given.texts !== undefined && (await joinTexts(vectors, given.texts, signal)) === 0) {
+    say(io, 'note: none of the ids is in the --texts file.')
+  }
+  return {
+    vectors,
+    name: path.basename(given.input),
+    title: given.title,
+    run,
+    evaluation,
+    compare:
+      given.compare === undefined
+        ? undefined
+        : {
+            vectors: await readVectors(given.compare, signal),
+            name: nameBeside(given.compare, given.input),
+          },
+    map: given.map,
+    seed: Number(given.seed),
+    signal,
+  }
+}
+
+/** Two files of one name are told apart by their folders. */
+function nameBeside(file: string, other: string): string {
+  const name = path.basename(file)
+  return name === path.basename(other) ? path.join(path.basename(path.dirname(file)), name) : name
+}
+
+/** On a terminal only: a report takes seconds. */
+function progress(io: CliIo, what: string): void {
+  if (io.stderr.isTTY) say(io, `${what} ...`)
+}
+
+/** Whoever has the report open, or an interrupt, never leaves half a file. @throws UsageError */
+async function writeWhole(file: string, text: string): Promise<void> {
+  const part = `${file}.${process.pid}.part`
+  try {
+    await writeFile(part, text)
+    await rename(part, file)
+  } catch (error) {
+    await rm(part, { force: true })
+    throw new UsageError(`Cannot write ${file} (${(error as NodeJS.ErrnoException).code}).`)
+  }
+}

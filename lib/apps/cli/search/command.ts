@@ -1,0 +1,44 @@
+import { type Command, Option } from 'commander'
+import { type Cli, examples } from '../shared/cli.js'
+import { addTableOptions } from '../shared/options.js'
+
+const SEARCH_HELP = `
+Modes:
+  hybrid   the best by meaning and by words, in one order (default)
+  dense    by meaning: cosine of the dense vectors, exact
+  sparse   by words: sum of the products of the weights of shared tokens, exact
+The score is FlagEmbedding's: sparse+dense, dense or sparse; with --rerank colbert+sparse+dense. With
+--fusion rrf it is a sum of reciprocal ranks. Without --model the model is used that made the index.`
+
+export function searchCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('search')
+    .summary('Search an index of files.')
+    .description('Search an index that `bge-m3 index` made.')
+    .argument('<query>', 'What to look for.')
+    .requiredOption('-s, --store <DIR>', 'Folder of the index.')
+    .option('-n, --limit <N>', 'The most hits. Default: 10.')
+    .addOption(new Option('--mode <MODE>', 'How to rank.').choices(['hybrid', 'dense', 'sparse']))
+    .addOption(
+      new Option('--fusion <HOW>', 'How hybrid joins its two lists. Default: weighted.').choices([
+        'weighted',
+        'rrf',
+      ]),
+    )
+    .option('-w, --weights <D,S,C>', 'Weights of dense, sparse and colbert. Default: 1,1,1.')
+    .option('--rerank', 'Put the best in order by ColBERT, which embeds their texts now.')
+    .option('--candidates <N>', 'How many --rerank puts in order. Default: 20.')
+    .option('--json', 'Print JSON.')
+  addTableOptions(command, ['model', 'heads', 'threads', 'cacheDir', 'logLevel'])
+  command.addHelpText('after', SEARCH_HELP)
+  examples(
+    command,
+    ['bge-m3 search "how do I resume?" --store .bge-m3', 'ten hits: path:line, score, text'],
+    ['bge-m3 search "error 1034" --store .bge-m3 --mode sparse -n 3', 'by words'],
+    ['bge-m3 search "a question" --store .bge-m3 --rerank --json', 'for a program'],
+  )
+  cli.action(command, async (args, flags) => {
+    const { runSearch } = await import('./run.js')
+    return runSearch(cli.io, args, flags)
+  })
+}

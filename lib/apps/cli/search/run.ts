@@ -1,0 +1,102 @@
+/** `bge-m3 search`: a query to what an index has. */
+
+import { existsSync } from 'node:fs'
+import { openIndex } from '../../../integrations/search/search-index.js'
+import type { SearchHit, SearchOptions } from '../../../integrations/search/types.js'
+import type { OptionValues } from '../../../options/table.js'
+import { fromHere } from '../index/run.js'
+import { EXIT, UsageError } from '../shared/errors.js'
+import type { CliIo } from '../shared/io.js'
+import { announceStandin, openEmbedder } from '../shared/load.js'
+import { type Flags, optionValues } from '../shared/options.js'
+import { present } from '../shared/present.js'
+import { printable } from '../shared/printable.js'
+import { Sink } from '../shared/sink.js'
+import { snippet } from '../shared/snippet.js'
+import { parseWeights } from '../shared/weights.js'
+
+interface SearchFlags {
+  store: string
+  limit?: string
+  mode?: 'hybrid' | 'dense' | 'sparse'
+  fusion?: 'weighted' | 'rrf'
+  weights?: string
+  rerank?: boolean
+  candidates?: string
+  json?: boolean
+}
+
+/** @param args the query */
+export async function runSearch(io: CliIo, args: readonly string[], flags: Flags): Promise<number> {
+  const own = flags as unknown as SearchFlags
+  const options = searchOptions(io, own)
+  const query = args[0] as string
+  const values = await withModel(optionValues(flags, io.env), own.store)
+  const embedder = await openEmbedder(io, values)
+  try {
+    announceStandin(io, embedder.info)
+    const index = await openIndex(own.store, { embedder, create: false })
+    try {
+      const hits = await index.search(query, options)
+      const { model, standin } = embedder.info
+      const text = own.json ? `${JSON.stringify({ model, standin, hits })}\n` : list(hits, query)
+      await Sink.stdout(io).write(text)
+      return EXIT.done
+    } finally {
+      await index.close()
+    }
+  } finally {
+    await embedder.dispose()
+  }
+}
+
+/** The model that is named, else the one that made the index. Also says at once if there is no index. */
+async function withModel(values: OptionValues, store: string): Promise<OptionValues> {
+  const index = await openIndex(store, { create: false })
+  try {
+    const made = (await index.stats()).model
+    if (!made) throw new UsageError(`The index in ${index.folder} is empty: index files first.`)
+    const isKnown = values.model === undefined && existsSync(made.file)
+    return isKnown ? { ...values, model: made.file } : values
+  } finally {
+    await index.close()
+  }
+}
+
+function searchOptions(io: CliIo, flags: SearchFlags): SearchOptions {
+  const { mode, fusion, weights, candidates, rerank = false } = flags
+  if (candidates !== undefined && !rerank) {
+    throw new UsageError('--candidates is a setting of --rerank.')
+  }
+  return {
+    ...present({
+      limit: whole('--limit', flags.limit),
+      mode,
+      fusion,
+      weights: weights === undefined ? undefined : parseWeights(weights),
+      rerank: rerank && (whole('--candidates', candidates) ?? true),
+    }),
+    signal: io.signal,
+  }
+}
+
+function whole(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) {
+    throw new UsageError(`${flag} takes a whole number from 1, not ${text}.`)
+  }
+  return Number(text)
+}
+
+function list(hits: readonly SearchHit[], query: string): string {
+  if (hits.length === 0) return 'nothing found\n'
+  const width = String(hits.length).length + 2
+  return hits
+    .map((hit, i) => {
+      const place = hit.path === null ? hit.id : `${fromHere(hit.path)}:${hit.line}`
+      const head = `${`${i + 1}.`.padEnd(width)}${printable(place)}  ${hit.score.toFixed(4)}\n`
+      if (hit.text === null) return head
+      return `${head}${' '.repeat(width)}${printable(snippet(hit.text, query))}\n`
+    })
+    .join('')
+}

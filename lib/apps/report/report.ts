@@ -1,0 +1,199 @@
+/** A report, from what it is to show to its HTML. */
+
+import { InvalidInputError } from '../../common/errors.js'
+import { loadAddon } from '../../native/load.js'
+import { compareEmbeddings } from '../../quality/compare.js'
+import { qualityReport } from '../../quality/report.js'
+import type {
+  ComparisonReport,
+  EvaluationReport,
+  QualityReport,
+  Vectors,
+} from '../../quality/types.js'
+import { useSimd } from '../../scoring/simd.js'
+import { document, pageScript } from './html/document.js'
+import { cards, notes } from './html/fragments.js'
+import { html } from './html/markup.js'
+import { mapData } from './map-data.js'
+import { comparisonSection } from './sections/comparison.js'
+import { evaluationSection } from './sections/evaluation.js'
+import { mapSection } from './sections/map.js'
+import { qualitySection } from './sections/quality.js'
+import { runSection } from './sections/run.js'
+import type { Section } from './sections/section.js'
+import { number } from './shared/format.js'
+import type { RunReading } from './shared/run.js'
+import type { VectorTable } from './vectors/table.js'
+
+/** What a report shows. */
+export interface ReportOptions {
+  /** Default: the name of the vectors. */
+  title?: string | undefined
+  /**
+   * The vectors to report on: of `readVectors`, or of `tableOf`. They are brought to unit length in
+   * place.
+   */
+  vectors: VectorTable
+  /** What the vectors are called, such as their file. */
+  name?: string | undefined
+  run?: RunReading | undefined
+  /** Another set, of the same ids, to compare with. */
+  compare?: { vectors: VectorTable; name: string } | undefined
+  evaluation?: EvaluationReport | undefined
+  /** A quality report that is there already. Default: one is made. */
+  quality?: QualityReport | undefined
+  /** `pca`: without UMAP, which takes most of the time. `none`: no map. Default `umap`. */
+  map?: 'umap' | 'pca' | 'none' | undefined
+  /** The same seed and input give the same report, byte by byte. Default 1. */
+  seed?: number | undefined
+  signal?: AbortSignal | undefined
+  /** Called as each part begins. */
+  onStage?: ((stage: ReportStage) => void) | undefined
+}
+
+/** The parts of making a report, in order. */
+export type ReportStage = 'quality' | 'comparison' | 'map' | 'page'
+
+/**
+ * A report as one HTML file that needs no network. 10,000 vectors of 1,024 dimensions take some ten
+ * seconds.
+ *
+ * @throws InvalidInputError when two sets have no id in common, or `umap-js` is not installed
+ */
+export async function createReport(options: ReportOptions): Promise<string> {
+  const { vectors, run, compare, evaluation, signal, seed = 1 } = options
+  const { name = 'embeddings', map = 'umap', title = `Report on ${name}`, onStage } = options
+  fasterIfPossible()
+  const script = await pageScript()
+  const begin = async (stage: ReportStage) => {
+    onStage?.(stage)
+    // whoever waits for a signal or shows progress gets a turn between the parts
+    await new Promise(setImmediate)
+    signal?.throwIfAborted()
+  }
+  const sections: Section[] = []
+  await begin('quality')
+  const quality = options.quality ?? checked(vectors, run)
+  if (run) sections.push(runSection(run))
+  sections.push(qualitySection(quality))
+  const rows = compare && matchedRows(vectors, compare.vectors)
+  if (compare && rows) {
+    await begin('comparison')
+    const { report, onlyA, onlyB } = comparison(vectors, compare.vectors, rows)
+    sections.push(comparisonSection(report, { a: name, b: compare.name, onlyA, onlyB }))
+  }
+  let data = null
+  if (map !== 'none') {
+    await begin('map')
+    data = await mapData(vectors, {
+      name,
+      umap: map === 'umap',
+      quality,
+      seed,
+      signal,
+      other: compare && rows && { table: compare.vectors, name: compare.name, rows },
+    })
+    if (data) sections.splice(run ? 1 : 0, 0, mapSection(data))
+  }
+  if (evaluation) sections.push(evaluationSection(evaluation))
+  await begin('page')
+  return document({
+    title,
+    subtitle: `${name}: ${number(vectors.rows)} vectors of ${vectors.cols} dimensions`,
+    sections: [overview(options, quality), ...sections],
+    data: { charts: sections.flatMap(({ charts }) => charts), map: data },
+    script,
+  })
+}
+
+/** Heavy products run on the addon's kernels where it is there; without it they take longer. */
+function fasterIfPossible(): void {
+  try {
+    const { matmulTransposed } = loadAddon()
+    useSimd({ matmulTransposed })
+  } catch {
+    // a report of files can be made on a machine that cannot embed
+  }
+}
+
+function checked(table: VectorTable, run: RunReading | undefined): QualityReport {
+  const isPlain = run?.options?.normalize === false || isInteger(table)
+  return qualityReport(vectorsOf(table), {
+    ids: table.ids,
+    ...(isPlain && { normalized: false }),
+  })
+}
+
+/** int8 vectors, whose scale nobody knows. */
+function isInteger({ data, cols, rows }: VectorTable): boolean {
+  const some = data.subarray(0, Math.min(rows, 16) * cols)
+  return some.every(Number.isInteger) && some.some((value) => Math.abs(value) > 1)
+}
+
+function vectorsOf({ data, rows, cols, odd }: VectorTable): Vectors {
+  if (odd.size === 0) return { data, rows, cols }
+  return Array.from(
+    { length: rows },
+    (_, i) => odd.get(i) ?? data.subarray(i * cols, (i + 1) * cols),
+  )
+}
+
+/** Of each row of `a`, the row of `b` with its id, -1 for none. */
+function matchedRows(a: VectorTable, b: VectorTable): Int32Array {
+  const rowOf = new Map<string, number>()
+  b.ids.forEach((id, row) => {
+    if (!rowOf.has(id)) rowOf.set(id, row)
+  })
+  return Int32Array.from(a.ids, (id) => rowOf.get(id) ?? -1)
+}
+
+function comparison(
+  a: VectorTable,
+  b: VectorTable,
+  rows: Int32Array,
+): { report: ComparisonReport; onlyA: number; onlyB: number } {
+  const both = Array.from(rows.keys()).filter((item) => {
+    const row = rows[item] as number
+    return row >= 0 && isUsable(a, item) && isUsable(b, row)
+  })
+  if (both.length === 0) {
+    throw new InvalidInputError('The two sets have no id in common: there is nothing to compare.')
+  }
+  const rowOf = ({ data, cols }: VectorTable, row: number) =>
+    data.subarray(row * cols, (row + 1) * cols)
+  const report = compareEmbeddings(
+    both.map((item) => rowOf(a, item)),
+    both.map((item) => rowOf(b, rows[item] as number)),
+    { ids: both.map((item) => a.ids[item] as string) },
+  )
+  const matched = rows.filter((row) => row >= 0)
+  return {
+    report,
+    onlyA: a.rows - matched.length,
+    onlyB: b.rows - new Set(matched).size,
+  }
+}
+
+function isUsable({ data, cols }: VectorTable, row: number): boolean {
+  const values = data.subarray(row * cols, (row + 1) * cols)
+  return values.every(Number.isFinite) && values.some((value) => value !== 0)
+}
+
+function overview({ vectors, run, compare }: ReportOptions, quality: QualityReport): Section {
+  const failures = [...vectors.failures].map(([code, count]) => `${number(count)} × ${code}`)
+  const failed = [...vectors.failures.values()].reduce((sum, count) => sum + count, 0)
+  return {
+    id: 'overview',
+    title: 'Overview',
+    charts: [],
+    content: html`${cards([
+      { label: 'Vectors', value: number(vectors.rows) },
+      { label: 'Dimensions', value: String(vectors.cols) },
+      { label: 'Failed texts', value: number(failed) },
+      { label: 'Quality score', value: quality.score.toFixed(3), note: 'of 1' },
+      ...(run ? [{ label: 'Tokens per second', value: number(run.tokensPerSecond) }] : []),
+      ...(compare ? [{ label: 'Compared with', value: compare.name }] : []),
+    ])}
+${failures.length > 0 && html`<h3>Failures</h3>${notes(failures)}`}`,
+  }
+}

@@ -1,0 +1,27 @@
+/** Vectors from a file, whichever of the two forms it has. */
+
+import { stat } from 'node:fs/promises'
+import path from 'node:path'
+import { InvalidInputError } from '../../../common/errors.js'
+import { readJsonl } from './jsonl.js'
+import { readNpy } from './npy.js'
+import type { VectorTable } from './table.js'
+
+/**
+ * @param file `.npy`, or anything else for JSON Lines
+ * @throws InvalidInputError when it is not there or holds no vectors
+ */
+export async function readVectors(file: string, signal?: AbortSignal): Promise<VectorTable> {
+  const name = path.basename(file)
+  await checkFile(file)
+  return /\.npy$/i.test(file) ? readNpy(file, name, signal) : readJsonl(file, name, signal)
+}
+
+/** @throws InvalidInputError when there is no file to read */
+export async function checkFile(file: string): Promise<void> {
+  const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === 'ENOENT' ? 'There is no file' : `Cannot open (${error.code})`
+    throw new InvalidInputError(`${why} ${file}.`, { cause: error })
+  })
+  if (found.isDirectory()) throw new InvalidInputError(`${file} is a directory.`)
+}

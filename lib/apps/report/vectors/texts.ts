@@ -1,0 +1,85 @@
+/** Texts and metadata for vectors, from the file that was embedded: embeddings do not repeat them. */
+
+import { createReadStream } from 'node:fs'
+import path from 'node:path'
+import { InvalidInputError } from '../../../common/errors.js'
+import { lines } from '../../../integrations/files/lines.js'
+import { idOf, parsed } from './jsonl.js'
+import { checkFile } from './read.js'
+import { type Scalar, scalars, textStart, type VectorTable } from './table.js'
+
+/** Members that are not metadata. */
+const KNOWN = new Set(['id', '_id', 'text', 'title', 'metadata', 'dense', 'sparse', 'colbert'])
+
+/**
+ * Adds to `table` what the lines of `file` know of its ids: `text` (and `title`), `metadata`, and any
+ * other member that is a string, a number or a boolean. A file that is no JSON Lines is a text a line,
+ * whose number from 0 is its id.
+ *
+ * @returns how many rows were found
+ */
+export async function joinTexts(
+  table: VectorTable,
+  file: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  await checkFile(file)
+  const rows = rowsOfIds(table.ids)
+  const found = new Set<number>()
+  let isJson = /\.(jsonl|ndjson)$/i.test(file)
+  let isKnown = isJson || /\.txt$/i.test(file)
+  let place = 0
+  const source = createReadStream(file, { highWaterMark: 1 << 16, ...(signal && { signal }) })
+  for await (const group of lines(source)) {
+    for (const line of group) {
+      const start = line.text.trimStart()
+      if (!isKnown && start !== '') {
+        isJson = start.startsWith('{')
+        isKnown = true
+      }
+      if (isJson && start === '') continue
+      const item = isJson ? jsonItem(line.text, place) : { id: String(place), text: line.text }
+      place++
+      if (!item) {
+        throw new InvalidInputError(
+          `Line ${line.number} of ${path.basename(file)} is no JSON object.`,
+        )
+      }
+      for (const row of rows.get(item.id) ?? []) {
+        found.add(row)
+        if (item.text !== undefined) table.texts[row] = textStart(item.text)
+        if (item.metadata) table.metadata[row] = { ...table.metadata[row], ...item.metadata }
+      }
+    }
+  }
+  return found.size
+}
+
+interface Item {
+  id: string
+  text?: string | undefined
+  metadata?: Readonly<Record<string, Scalar>> | undefined
+}
+
+function jsonItem(line: string, place: number): Item | undefined {
+  const record = parsed(line)
+  if (!record) return undefined
+  const others = Object.entries(record).filter(([name]) => !KNOWN.has(name))
+  const metadata = scalars({ ...Object.fromEntries(others), ...scalars(record.metadata) })
+  const text = [record.title, record.text].filter((part) => typeof part === 'string' && part !== '')
+  return {
+    id: idOf(record, place),
+    text: text.length > 0 ? text.join(' ') : undefined,
+    metadata,
+  }
+}
+
+function rowsOfIds(ids: readonly string[]): Map<string, number[]> {
+  const rows = new Map<string, number[]>()
+  ids.forEach((id, row) => {
+    const list = rows.get(id)
+    if (list) list.push(row)
+    else rows.set(id, [row])
+  })
+  return rows
+}

@@ -1,0 +1,200 @@
+/** The Fastify app: hooks that every request passes, and the routes. */
+
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { optional } from '../../common/optional.js'
+import { authenticator } from './auth.js'
+import type { ServerContext } from './core/context.js'
+import {
+  type ErrorStyle,
+  HttpError,
+  openaiBody,
+  teiBody,
+  teiStatus,
+  toHttpError,
+} from './core/errors.js'
+import { followResponse, RequestWork } from './core/request-work.js'
+import { logFailure, logRequest, type PinoLogger } from './log.js'
+import { documentation } from './openapi.js'
+import { pageRoutes } from './page/page.js'
+import { requestId } from './request-id.js'
+import { embedAllRoutes } from './routes/embed-all.js'
+import { healthRoutes } from './routes/health.js'
+import { metricsRoutes } from './routes/metrics.js'
+import { openaiRoutes } from './routes/openai.js'
+import { similarityRoutes } from './routes/similarity.js'
+import { teiRoutes } from './routes/tei.js'
+
+const USER = 'bge-m3-node/server'
+
+export interface AppOptions {
+  log: PinoLogger
+  keys: readonly string[]
+  tls: { cert: Buffer; key: Buffer } | undefined
+}
+
+export async function buildApp(
+  context: ServerContext,
+  options: AppOptions,
+): Promise<FastifyInstance> {
+  const { log, keys, tls } = options
+  const { config } = context
+  const { fastify } = await optional('fastify', USER, () => import('fastify'))
+  const app = fastify({
+    bodyLimit: config.bodyLimit,
+    // Fastify's own lines quote requests; ours are in log.ts
+    logger: false,
+    genReqId: (request: IncomingMessage) => requestId(request.headers['x-request-id']),
+    // a path that is no path
+    frameworkErrors: (cause: unknown, _request: FastifyRequest, reply: FastifyReply) => {
+      const error = toHttpError(cause)
+      sendError(reply.code(error.status), error, 'openai')
+    },
+    // ours answers with the route's own error body, and lets accepted connections have their turn
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    // headers and body must have come in this time
+    requestTimeout: 60_000,
+    keepAliveTimeout: 72_000,
+    routerOptions: { ignoreTrailingSlash: true },
+    ...(tls && { https: tls }),
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        verbose: true,
+      },
+    },
+  } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance
+  app.server.maxConnections = config.maxConnections
+  // JSON only: a page of another origin may send text without asking first
+  app.removeContentTypeParser('text/plain')
+  // a preflight request carries no key
+  await cors(app, config.cors)
+  hooks(app, context, log, authenticator(keys))
+  errors(app, log)
+  if (config.docs) await documentation(app)
+  await app.register(async (scope) => {
+    openaiRoutes(scope, context)
+    teiRoutes(scope, context)
+    embedAllRoutes(scope, context)
+    similarityRoutes(scope, context)
+    healthRoutes(scope, context)
+    metricsRoutes(scope, context)
+  })
+  if (config.page) await app.register(page, context)
+  return app
+}
+
+/** The page holds no data, and asks for the key itself. */
+async function page(scope: FastifyInstance, context: ServerContext): Promise<void> {
+  scope.addHook('onRoute', (route) => {
+    route.config = { ...route.config, public: true }
+  })
+  await (pageRoutes as (app: FastifyInstance, context: ServerContext) => Promise<void>)(
+    scope,
+    context,
+  )
+}
+
+function hooks(
+  app: FastifyInstance,
+  context: ServerContext,
+  log: PinoLogger,
+  authenticate: (request: FastifyRequest) => void,
+): void {
+  app.decorateRequest('work', undefined)
+  app.addHook('onRequest', (request, reply, done) => {
+    const began = performance.now()
+    reply.header('x-request-id', request.id)
+    reply.raw.once('close', () => {
+      const end = {
+        route: request.routeOptions.url ?? 'unknown',
+        method: request.method,
+        status: reply.raw.writableFinished ? reply.statusCode : 499,
+        milliseconds: performance.now() - began,
+      }
+      context.metrics.request(end)
+      logRequest(log, request, end)
+    })
+    const { public: isPublic = false, work = false } = request.routeOptions.config
+    if (!isPublic) authenticate(request)
+    if (work) {
+      request.work = new RequestWork(context, request)
+      followResponse(request.work, reply)
+    }
+    done()
+  })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // a connection may have one more request while the server drains, and then ends
+    if (context.state === 'draining') reply.header('connection', 'close')
+    reply.header('x-content-type-options', 'nosniff')
+    // vectors of different models do not compare
+    const fallback = request.work?.fallback
+    if (fallback !== undefined) reply.header('x-embedding-fallback', fallback)
+    done(null, payload)
+  })
+}
+
+function errors(app: FastifyInstance, log: PinoLogger): void {
+  app.setErrorHandler((cause, request, reply) => {
+    const error = toHttpError(cause)
+    const style = request.routeOptions.config?.errors ?? 'openai'
+    reply.code(style === 'tei' ? teiStatus(error) : error.status)
+    logFailure(log, request, reply, error)
+    return sendError(reply, error, style, request.routeOptions.config?.param)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = allowedMethods(app, request.url)
+    if (allowed.length === 0) {
+      const error = new HttpError(404, 'not_found', 'There is no such endpoint; see /docs.')
+      return sendError(reply.code(404), error, 'openai')
+    }
+    reply.code(405).header('allow', allowed.join(', '))
+    const error = new HttpError(
+      405,
+      'method_not_allowed',
+      `The endpoint takes ${allowed.join(', ')}.`,
+    )
+    return sendError(reply, error, TEI_PATHS.has(pathOf(request.url)) ? 'tei' : 'openai')
+  })
+}
+
+const TEI_PATHS = new Set(['/embed', '/embed_sparse', '/rerank', '/tokenize', '/info'])
+
+function sendError(
+  reply: FastifyReply,
+  error: HttpError,
+  style: ErrorStyle,
+  param?: string,
+): FastifyReply {
+  if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter))
+  if (error.status === 401) reply.header('www-authenticate', 'Bearer')
+  return reply
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(style === 'tei' ? teiBody(error) : openaiBody(error, param)))
+}
+
+function pathOf(url: string): string {
+  return url.replace(/[?#].*$/, '').replace(/(?<=.)\/$/, '')
+}
+
+function allowedMethods(app: FastifyInstance, url: string): string[] {
+  const path = pathOf(url)
+  return (['GET', 'HEAD', 'POST'] as const).filter(
+    (method) => app.findRoute({ method, url: path }) !== null,
+  )
+}
+
+async function cors(app: FastifyInstance, origins: readonly string[] | undefined): Promise<void> {
+  if (!origins) return
+  const { default: plugin } = await optional('@fastify/cors', USER, () => import('@fastify/cors'))
+  await app.register(plugin, {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'POST'],
+    allowedHeaders: ['authorization', 'content-type', 'x-api-key', 'x-request-id', 'accept'],
+    exposedHeaders: ['x-request-id', 'retry-after'],
+    maxAge: 600,
+  })
+}

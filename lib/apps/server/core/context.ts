@@ -1,0 +1,46 @@
+/** What the routes share. */
+
+import type { EmbedderInfo } from '../../../common/types.js'
+import type { TokenPieces } from '../../../model/pieces.js'
+import type { Drift } from './drift.js'
+import { HttpError } from './errors.js'
+import type { Gate } from './limits.js'
+import type { ServerMetrics } from './metrics.js'
+import type { ServerConfig } from './options.js'
+import type { ServedEmbedder, ServerState } from './served.js'
+import type { WireStats } from './wire.js'
+
+export interface ServerContext {
+  readonly config: ServerConfig
+  readonly gate: Gate
+  readonly metrics: ServerMetrics
+  readonly drift: Drift
+  readonly startedAt: number
+  readonly state: ServerState
+  /**
+   * The embedder once its model is loaded, also while draining.
+   *
+   * @throws HttpError 503 before that, or when it could not be loaded
+   */
+  readonly embedder: ServedEmbedder
+  /**
+   * What is loaded; what was, while an idle embedder has given its weights back.
+   *
+   * @throws HttpError 503 as `embedder`
+   */
+  readonly info: EmbedderInfo
+  /** The loaded model's vocabulary; read from its file on first use. */
+  pieces(): Promise<TokenPieces>
+  /** The readings of `GET /stats`. */
+  stats(): WireStats
+}
+
+export function notReady(state: ServerState): HttpError {
+  return state === 'failed'
+    ? new HttpError(
+        503,
+        'model_failed',
+        'The model could not be loaded; the server’s log says why.',
+      )
+    : new HttpError(503, 'loading', 'The model is still loading.', { retryAfter: 2 })
+}

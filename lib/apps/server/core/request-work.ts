@@ -1,0 +1,228 @@
+/** A request that needs the embedder: its place, its deadline, its cancellation, and what it did. */
+
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { EmbedderError, TimeoutError } from '../../../common/errors.js'
+import type { Embedding, EmbedOptions, Outputs, Settled } from '../../../common/types.js'
+import type { ServerContext } from './context.js'
+import { ClientGoneError, HttpError } from './errors.js'
+import { embedInputs, type Inputs, inputCount, inputTokens } from './inputs.js'
+import type { Turn } from './limits.js'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** No API key is asked for. */
+    public?: boolean
+    /** It needs the embedder: it takes a place and a turn. */
+    work?: boolean
+    /** Whose error body it answers with; OpenAI's, which is ours too, if not said. */
+    errors?: 'openai' | 'tei'
+    /** The member of its body that holds the texts. */
+    param?: string
+  }
+  interface FastifyRequest {
+    /** Of routes with `config.work`. */
+    work?: RequestWork
+  }
+}
+
+/** Text of a small answer beside its vectors: bytes a number. */
+const TEXT_BYTES = 12
+const WINDOW_UNITS = 32_768
+/** Of the memory for answers, what one stream may take at a time. */
+const STREAM_SHARE = 16
+/** Numbers of an answer that are text at a time. */
+const TEXT_NUMBERS = 1 << 16
+
+export interface RequestWorkOptions {
+  outputs: Required<Outputs>
+  normalize?: boolean | undefined
+  truncate?: 'error' | 'end' | undefined
+  dimensions?: number | undefined
+  /** Default: interactive for a few inputs, as queries are. */
+  priority?: 'interactive' | 'bulk'
+}
+
+/** Requests of more inputs than that let others go first. */
+const INTERACTIVE_INPUTS = 16
+
+export class RequestWork {
+  readonly #context: ServerContext
+  readonly #abort = new AbortController()
+  readonly #turns = new Set<Turn>()
+  readonly #free: () => void
+  #timer: NodeJS.Timeout | undefined
+  #hasEnded = false
+  texts = 0
+  tokens = 0
+  waitedMs = 0
+  /** Which model answered instead of the loaded one, if it did. */
+  fallback: string | undefined
+
+  /** @throws HttpError 429, 503 */
+  constructor(context: ServerContext, request: FastifyRequest) {
+    this.#context = context
+    // a model that is not there, or a full house, is said before the body is read
+    void context.embedder
+    this.#free = context.gate.admit(bodyBytes(request, context.config.bodyLimit))
+    this.renewDeadline()
+  }
+
+  /** Aborts when the client hangs up, the deadline passes, or draining takes too long. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** The request's time starts anew: a line of a stream has been taken. */
+  renewDeadline(): void {
+    clearTimeout(this.#timer)
+    if (this.#hasEnded) return
+    const { requestTimeout } = this.#context.config
+    this.#timer = setTimeout(() => {
+      this.#abort.abort(
+        new TimeoutError(`The request took longer than the server allows (${requestTimeout} ms).`),
+      )
+    }, requestTimeout)
+    this.#timer.unref()
+  }
+
+  cancel(reason: unknown): void {
+    this.#abort.abort(reason)
+  }
+
+  /** The response is closed: whatever the request held is given back. */
+  end(hasAnswered: boolean): void {
+    this.#hasEnded = true
+    clearTimeout(this.#timer)
+    if (!hasAnswered) this.#abort.abort(new ClientGoneError())
+    for (const turn of this.#turns) turn.end()
+    this.#turns.clear()
+    this.#free()
+  }
+
+  /**
+   * Embeds the inputs of a request. One that fails fails the request.
+   *
+   * @throws HttpError, EmbedderError, or the signal's reason
+   */
+  async embed(inputs: Inputs, options: RequestWorkOptions): Promise<Embedding[]> {
+    const results = await this.settle(inputs, options)
+    for (const result of results) if (result instanceof EmbedderError) throw result
+    return results as Embedding[]
+  }
+
+  /** Embeds some inputs: an embedding or an error of each. */
+  async settle(inputs: Inputs, options: RequestWorkOptions): Promise<Settled<Embedding>[]> {
+    const turn = await this.#turn(await this.#bytes(inputs, options))
+    try {
+      const results = await embedInputs(
+        this.#context.embedder,
+        inputs,
+        this.#embedOptions(inputs, options),
+      )
+      this.#record(results, options)
+      return results
+    } finally {
+      turn.leave()
+    }
+  }
+
+  /**
+   * UTF-16 units (a token has about four) of the texts of a stream that are embedded at a time: so
+   * many that no stream takes more than a small part of the memory for answers.
+   */
+  windowUnits({ outputs }: RequestWorkOptions): number {
+    if (!outputs.colbert) return WINDOW_UNITS
+    const bytes = this.#context.config.requestMemory / STREAM_SHARE
+    return Math.min(WINDOW_UNITS, bytes / (4 * this.#context.info.dimensions))
+  }
+
+  /** What was embedded so far has left: the bytes are free for others. */
+  release(): void {
+    for (const turn of this.#turns) turn.end()
+    this.#turns.clear()
+  }
+
+  async #turn(bytes: number): Promise<Turn> {
+    const turn = await this.#context.gate.turn(bytes, this.signal)
+    this.#turns.add(turn)
+    this.waitedMs += turn.waitedMs
+    this.#context.metrics.waited(turn.waitedMs)
+    return turn
+  }
+
+  #embedOptions(
+    inputs: Inputs,
+    options: RequestWorkOptions,
+  ): EmbedOptions & { onError: 'collect'; precision: 'float32' } {
+    const { outputs, normalize = true, truncate, dimensions } = options
+    const isSmall = inputCount(inputs) <= INTERACTIVE_INPUTS
+    return {
+      outputs,
+      priority: options.priority ?? (isSmall ? 'interactive' : 'bulk'),
+      normalize,
+      precision: 'float32',
+      onError: 'collect',
+      signal: this.signal,
+      ...(truncate && { truncate }),
+      ...(dimensions !== undefined && { dimensions }),
+    }
+  }
+
+  /** Memory of the answer: its vectors, and as much of it as is text at a time. */
+  async #bytes(inputs: Inputs, { outputs, dimensions }: RequestWorkOptions): Promise<number> {
+    const width = this.#context.info.dimensions
+    const dense = outputs.dense ? inputCount(inputs) * (dimensions ?? width) : 0
+    const needsTokens = outputs.colbert || outputs.sparse
+    const tokens = needsTokens ? await inputTokens(this.#context, inputs) : 0
+    const numbers =
+      dense + (outputs.sparse ? 2 * tokens : 0) + (outputs.colbert ? tokens * width : 0)
+    return 4 * numbers + TEXT_BYTES * Math.min(numbers, TEXT_NUMBERS)
+  }
+
+  #record(results: readonly Settled<Embedding>[], options: RequestWorkOptions): void {
+    const comparable = options.normalize !== false && options.dimensions === undefined
+    for (const result of results) {
+      if (result instanceof EmbedderError) continue
+      this.texts++
+      if (result.fallback !== undefined) this.fallback = String(result.fallback)
+      this.tokens += result.tokenCount
+      this.#context.metrics.answered(result, comparable)
+    }
+  }
+}
+
+/** What a body takes in memory: as it comes in, and as the objects made of it. */
+function bodyBytes({ headers }: FastifyRequest, limit: number): number {
+  const length = Number(headers['content-length'] ?? limit)
+  return 2 * Math.min(Number.isFinite(length) ? length : limit, limit)
+}
+
+/** The work of a route that has `config.work`. */
+export function workOf(request: FastifyRequest): RequestWork {
+  if (!request.work) throw new HttpError(500, 'internal', 'The route has no work.')
+  return request.work
+}
+
+/** How long an answer that has begun may take to end once its time is over. */
+const GRACE_MS = 1000
+
+/**
+ * Follows the response: it ends the work, whichever way it closes. When the work is over before an
+ * answer that has begun has ended (nobody reads it, say), the connection is ended.
+ */
+export function followResponse(work: RequestWork, reply: FastifyReply): void {
+  const { raw } = reply
+  let timer: NodeJS.Timeout | undefined
+  raw.once('close', () => {
+    clearTimeout(timer)
+    work.end(raw.writableFinished)
+  })
+  work.signal.addEventListener(
+    'abort',
+    () => {
+      timer = setTimeout(() => raw.destroy(), GRACE_MS)
+      timer.unref()
+    },
+    { once: true },
+  )
+}

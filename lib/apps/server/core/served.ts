@@ -1,0 +1,14 @@
+/** What is served, and whether it is. */
+
+import type { Embedder } from '../../../embedder/embedder.js'
+
+/** What the server uses of an embedder. */
+export type ServedEmbedder = Pick<
+  Embedder,
+  'embed' | 'embedTokens' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
+>
+
+/**
+ * `loading` until the model is read, then `ready`; `draining` while it closes; `failed` when it could not load.
+ */
+export type ServerState = 'loading' | 'ready' | 'draining' | 'failed'

@@ -1,0 +1,45 @@
+/** `GET /openapi.json`, made of the routes' schemas, and a page that shows it at `/docs`. */
+
+import type { FastifyInstance } from 'fastify'
+import { optional } from '../../common/optional.js'
+import { packageVersion } from './core/version.js'
+
+const USER = 'bge-m3-node/server'
+
+/** To be registered before the routes. */
+export async function documentation(app: FastifyInstance): Promise<void> {
+  const [swagger, ui] = await Promise.all([
+    optional('@fastify/swagger', USER, () => import('@fastify/swagger')),
+    optional('@fastify/swagger-ui', USER, () => import('@fastify/swagger-ui')),
+  ])
+  await app.register(swagger.default, {
+    openapi: {
+      openapi: '3.0.3',
+      info: {
+        title: 'bge-m3',
+        description: 'bge-m3 embeddings: dense, sparse and ColBERT.',
+        version: packageVersion(),
+        license: { name: 'MIT' },
+      },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer' },
+          key: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+        },
+      },
+      security: [{}, { bearer: [] }, { key: [] }],
+    },
+  })
+  await app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, public: true }
+    })
+    scope.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+    await scope.register(ui.default, {
+      routePrefix: '/docs',
+      // nothing from other hosts: no validator badge
+      uiConfig: { validatorUrl: null, tryItOutEnabled: true },
+      staticCSP: true,
+    } as Parameters<typeof ui.default>[1])
+  })
+}

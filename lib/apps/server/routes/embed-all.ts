@@ -1,0 +1,198 @@
+/** `POST /embed_all`: all three outputs of texts, with the tokens they belong to. */
+
+import type { FastifyInstance } from 'fastify'
+import type { Embedding, Outputs } from '../../../common/types.js'
+import type { TokenPieces } from '../../../model/pieces.js'
+import type { ServerContext } from '../core/context.js'
+import { checkInputs } from '../core/inputs.js'
+import { workOf } from '../core/request-work.js'
+import type { WireToken } from '../core/wire.js'
+import { floatsToBase64, floatsToJson, listOf, rowsToJson, sendJson, weightsOf } from './json.js'
+import { modelName } from './model-name.js'
+import { acceptsNdjson, sendNdjson } from './ndjson.js'
+import * as schemas from './schemas.js'
+import { describeTokens } from './tokens.js'
+
+export interface EmbedAllBody {
+  inputs: string | string[]
+  /** Default: all that the model has. */
+  outputs?: Outputs
+  truncate?: boolean
+  normalize?: boolean
+  dimensions?: number
+  /** Of dense and ColBERT vectors. Default: float. */
+  encoding?: 'float' | 'base64'
+  /** Default: false. */
+  tokens?: boolean
+}
+
+const schema = {
+  summary: 'Dense, sparse and ColBERT embeddings from one pass',
+  description:
+    'With `Accept: application/x-ndjson` a line per text, as they are done: the members of `embeddings`, or `{"index", "error"}`.',
+  tags: ['bge-m3'],
+  body: schemas.body(
+    ['inputs'],
+    {
+      inputs: schemas.textOrTexts,
+      outputs: schemas.outputs,
+      truncate: schemas.truncate,
+      normalize: { type: 'boolean', description: 'true or false' },
+      dimensions: { type: 'integer', minimum: 1 },
+      encoding: { type: 'string', enum: ['float', 'base64'] },
+      tokens: { type: 'boolean', description: 'true or false' },
+    },
+    { closed: true },
+  ),
+  response: schemas.responses({
+    type: 'object',
+    properties: {
+      model: { type: 'string' },
+      standin: { type: 'boolean' },
+      dimensions: { type: 'integer' },
+      embeddings: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            index: { type: 'integer' },
+            dense: schemas.vector,
+            sparse: { type: 'array', items: schemas.weight },
+            colbert: {
+              description: 'a row for every token but the first',
+              anyOf: [
+                { type: 'array', items: schemas.numbers },
+                {
+                  type: 'object',
+                  description: 'with encoding base64',
+                  properties: {
+                    data: { type: 'string' },
+                    rows: { type: 'integer' },
+                    cols: { type: 'integer' },
+                  },
+                },
+              ],
+            },
+            tokens: { type: 'array', items: schemas.token },
+            tokenCount: { type: 'integer' },
+            truncated: { type: 'boolean' },
+            cached: { type: 'boolean' },
+          },
+        },
+      },
+      usage: { type: 'object', properties: { tokens: { type: 'integer' } } },
+    },
+  }),
+}
+
+export function embedAllRoutes(app: FastifyInstance, context: ServerContext): void {
+  app.post<{ Body: EmbedAllBody }>(
+    '/embed_all',
+    { schema, config: { work: true, param: 'inputs' } },
+    async (request, reply) => {
+      const work = workOf(request)
+      const { body } = request
+      const texts = typeof body.inputs === 'string' ? [body.inputs] : body.inputs
+      await checkInputs(context, { texts }, 'inputs')
+      const { info } = context
+      const options = {
+        outputs: outputsOf(body.outputs, info.outputs),
+        normalize: body.normalize,
+        truncate: body.truncate === undefined ? undefined : truncation(body.truncate),
+        dimensions: body.dimensions,
+      }
+      const pieces = body.tokens || options.outputs.sparse ? await context.pieces() : undefined
+      const write = async (text: string, embedding: Embedding, index: number) => {
+        const tokens = body.tokens ? await tokensOf(context, pieces, text, embedding) : undefined
+        return embeddingToJson({ embedding, index, tokens, pieces, encoding: body.encoding })
+      }
+      context.metrics.items(texts.length)
+      if (acceptsNdjson(request)) return sendNdjson(reply, { work, texts, options, write })
+      const embeddings = await work.embed({ texts }, options)
+      const written: Iterable<string>[] = []
+      for (const [i, embedding] of embeddings.entries()) {
+        written.push(await write(texts[i] as string, embedding, i))
+      }
+      const tokens = embeddings.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
+      const head = {
+        model: modelName(info),
+        standin: info.standin,
+        dimensions: body.dimensions ?? info.dimensions,
+      }
+      return sendJson(reply, envelope(head, written, tokens), () => work.renewDeadline())
+    },
+  )
+}
+
+function* envelope(
+  head: object,
+  embeddings: Iterable<Iterable<string>>,
+  tokens: number,
+): Generator<string> {
+  yield `${JSON.stringify(head).slice(0, -1)},"embeddings":`
+  yield* listOf(embeddings)
+  yield `,"usage":{"tokens":${tokens}}}`
+}
+
+/** What was asked for; all that the model has if nothing was. */
+export function outputsOf(asked: Outputs | undefined, has: Required<Outputs>): Required<Outputs> {
+  if (!asked) return { ...has }
+  return {
+    dense: asked.dense ?? false,
+    sparse: asked.sparse ?? false,
+    colbert: asked.colbert ?? false,
+  }
+}
+
+export function truncation(truncate: boolean): 'end' | 'error' {
+  return truncate ? 'end' : 'error'
+}
+
+/** The tokens that the embedding was made of. */
+export async function tokensOf(
+  { embedder }: ServerContext,
+  pieces: TokenPieces | undefined,
+  text: string,
+  embedding: Embedding,
+): Promise<WireToken[] | undefined> {
+  if (!pieces) return undefined
+  const { ids } = await embedder.tokenize(text, {
+    maxTokens: Math.max(3, embedding.tokenCount),
+    truncate: 'end',
+  })
+  return describeTokens(pieces, text, ids)
+}
+
+interface Written {
+  embedding: Embedding
+  index: number
+  tokens: WireToken[] | undefined
+  pieces: TokenPieces | undefined
+  encoding: 'float' | 'base64' | undefined
+}
+
+function* embeddingToJson({
+  embedding,
+  index,
+  tokens,
+  pieces,
+  encoding,
+}: Written): Generator<string> {
+  const { dense, sparse, colbert, tokenCount, truncated, cached } = embedding
+  const isBase64 = encoding === 'base64'
+  yield `{"index":${index}`
+  if (dense)
+    yield `,"dense":${isBase64 ? JSON.stringify(floatsToBase64(dense)) : floatsToJson(dense)}`
+  if (sparse && pieces) {
+    yield `,"sparse":${JSON.stringify(weightsOf(sparse, (id) => pieces.piece(id)))}`
+  }
+  if (colbert && isBase64) {
+    const { data, rows, cols } = colbert
+    yield `,"colbert":${JSON.stringify({ data: floatsToBase64(data), rows, cols })}`
+  } else if (colbert) {
+    yield ',"colbert":'
+    yield* rowsToJson(colbert)
+  }
+  if (tokens) yield `,"tokens":${JSON.stringify(tokens)}`
+  yield `,"tokenCount":${tokenCount},"truncated":${truncated},"cached":${cached}}`
+}

@@ -1,0 +1,20 @@
+/** `GET /metrics`, for Prometheus. */
+
+import type { FastifyInstance } from 'fastify'
+import type { ServerContext } from '../core/context.js'
+
+export function metricsRoutes(
+  app: FastifyInstance,
+  { metrics: { registry } }: ServerContext,
+): void {
+  const schema = {
+    summary: 'Prometheus metrics',
+    tags: ['operation'],
+    produces: ['text/plain'],
+    response: { 200: { description: 'Prometheus text format', type: 'string' } },
+  }
+  app.get('/metrics', { schema }, async (_request, reply) => {
+    reply.type(registry.contentType)
+    return registry.metrics()
+  })
+}

@@ -1,0 +1,380 @@
+/** The types of the public API. */
+import type { CacheStats } from './cache-stats.js'
+import type { EmbedderError } from './errors.js'
+
+/** Which of bge-m3's three outputs to compute; dense alone when nothing is said. */
+export interface Outputs {
+  /** One vector a text. Default: true where no output is named, else false. */
+  dense?: boolean
+  /** A weight a token that matters; needs the sparse head. Default: false. */
+  sparse?: boolean
+  /** A vector a token; needs the ColBERT head. Default: false. */
+  colbert?: boolean
+}
+
+/** Number formats that dense vectors and ColBERT rows can be handed out in. */
+export type Precision = 'float32' | 'float16' | 'int8' | 'binary'
+
+/** What holds a vector of each precision. */
+export interface PrecisionArrays {
+  float32: Float32Array
+  /** The bits of IEEE halves. */
+  float16: Uint16Array
+  int8: Int8Array
+  /** Sign bits, eight to a byte. */
+  binary: Uint8Array
+}
+
+/** Lexical weights: token ids, ascending, and the weight of each. */
+export interface SparseEmbedding {
+  /** Ids of the model's vocabulary, ascending, each once. */
+  indices: Uint32Array
+  /** Above zero; one for each index. */
+  values: Float32Array
+}
+
+/** One row per token but the first, each of length 1 before conversion. */
+export interface ColbertEmbedding<P extends Precision = 'float32'> {
+  /** rows x cols, row after row; for `binary` rows x cols / 8 bytes. */
+  data: PrecisionArrays[P]
+  /** Tokens but `<s>`: `tokenCount - 1`. */
+  rows: number
+  /** Dimensions of a row. */
+  cols: number
+}
+
+/** What one text gave. */
+export interface Embedding<P extends Precision = 'float32'> {
+  /** One vector for the whole text, of length 1 unless `normalize: false`. */
+  dense?: PrecisionArrays[P]
+  /** Where it was asked for. */
+  sparse?: SparseEmbedding
+  /** Where it was asked for. */
+  colbert?: ColbertEmbedding<P>
+  /** Tokens that went through the model, `<s>` and `</s>` included. */
+  tokenCount: number
+  /** Whether the text's end was cut off (`truncate: 'end'`). */
+  truncated: boolean
+  /** Whether it came from the cache. */
+  cached: boolean
+  /**
+   * Set when the fallback gave it, because the model could not: the fingerprint of the model that did,
+   * or `function`. Vectors of different models do not compare.
+   */
+  fallback?: string
+  /** Of this text. */
+  timings: Timings
+}
+
+/** Where one text's time went, in milliseconds. */
+export interface Timings {
+  /** Text to token ids. */
+  tokenizeMs: number
+  /** From being submitted to the batch's start. */
+  queueMs: number
+  /** Of the batch that it was computed in; 0 for a text from the cache. */
+  computeMs: number
+  /** From the call to the result. */
+  totalMs: number
+}
+
+/** A piece of a document, or anything else that has an id. */
+export interface Chunk {
+  /** Not empty, and different from the others' of a call. */
+  id: string
+  /** What is embedded. */
+  text: string
+  /** Handed through as it is. */
+  metadata?: Record<string, unknown>
+}
+
+/** What a chunk gave. */
+export interface EmbeddedChunk<P extends Precision = 'float32'> {
+  /** Of the chunk. */
+  id: string
+  /** As it was passed. */
+  metadata: Record<string, unknown> | undefined
+  /** As `embed` gives it, bit for bit. */
+  embedding: Embedding<P>
+  /** Euclidean length of the dense vector as it is stored; NaN when dense was not asked. */
+  norm: number
+  /** 0 to 1, see `bge-m3-node/quality`; only where dense was asked. */
+  qualityScore?: number
+  /** Fingerprint of the model that made it. */
+  model: string
+  /** When the result was made; the numbers of a cached one are older. */
+  createdAt: Date
+  /** Of this chunk. */
+  timings: Timings
+}
+
+/** A chunk that failed. */
+export interface ChunkFailure {
+  /** Of the chunk. */
+  id: string
+  /** Position among the chunks that were passed in. */
+  index: number
+  /** Why; its `index` is this one's. */
+  error: EmbedderError
+}
+
+/** One micro-batch that ran for a call; texts of other callers may have shared it. */
+export interface BatchInfo {
+  /** Texts and tokens of this call in it. */
+  texts: number
+  tokens: number
+  /** Texts and tokens of everybody in it. */
+  allTexts: number
+  allTokens: number
+  /** Milliseconds of the whole batch. */
+  computeMs: number
+}
+
+/** Statistics of one call. */
+export interface RunStats {
+  /** Texts of the call, failed ones included. */
+  texts: number
+  /** Of those that were embedded, `<s>` and `</s>` included. */
+  tokens: number
+  /** Texts that failed. */
+  failures: number
+  /** Texts that came from the cache. */
+  cached: number
+  /** 0 to 1. */
+  cacheHitRate: number
+  /** From the call to its end. */
+  seconds: number
+  /** Texts over seconds. */
+  textsPerSecond: number
+  /** Tokens over seconds. */
+  tokensPerSecond: number
+  /** The most resident memory of the process meanwhile. */
+  peakRssBytes: number
+  /** Sums over the texts (tokenize, queue) and over the batches (compute), in milliseconds. */
+  stages: { tokenizeMs: number; queueMs: number; computeMs: number }
+}
+
+/** What work will take here. */
+export interface Estimate {
+  /** Of all texts that would be computed. */
+  tokens: number
+  /** Micro-batches. */
+  batches: number
+  /** From the call to its end, on this machine as busy as it has been of late. */
+  seconds: number
+  /** The most resident memory the process will have while it runs. */
+  peakBytes: number
+}
+
+/** Where llama.cpp's log and our own warnings go. No line ever holds a text. */
+export interface Logger {
+  /** Details, such as llama.cpp's own log. */
+  debug?(message: string): void
+  /** What happens in the ordinary course. */
+  info?(message: string): void
+  /** Something is odd, and the work goes on. */
+  warn?(message: string): void
+  /** Something failed. */
+  error?(message: string): void
+}
+
+/** Options of `Embedder.load`. Each may also be set as `BGE_M3_` + its name in capitals. */
+export interface LoadOptions {
+  /** GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched. */
+  model?: string
+  /** Directory of the two `.pt` heads, or a GGUF that carries them. */
+  heads?: string
+  /** Compute threads. Default: the real cores this process may use. */
+  threads?: number
+  /** The most tokens a text may have. Default: what the model takes (8192 for bge-m3). */
+  maxTokens?: number
+  /** Token budget of one batch. Default: the preset decides, and slow machines get less. */
+  batchTokens?: number
+  /** Memory for weights, context, cache, queue and results in flight: bytes, or text such as `2GB`. */
+  memoryLimit?: number | string
+  /** Texts that may wait; a call beyond that fails with `QueueFullError`. */
+  maxPending?: number
+  /** Give the weights back after so long without work (milliseconds, or `60s`). Default: never. */
+  unloadAfter?: number | string
+  /** Size of the memory cache, or off. Default: 64 MB. */
+  cache?: number | string | boolean
+  /** A cache on disk: a directory, or `true` for the usual one. Default: off. */
+  diskCache?: string | boolean
+  /** Default: 1 GB. */
+  diskCacheSize?: number | string
+  /** How long a cached embedding is kept. Default: 30 days. */
+  cacheTtl?: number | string
+  /** Defaults for batches and caches. Default: balanced. */
+  preset?: 'balanced' | 'throughput' | 'low-memory'
+  /** What to trade for what: one word, or weights of several. */
+  optimizeFor?: OptimizationGoal | Partial<Record<OptimizationGoal, number>>
+  /**
+   * What takes over when the model cannot be loaded, or fails on a text: another model's path, or a
+   * function. Results say so (`Embedding.fallback`).
+   */
+  fallback?: string | FallbackFunction
+  /** How often a text that failed is tried again, alone. Default: 1. */
+  retry?: number
+  /** Instruction set of the kernels; the first embedder of a process chooses. */
+  isa?: string
+  /** Checksum of the model file: once per change of the file (`auto`), every time, or never. */
+  verify?: 'auto' | 'always' | 'never'
+  /** Read the weights on first use instead of now. The file is checked for being there either way. */
+  lazy?: boolean
+  /** Where models, builds and what has been learnt are kept. Default: the platform's cache directory. */
+  cacheDir?: string
+  /** Default: warnings go to stderr. */
+  logger?: Logger
+  /** Gives up loading; the call rejects with its reason. */
+  signal?: AbortSignal
+}
+
+/** What `optimizeFor` may ask for. */
+export type OptimizationGoal = 'memory' | 'latency' | 'throughput'
+
+/** An embedding per text, or an error for a text that it cannot embed either. */
+export type FallbackFunction = (
+  texts: readonly string[],
+  options: EmbedOptions,
+) => Promise<readonly Settled<Omit<Embedding<Precision>, 'fallback' | 'timings' | 'cached'>>[]>
+
+/** Options of one call. */
+export interface EmbedOptions {
+  /** Default: dense alone. */
+  outputs?: Outputs
+  /** Dense vectors have length 1. Default: true. */
+  normalize?: boolean
+  /** A text over the limit is an error (default), or loses its end. */
+  truncate?: 'error' | 'end'
+  /** A lower limit than the embedder's own. */
+  maxTokens?: number
+  /** Cut dense vectors and ColBERT rows to so many dimensions, then normalise. */
+  dimensions?: number
+  /** Number format of dense and ColBERT vectors. Default: float32. */
+  precision?: Precision
+  /** Interactive work is computed before bulk work. Default: interactive; bulk for streams and chunks. */
+  priority?: 'interactive' | 'bulk'
+  /** `false` keeps this call from the caches. */
+  cache?: boolean
+  /** Cancels: the call rejects with its reason. */
+  signal?: AbortSignal
+  /** Milliseconds, or text such as `30s`. */
+  timeout?: number | string
+  /** `collect`: a failed text is an error among the results, and the call does not reject. */
+  onError?: 'throw' | 'collect'
+  /** Called as texts are done. What it throws is logged and does not stop the work. */
+  onProgress?: (progress: Progress) => void
+}
+
+/** How far a call is. */
+export interface Progress {
+  /** Texts that are done, failed ones included. */
+  done: number
+  /** null for a stream: nobody knows. */
+  total: number | null
+  /** Tokens of what is done. */
+  tokens: number
+  /** Texts a second, of late: what was seconds ago counts less. */
+  rate: number
+  /** Seconds left at that rate; null where the total is. */
+  eta: number | null
+}
+
+/** What goes through the model for a text. */
+export interface TokenizeResult {
+  /** `<s>` and `</s>` included. */
+  ids: Uint32Array
+  /** Whether the end was cut off. */
+  truncated: boolean
+}
+
+/** What is loaded, and how it runs. */
+export interface EmbedderInfo {
+  /** Absolute path. */
+  model: string
+  /** Tells weights, heads, tokenizer and kernels apart: embeddings with the same one compare. */
+  fingerprint: string
+  /** `general.name` of the file. */
+  name: string
+  /** `general.architecture` of the file, such as `bert`. */
+  architecture: string
+  /** Of a dense vector and of a ColBERT row: 1024 for bge-m3. */
+  dimensions: number
+  /** Transformer layers: 24 for bge-m3. */
+  layers: number
+  /** Token ids are below it. */
+  vocabSize: number
+  /** The most tokens a text may have, `<s>` and `</s>` included. */
+  maxTokens: number
+  /** Compute threads in use. */
+  threads: number
+  /** What the model can give. */
+  outputs: Required<Outputs>
+  /** Files the sparse and ColBERT heads came from. */
+  heads: string[]
+  /** The kernels in use, such as `avx512vnni`; `ggml` where ours are off. */
+  isa: string
+  /**
+   * What quantized blocks are scaled with: `block` (float32) or `fixed` (16-bit numbers); `ggml` where our
+   * kernels are off.
+   */
+  quantization: string
+  /** Random weights made by `bge-m3 model standin`: embeddings mean nothing. */
+  standin: boolean
+  /** Whether several texts share a micro-batch (only where their bits do not depend on it). */
+  packing: boolean
+  /** Resident bytes of the weights. */
+  weightBytes: number
+  /** Instruction sets of the processor. */
+  cpuFeatures: string[]
+  /** What is odd about the file, for people. */
+  warnings: string[]
+}
+
+/** Readings since the embedder was loaded. */
+export interface EmbedderStats {
+  /** Texts that were computed. */
+  texts: number
+  /** Of these. */
+  tokens: number
+  /** Micro-batches that ran. */
+  batches: number
+  /** Texts that failed. */
+  failures: number
+  /** Texts whose call was cancelled. */
+  cancelled: number
+  /** Texts that were tried once more, alone. */
+  retries: number
+  /** Texts that got the result of an identical one in flight. */
+  shared: number
+  /** Texts that the fallback embedded. */
+  fallbacks: number
+  /** Texts that wait or run now. */
+  pending: number
+  /** Milliseconds, summed over batches. */
+  computeMs: number
+  /** Milliseconds, summed over texts. */
+  queueMs: number
+  /** Milliseconds, summed over calls. */
+  tokenizeMs: number
+  /** Bytes. */
+  memory: {
+    rss: number
+    weights: number
+    context: number
+    /** Reserved for results of calls under way. */
+    results: number
+    limit: number
+    /** Calls that wait for memory. */
+    waitingCalls: number
+  }
+  /** Tokens that the next batch may have. */
+  batchTokens: number
+  /** Null when the cache is off. */
+  cache: CacheStats | null
+  /** Tokens the model's context is sized for now; 0 while nothing is held. */
+  contextTokens: number
+}
+
+/** A result of `embed(..., { onError: 'collect' })`. */
+export type Settled<T> = T | EmbedderError

@@ -1,0 +1,70 @@
+/** A list of chunks, or many documents' lists, embedded together. */
+import { InvalidInputError } from '../../common/errors.js'
+import type { Chunk, EmbedOptions, Precision } from '../../common/types.js'
+import { checkChunks } from './chunk-input.js'
+import type { EmbedCore } from './core.js'
+import { embedLists } from './run.js'
+import type { EmbeddingResult } from './types.js'
+
+/** Strings are chunks whose ids are their positions. */
+export type ChunkList = readonly (Chunk | string)[]
+
+/** Document id to its chunks. */
+export type Documents = ReadonlyMap<string, ChunkList> | Readonly<Record<string, ChunkList>>
+
+/**
+ * Embeds chunks. A chunk that fails (its text is no string, or too long) is among the `failures` of the
+ * result and costs only itself, unless `onError: 'throw'` asks for a `BatchError`. `timeout` is for
+ * the whole call.
+ *
+ * @throws InvalidInputError before anything is computed: a chunk that is none, without an id, or with
+ *   one that another chunk has
+ */
+export async function embedChunks<P extends Precision = 'float32'>(
+  core: EmbedCore,
+  chunks: ChunkList,
+  options: EmbedOptions & { precision?: P } = {},
+): Promise<EmbeddingResult<P>> {
+  const [result] = await embedLists(core, [checkChunks(chunks, 'The chunks')], options)
+  return result as EmbeddingResult<P>
+}
+
+/**
+ * Embeds the chunks of many documents, all in the same batches: a result per document, in the order of
+ * `documents`. Ids need to differ within a document only. `stats.seconds` of a document is the time
+ * until its last chunk was done; its `batches` count its own texts.
+ *
+ * @throws InvalidInputError as `embedChunks` does, naming the document's position
+ */
+export async function embedDocuments<P extends Precision = 'float32'>(
+  core: EmbedCore,
+  documents: Documents,
+  options: EmbedOptions & { precision?: P } = {},
+): Promise<Map<string, EmbeddingResult<P>>> {
+  const entries = entriesOf(documents)
+  const lists = entries.map(([, chunks], i) => {
+    try {
+      return checkChunks(chunks, 'Its chunks')
+    } catch (error) {
+      const { message } = error as Error
+      throw new InvalidInputError(`In the document at position ${i}: ${message}`, { cause: error })
+    }
+  })
+  const results = await embedLists(core, lists, options)
+  return new Map(entries.map(([id], i) => [id, results[i] as EmbeddingResult<P>]))
+}
+
+function entriesOf(documents: unknown): [string, unknown][] {
+  if (documents instanceof Map) {
+    const entries = [...(documents as Map<unknown, unknown>)]
+    if (!entries.every(([id]) => typeof id === 'string')) {
+      throw new InvalidInputError('Document ids must be strings.')
+    }
+    return entries as [string, unknown][]
+  }
+  const prototype = Object.getPrototypeOf(Object(documents))
+  if (documents !== Object(documents) || (prototype !== Object.prototype && prototype !== null)) {
+    throw new InvalidInputError('embedDocuments takes a Map or an object: document id to chunks.')
+  }
+  return Object.entries(documents as Record<string, unknown>)
+}

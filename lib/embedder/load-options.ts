@@ -1,0 +1,84 @@
+/** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
+import { embeddingsDir } from '../cache/defaults.js'
+import { InvalidInputError } from '../common/errors.js'
+import type { FallbackFunction, LoadOptions } from '../common/types.js'
+import { findModel } from '../model/locations.js'
+import type { NativeAddon } from '../native/addon.js'
+import { loadAddon } from '../native/load.js'
+import { type Tuning, tuningOf } from '../options/presets.js'
+import { type Config, resolveOptions } from '../options/table.js'
+
+export interface Settings extends Tuning {
+  path: string
+  heads: string | undefined
+  /** 0 = one per real core. */
+  threads: number
+  maxTokens: number | undefined
+  memoryLimit: number
+  verify: 'auto' | 'always' | 'never'
+  retry: number
+  cacheDir: string | undefined
+  disk: { dir: string; maxBytes: number } | undefined
+  cacheTtl: number
+}
+
+/** What takes over when the model cannot be used. */
+export type FallbackChoice = string | FallbackFunction | undefined
+
+/** Options that are functions have no place in the table of options. */
+export function splitFallback(options: LoadOptions): {
+  config: Config
+  fallback: FallbackChoice
+} {
+  const { fallback, ...rest } = options
+  if (typeof fallback === 'function') return { config: resolveOptions({ ...rest }), fallback }
+  const config = resolveOptions({ ...options })
+  return { config, fallback: config.fallback }
+}
+
+/** @throws ModelNotFoundError when the model is not there, InvalidInputError for wrong options */
+export async function readSettings(options: LoadOptions): Promise<Settings> {
+  const { config } = splitFallback(options)
+  const tuning = tuningOf(config)
+  return {
+    path: await findModel(config.model, { cacheDir: config.cacheDir }),
+    heads: config.heads,
+    threads: config.threads ?? 0,
+    maxTokens: config.maxTokens,
+    memoryLimit: config.memoryLimit,
+    verify: config.verify,
+    retry: config.retry,
+    cacheDir: config.cacheDir,
+    disk: diskCacheOf(config),
+    cacheTtl: config.cacheTtl,
+    batchTokens: config.batchTokens ?? tuning.batchTokens,
+    inFlight: tuning.inFlight,
+    // whoever names a budget gets it
+    targetMs: config.batchTokens === undefined ? tuning.targetMs : Number.POSITIVE_INFINITY,
+    cache: config.cache ?? tuning.cache,
+    unloadAfter: config.unloadAfter ?? tuning.unloadAfter,
+  }
+}
+
+function diskCacheOf({ diskCache, diskCacheSize, cacheDir: base }: Config): Settings['disk'] {
+  if (diskCache === false) return undefined
+  const dir = diskCache === true ? embeddingsDir(base) : diskCache
+  return { dir, maxBytes: diskCacheSize }
+}
+
+/**
+ * Loads the addon with the kernels that the option names. They are chosen once in a process, from the
+ * environment (which is only a wish), so a choice by option works for the first embedder and must agree for the others.
+ */
+export function addonFor(isa: string): NativeAddon {
+  if (isa !== 'auto') process.env.BGE_M3_ISA ??= isa
+  const addon = loadAddon()
+  const { isa: running } = addon.machine()
+  if (isa !== 'auto' && running !== isa) {
+    throw new InvalidInputError(
+      `The option \`isa\` is ${isa}, but this process computes with ${running}: either the processor lacks ` +
+        'it (`bge-m3 doctor` says what it has), or an embedder loaded earlier made the choice.',
+    )
+  }
+  return addon
+}

@@ -1,0 +1,31 @@
+/** One batch's arrays, cut into the texts' own. */
+import type { NativeBatchResult } from '../../native/addon.js'
+import type { TextResult } from './outcome.js'
+
+export function splitResult(
+  result: NativeBatchResult,
+  lengths: Uint32Array,
+  dim: number,
+): TextResult[] {
+  let sparseAt = 0
+  let colbertAt = 0
+  return Array.from(lengths, (length, i) => {
+    const text: TextResult = {
+      pooled: result.pooled.slice(i * dim, (i + 1) * dim),
+      queueMs: 0, // the scheduler knows since when each text waits
+      computeMs: result.computeMs,
+    }
+    if (result.sparse) {
+      const { counts, indices, values } = result.sparse
+      const end = sparseAt + (counts[i] as number)
+      text.sparse = { indices: indices.slice(sparseAt, end), values: values.slice(sparseAt, end) }
+      sparseAt = end
+    }
+    if (result.colbert) {
+      const end = colbertAt + (length - 1) * dim
+      text.colbert = result.colbert.slice(colbertAt, end)
+      colbertAt = end
+    }
+    return text
+  })
+}

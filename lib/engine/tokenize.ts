@@ -1,0 +1,200 @@
+/** Texts to token ids, off the event loop and in slices, so that a large array never blocks it. */
+import { type EmbedderError, InputTooLongError, InvalidInputError } from '../common/errors.js'
+import { type NativeModel, type NativeTokens, TokenizeMode } from '../native/addon.js'
+import { fromNative } from '../native/errors.js'
+
+/** UTF-16 units handed to the native side at once: converting them takes about a millisecond. */
+const SLICE_UNITS = 256 * 1024
+const SLICE_TEXTS = 2048
+
+export interface TokenizedText {
+  ids: Int32Array
+  truncated: boolean
+  /** Its share of the time that its slice took. */
+  tokenizeMs: number
+}
+
+export interface TokenizeOptions {
+  maxTokens: number
+  truncate: 'error' | 'end'
+  signal?: AbortSignal | undefined
+  /** Positions in `texts` to tokenize; the others are left out of the result. Default: all. */
+  positions?: readonly number[] | undefined
+}
+
+/**
+ * An error for what is not an embeddable text: not a string, or not Unicode (lone surrogates).
+ * The empty text and NUL are texts like any other.
+ */
+export function invalidText(text: unknown, index?: number): InvalidInputError | undefined {
+  const where = index === undefined ? 'The text' : `The text at index ${index}`
+  if (typeof text !== 'string') {
+    const type = text === null ? 'null' : Array.isArray(text) ? 'array' : typeof text
+    return new InvalidInputError(`${where} must be a string, not of type ${type}.`, { index })
+  }
+  if (!isWellFormed(text)) {
+    return new InvalidInputError(
+      `${where} holds a lone surrogate, so it is no Unicode text; text.toWellFormed() replaces them.`,
+      { index },
+    )
+  }
+  return undefined
+}
+
+function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed()
+}
+
+export function tooLong(tokens: number, maxTokens: number, index?: number): InputTooLongError {
+  const where = index === undefined ? 'The text' : `The text at index ${index}`
+  return new InputTooLongError(
+    `${where} has ${tokens} tokens, and the limit is ${maxTokens}. Cut it into chunks, or pass truncate: 'end'.`,
+    { index, tokenCount: tokens, maxTokens },
+  )
+}
+
+/**
+ * Token ids that a caller gave, between the tokens that begin and end every text (`frame`).
+ *
+ * @throws InvalidInputError for what is no id of the vocabulary
+ */
+export function framed(
+  ids: ArrayLike<number>,
+  frame: ArrayLike<number>,
+  { vocabSize, index }: { vocabSize: number; index: number },
+): Int32Array {
+  const bad = Array.from(ids).some((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)
+  if (bad) {
+    throw new InvalidInputError(
+      `The tokens at index ${index} hold a number that is no id of the vocabulary (0 to ${vocabSize - 1}).`,
+      { index },
+    )
+  }
+  const first = frame[0] as number
+  const last = frame[1] as number
+  const before = ids.length > 0 && ids[0] === first ? [] : [first]
+  const after = ids.length > 1 && ids[ids.length - 1] === last ? [] : [last]
+  return Int32Array.from([...before, ...Array.from(ids), ...after])
+}
+
+/** Milliseconds of tokenizing after which timers and input get their turn. */
+const BREATH_MS = 5
+let lastBreath = 0
+
+/**
+ * Short texts are tokenized at once, so their promises resolve without a turn of the event loop: a
+ * caller that awaits one after the other would keep it from ever turning.
+ */
+export async function yieldToEventLoop(): Promise<void> {
+  if (performance.now() - lastBreath < BREATH_MS) return
+  await new Promise((resolve) => setImmediate(resolve))
+  lastBreath = performance.now()
+}
+
+interface Slice {
+  /** Positions in the caller's array. */
+  indices: number[]
+  tokens: NativeTokens
+  milliseconds: number
+}
+
+/**
+ * Hands well-formed texts to the native tokenizer, slice by slice; `onInvalid` gets the others.
+ * Small slices resolve at once, so timers get their turn in between.
+ */
+async function* tokenizeSlices(
+  model: NativeModel,
+  texts: readonly unknown[],
+  options: {
+    maxTokens: number
+    mode: number
+    signal?: AbortSignal | undefined
+    single: boolean
+    positions?: readonly number[] | undefined
+  },
+  onInvalid: (index: number, error: EmbedderError) => void,
+): AsyncGenerator<Slice> {
+  const { positions } = options
+  const end = positions?.length ?? texts.length
+  for (let from = 0; from < end; ) {
+    options.signal?.throwIfAborted()
+    const indices: number[] = []
+    let units = 0
+    for (; from < end && indices.length < SLICE_TEXTS && units < SLICE_UNITS; from++) {
+      const index = positions ? (positions[from] as number) : from
+      const text = texts[index]
+      const error = invalidText(text, options.single ? undefined : index)
+      if (error) {
+        onInvalid(index, error)
+      } else {
+        indices.push(index)
+        units += (text as string).length
+      }
+    }
+    if (indices.length === 0) continue
+    const started = performance.now()
+    const slice = indices.map((index) => texts[index] as string)
+    let tokens: NativeTokens
+    try {
+      tokens = await model.tokenize(slice, options.maxTokens, options.mode)
+    } catch (error) {
+      throw fromNative(error)
+    }
+    yield { indices, tokens, milliseconds: performance.now() - started }
+    await yieldToEventLoop()
+  }
+}
+
+/**
+ * The ids of every text, or the error of that text; errors carry the position in `texts` unless
+ * `single`.
+ */
+export async function tokenizeAll(
+  model: NativeModel,
+  texts: readonly unknown[],
+  { maxTokens, truncate, signal, positions }: TokenizeOptions,
+  single = false,
+): Promise<(TokenizedText | EmbedderError)[]> {
+  const out: (TokenizedText | EmbedderError)[] = new Array(texts.length)
+  const mode = truncate === 'end' ? TokenizeMode.cut : TokenizeMode.refuse
+  const options = { maxTokens, mode, signal, single, positions }
+  const onInvalid = (index: number, error: EmbedderError) => {
+    out[index] = error
+  }
+  const slices = tokenizeSlices(model, texts, options, onInvalid)
+  for await (const { indices, tokens, milliseconds } of slices) {
+    const tokenizeMs = milliseconds / indices.length
+    let at = 0
+    indices.forEach((index, i) => {
+      const count = tokens.counts[i] as number
+      if (count === 0) {
+        out[index] = tooLong(tokens.totals[i] as number, maxTokens, single ? undefined : index)
+      } else {
+        const ids = Int32Array.from(tokens.ids.subarray(at, at + count))
+        out[index] = { ids, truncated: tokens.truncated[i] === 1, tokenizeMs }
+      }
+      at += count
+    })
+  }
+  return out
+}
+
+/** Tokens of every text, `<s>` and `</s>` included, or the error of a text that is none. */
+export async function countAll(
+  model: NativeModel,
+  texts: readonly unknown[],
+  single = false,
+  { signal, positions }: Pick<TokenizeOptions, 'signal' | 'positions'> = {},
+): Promise<(number | EmbedderError)[]> {
+  const out: (number | EmbedderError)[] = new Array(texts.length)
+  const options = { maxTokens: 0, mode: TokenizeMode.count, single, signal, positions }
+  const onInvalid = (index: number, error: EmbedderError) => {
+    out[index] = error
+  }
+  for await (const { indices, tokens } of tokenizeSlices(model, texts, options, onInvalid)) {
+    indices.forEach((index, i) => {
+      out[index] = tokens.totals[i] as number
+    })
+  }
+  return out
+}

@@ -1,0 +1,2 @@
+/** `bge-m3-node/chroma`: dense and sparse embedding functions of Chroma. */
+export * from '../integrations/frameworks/chroma.js'

@@ -1,0 +1,29 @@
+/** `bge-m3-node/qdrant`: embeddings in a Qdrant collection, and hybrid search in it. */
+
+export type { QdrantVectorNames } from '../integrations/stores/qdrant/collection.js'
+export type {
+  QdrantConnectionOptions,
+  QdrantRetry,
+} from '../integrations/stores/qdrant/connection.js'
+export {
+  type LoadQdrantFailure,
+  type LoadQdrantOptions,
+  type LoadQdrantProgress,
+  type LoadQdrantResult,
+  loadQdrant,
+} from '../integrations/stores/qdrant/load.js'
+export { pointId } from '../integrations/stores/qdrant/point-id.js'
+export {
+  MULTIVECTOR_NUMBERS,
+  type QdrantChunk,
+  type QdrantPayload,
+} from '../integrations/stores/qdrant/points.js'
+export { type HybridQueryOptions, hybridQuery } from '../integrations/stores/qdrant/query.js'
+export {
+  type QdrantHit,
+  type QdrantModel,
+  type QdrantSearchOptions,
+  QdrantStore,
+  type QdrantStoreOptions,
+  type QdrantStoreStats,
+} from '../integrations/stores/qdrant/store.js'

@@ -1,0 +1,32 @@
+/**
+ * LangChain.js: `bge-m3-node/langchain`. Fits wherever an `EmbeddingsInterface` is asked for (vector
+ * stores, retrievers, caches). Needs nothing of LangChain at run time.
+ */
+
+import type { EmbeddingsInterface } from '@langchain/core/embeddings'
+import type { Embedder } from '../../embedder/embedder.js'
+import { type AdapterOptions, denseVector, denseVectors } from './vectors.js'
+
+export type { AdapterOptions } from './vectors.js'
+
+/** An `EmbeddingsInterface` over an embedder: dense vectors of length 1, as plain arrays. */
+export class BgeM3Embeddings implements EmbeddingsInterface {
+  readonly #embedder: Embedder
+  readonly #options: AdapterOptions
+
+  /** @param embedder stays the caller's: dispose it yourself */
+  constructor(embedder: Embedder, options: AdapterOptions = {}) {
+    this.#embedder = embedder
+    this.#options = options
+  }
+
+  /** A dense vector a text, in input order. @throws BatchError naming each text that could not be embedded */
+  async embedDocuments(documents: string[]): Promise<number[][]> {
+    return (await denseVectors(this.#embedder, documents, this.#options)).vectors
+  }
+
+  /** Goes before documents that are being embedded. bge-m3 has no prefix for queries. */
+  embedQuery(document: string): Promise<number[]> {
+    return denseVector(this.#embedder, document, this.#options)
+  }
+}

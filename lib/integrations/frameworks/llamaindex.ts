@@ -1,0 +1,59 @@
+/**
+ * LlamaIndex.TS: `bge-m3-node/llamaindex`. Its `BaseEmbedding` is a class that must be extended, so it is
+ * imported when the embedding is made.
+ */
+
+import type { BaseEmbedding } from '@llamaindex/core/embeddings'
+import { optional } from '../../common/optional.js'
+import type { Embedder } from '../../embedder/embedder.js'
+import { type AdapterOptions, denseVector, denseVectors } from './vectors.js'
+
+export type { AdapterOptions } from './vectors.js'
+
+/** Texts that LlamaIndex hands over at a time; its own default of 10 would leave batches half empty. */
+const BATCH_SIZE = 256
+
+/**
+ * For `Settings.embedModel`, an index or an ingestion pipeline.
+ *
+ * @param embedder stays the caller's: dispose it yourself
+ * @throws InvalidInputError when `@llamaindex/core` is not installed
+ */
+export async function llamaIndexEmbedding(
+  embedder: Embedder,
+  options: AdapterOptions = {},
+): Promise<BaseEmbedding> {
+  const { BaseEmbedding: Base } = await optional(
+    '@llamaindex/core',
+    'bge-m3-node/llamaindex',
+    () => import('@llamaindex/core/embeddings'),
+  )
+
+  class BgeM3Embedding extends Base {
+    override embedBatchSize = BATCH_SIZE
+    override embedInfo = {
+      dimensions: options.dimensions ?? embedder.info.dimensions,
+      maxTokens: options.maxTokens ?? embedder.info.maxTokens,
+    }
+
+    // biome-ignore lint/complexity/noUselessConstructor: the base's is protected
+    constructor() {
+      super()
+    }
+
+    /** Also of queries: bge-m3 has no prefix for them. */
+    getTextEmbedding(text: string): Promise<number[]> {
+      return denseVector(embedder, text, options)
+    }
+
+    // Base has a property here, not a method: one text after the other
+    override getTextEmbeddings = async (texts: string[]): Promise<number[][]> =>
+      (await denseVectors(embedder, texts, options)).vectors
+
+    // Base would cut texts by characters' tokens of another tokenizer; ours says what to do
+    override truncateMaxTokens(input: string[]): string[] {
+      return input
+    }
+  }
+  return new BgeM3Embedding()
+}

@@ -1,0 +1,94 @@
+/** One interface over `pg` (a pool, or a connection string) and PGlite. */
+
+import type { Pool, PoolClient } from 'pg'
+import { InvalidInputError } from '../../../common/errors.js'
+import { optional } from '../../../common/optional.js'
+
+export type Row = Record<string, unknown>
+
+/** What statements are sent through. */
+export interface Queryable {
+  /** Runs one statement. */
+  query(sql: string, parameters?: unknown[]): Promise<{ rows: Row[] }>
+}
+
+/** What we use of PGlite, `@electric-sql/pglite`. */
+export interface PgliteLike extends Queryable {
+  /** Commits what `run` resolves with, rolls back what it throws. */
+  transaction<T>(run: (transaction: Queryable) => Promise<T>): Promise<T>
+}
+
+/** A connection string or a `pg.Pool` for a server, or an open PGlite database. */
+export type PostgresTarget = string | Pool | PgliteLike
+
+export interface Connection {
+  /** Transactions that can run beside one another. */
+  readonly lanes: number
+  query: Queryable['query']
+  /** Commits what `run` resolves with, rolls back what it throws. */
+  transaction<T>(run: (transaction: Queryable) => Promise<T>): Promise<T>
+  /** Ends what we opened; a pool or database that was handed in stays open. */
+  close(): Promise<void>
+}
+
+/** Beside the statement that runs there is one that reads and one that writes. */
+const LANES = 3
+
+/** @throws InvalidInputError when `pg` is needed and not installed, or for what is no connection */
+export async function connect(target: PostgresTarget): Promise<Connection> {
+  if (typeof target === 'string') {
+    const { default: pg } = await optional('pg', 'bge-m3-node/postgres', () => import('pg'))
+    const pool = new pg.Pool({ connectionString: target, max: LANES + 1 })
+    // a pool says so when the server ends an idle connection; without a listener that ends the process
+    pool.on('error', () => {})
+    return poolConnection(pool, true)
+  }
+  if ('transaction' in target) return pgliteConnection(target)
+  if (typeof target?.connect === 'function') return poolConnection(target, false)
+  throw new InvalidInputError(
+    'The connection must be a connection string, a pg.Pool, or a PGlite database.',
+  )
+}
+
+function pgliteConnection(database: PgliteLike): Connection {
+  return {
+    // it runs one statement at a time
+    lanes: 1,
+    query: (sql, parameters) => database.query(sql, parameters),
+    transaction: (run) => database.transaction(run),
+    close: async () => {},
+  }
+}
+
+function poolConnection(pool: Pool, own: boolean): Connection {
+  return {
+    lanes: LANES,
+    query: (sql, parameters) => pool.query(sql, parameters),
+    async transaction(run) {
+      const client = await pool.connect()
+      // as with the pool: the error comes to whoever waits for a statement
+      const ignore = () => {}
+      client.on('error', ignore)
+      try {
+        await client.query('BEGIN')
+        const result = await run(client)
+        await client.query('COMMIT')
+        release(client, ignore)
+        return result
+      } catch (error) {
+        const broken = await client.query('ROLLBACK').then(
+          () => false,
+          () => true,
+        )
+        release(client, ignore, broken)
+        throw error
+      }
+    },
+    close: () => (own ? pool.end() : Promise.resolve()),
+  }
+}
+
+function release(client: PoolClient, listener: () => void, broken = false): void {
+  client.off('error', listener)
+  client.release(broken)
+}

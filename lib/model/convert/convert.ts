@@ -1,0 +1,299 @@
+/**
+ * From the official checkpoint of bge-m3, or another XLM-RoBERTa encoder, to one GGUF that carries the
+ * encoder and the heads. Weights go through in pieces of a few megabytes, so memory does not grow with
+ * the model.
+ */
+
+import { readdir, rm } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { syncDirectory } from '../../common/atomic-file.js'
+import {
+  EmbedderError,
+  InvalidInputError,
+  ModelLoadError,
+  ModelNotFoundError,
+} from '../../common/errors.js'
+import { HEAD_KEYS } from '../formats/gguf/own-keys.js'
+import { encodeTensor, Q8_0_ELEMENTS } from '../formats/gguf/quantize.js'
+import { FileType, TensorType } from '../formats/gguf/types.js'
+import { entry, type GgufEntry } from '../formats/gguf/values.js'
+import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
+import { elementCount, quoted, readFloats, type StoredTensor } from '../formats/tensor-file.js'
+import { COLBERT_FILE, type Heads, readHeads, SPARSE_FILE } from '../heads.js'
+import { type CheckpointWeights, openCheckpoint } from './checkpoint.js'
+import { type EncoderConfig, readConfig } from './config.js'
+import { readVocabulary } from './read-vocabulary.js'
+import { isIgnored, type TensorRule, tensorRules, withoutPrefix } from './tensor-names.js'
+import { vocabularyEntries } from './vocabulary.js'
+
+export const CONVERT_TYPES = ['q8_0', 'f16', 'f32'] as const
+export type ConvertType = (typeof CONVERT_TYPES)[number]
+
+export interface ConvertOptions {
+  /** The GGUF to write. It appears when it is complete, or not at all. */
+  output: string
+  /** Of the matrices and the token table; everything else is float32. Default `q8_0`. */
+  type?: ConvertType
+  /** Where the two `.pt` heads are, if not in the checkpoint; `false` leaves them out. */
+  heads?: string | false
+  /** `general.name`. Default: the directory's name. */
+  name?: string
+  /** Called as tensors are written. */
+  onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
+  signal?: AbortSignal
+}
+
+export interface ConvertResult {
+  path: string
+  sizeBytes: number
+  type: ConvertType
+  tensors: number
+  /** Weights of the encoder. */
+  parameters: number
+  /** The files it was made from. */
+  sources: string[]
+  heads: { sparse: boolean; colbert: boolean }
+}
+
+const TENSOR_TYPES = {
+  q8_0: TensorType.Q8_0,
+  f16: TensorType.F16,
+  f32: TensorType.F32,
+} as const
+const FILE_TYPES = { q8_0: FileType.Q8_0, f16: FileType.F16, f32: FileType.F32 } as const
+
+/** Elements read, converted and written at a time: 4 MiB of float32. */
+const CHUNK_ELEMENTS = 1 << 20
+const MAX_FLOAT16 = 65504
+
+/**
+ * Converts the checkpoint in `directory`: `config.json`; `model.safetensors` or `pytorch_model.bin`;
+ * `sentencepiece.bpe.model` or `tokenizer.json`; `sparse_linear.pt` and `colbert_linear.pt` if there.
+ *
+ * Same tensors, names and keys as llama.cpp's converter makes; the heads in keys of ours (`HEAD_KEYS`).
+ *
+ * @throws InvalidInputError for options; ModelNotFoundError for what is missing; ModelLoadError for what
+ * is damaged or of another kind; IntegrityError for wrong checksums and weights that are not finite;
+ * the signal's reason.
+ */
+export async function convertCheckpoint(
+  directory: string,
+  options: ConvertOptions,
+): Promise<ConvertResult> {
+  const { type = 'q8_0', signal, onProgress } = options
+  if (!CONVERT_TYPES.includes(type)) {
+    throw new InvalidInputError(`type must be one of ${CONVERT_TYPES.join(', ')}.`)
+  }
+  if (!options.output) throw new InvalidInputError('output must name the file to write.')
+  const output = resolve(options.output)
+  signal?.throwIfAborted()
+  const config = await readConfig(directory)
+  const weights = await openCheckpoint(directory)
+  try {
+    const rules = tensorRules(config)
+    const tensors = matchTensors(rules, weights)
+    const vocabulary = await readVocabulary(directory, config.vocabSize)
+    const heads = await findHeads(directory, options.heads, config.hidden)
+    await removeLeftovers(output)
+    const sizeBytes = await writing(output, signal, () =>
+      writeGguf(
+        output,
+        [
+          ...modelEntries(options.name ?? basename(resolve(directory)), config, type),
+          ...vocabularyEntries(vocabulary, config.tokenTypes),
+          ...headEntries(heads),
+        ],
+        tensors.map(({ rule, tensor }) => tensorSource(rule, tensor, type, signal)),
+        { signal, onProgress },
+      ),
+    )
+    await syncDirectory(dirname(output))
+    return {
+      path: output,
+      sizeBytes,
+      type,
+      tensors: tensors.length,
+      parameters: rules.reduce((sum, rule) => sum + keptElements(rule), 0),
+      sources: [
+        ...weights.files,
+        vocabulary.source,
+        ...(heads?.paths.map((p) => basename(p)) ?? []),
+      ],
+      heads: { sparse: heads?.sparse !== undefined, colbert: heads?.colbert !== undefined },
+    }
+  } finally {
+    await weights.close()
+  }
+}
+
+/** Finds the tensor of every rule; refuses tensors without a rule, which would be lost. */
+function matchTensors(
+  rules: readonly TensorRule[],
+  weights: CheckpointWeights,
+): { rule: TensorRule; tensor: StoredTensor }[] {
+  const bySource = new Map<string, StoredTensor>()
+  for (const [name, tensor] of weights.tensors) {
+    const source = withoutPrefix(name)
+    if (bySource.has(source))
+      throw new ModelLoadError(`The tensor ${quoted(source)} is there twice.`)
+    bySource.set(source, tensor)
+  }
+  let bytes = 0
+  const matched = rules.map((rule) => {
+    const tensor = bySource.get(rule.source)
+    if (tensor === undefined) {
+      throw new ModelLoadError(`The checkpoint has no tensor ${quoted(rule.source)}.`)
+    }
+    bySource.delete(rule.source)
+    if (tensor.shape.join() !== rule.shape.join()) {
+      throw new ModelLoadError(
+        `${quoted(rule.source)} is ${tensor.shape.join(' x ')}, config.json says ${rule.shape.join(' x ')}.`,
+      )
+    }
+    bytes += elementCount(tensor.shape)
+    return { rule, tensor }
+  })
+  const unknown = [...bySource.keys()].find((name) => !isIgnored(name))
+  if (unknown !== undefined) {
+    throw new ModelLoadError(
+      `The checkpoint has the tensor ${quoted(unknown)}: not a plain encoder.`,
+    )
+  }
+  // Tensors may share storage, but a small file that unfolds into a huge one is no checkpoint.
+  if (bytes > 2 * weights.size) {
+    throw new ModelLoadError('The tensors of the checkpoint are larger than its files.')
+  }
+  return matched
+}
+
+async function findHeads(
+  directory: string,
+  heads: string | false | undefined,
+  dim: number,
+): Promise<Heads | undefined> {
+  if (heads === false) return undefined
+  if (heads !== undefined) return readHeads(heads, dim)
+  const names = await readdir(directory)
+  const present = names.includes(SPARSE_FILE) || names.includes(COLBERT_FILE)
+  return present ? readHeads(directory, dim) : undefined
+}
+
+/** Keys and their order as llama.cpp v0.5.0 writes them. */
+function modelEntries(name: string, config: EncoderConfig, type: ConvertType): GgufEntry[] {
+  return [
+    entry.string('general.architecture', 'bert'),
+    entry.string('general.type', 'model'),
+    entry.string('general.name', name),
+    entry.uint32('bert.block_count', config.layers),
+    entry.uint32('bert.context_length', config.positionRows - config.positionOffset),
+    entry.uint32('bert.embedding_length', config.hidden),
+    entry.uint32('bert.feed_forward_length', config.ffn),
+    entry.uint32('bert.attention.head_count', config.heads),
+    entry.float32('bert.attention.layer_norm_epsilon', config.layerNormEpsilon),
+    entry.uint32('general.file_type', FILE_TYPES[type]),
+    entry.bool('bert.attention.causal', false),
+    entry.uint32('bert.pooling_type', config.pooling === 'mean' ? 1 : 2),
+    entry.uint32('general.quantization_version', 2),
+  ]
+}
+
+function headEntries(heads: Heads | undefined): GgufEntry[] {
+  const entries: GgufEntry[] = []
+  if (heads?.sparse !== undefined) {
+    entries.push(
+      entry.numbers(HEAD_KEYS.sparseWeight, heads.sparse.weight),
+      entry.numbers(HEAD_KEYS.sparseBias, Float32Array.of(heads.sparse.bias)),
+    )
+  }
+  if (heads?.colbert !== undefined) {
+    entries.push(
+      entry.numbers(HEAD_KEYS.colbertWeight, heads.colbert.weight),
+      entry.numbers(HEAD_KEYS.colbertBias, heads.colbert.bias),
+    )
+  }
+  return entries
+}
+
+function tensorSource(
+  rule: TensorRule,
+  tensor: StoredTensor,
+  type: ConvertType,
+  signal: AbortSignal | undefined,
+): TensorSource {
+  const columns = rule.shape[rule.shape.length - 1] as number
+  const tensorType = targetType(rule, type, columns)
+  return {
+    name: rule.target,
+    type: tensorType,
+    dims:
+      rule.shape.length === 1 ? rule.shape : [columns, (rule.shape[0] as number) - rule.skipRows],
+    async *data() {
+      await tensor.verify?.(signal)
+      // Whole rows, so whole blocks.
+      const chunk = Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)) * columns
+      const end = elementCount(rule.shape)
+      for (let first = rule.skipRows * columns; first < end; first += chunk) {
+        const floats = await readFloats(tensor, first, Math.min(chunk, end - first))
+        if (tensorType === TensorType.F16) checkRange(floats, rule.source)
+        yield encodeTensor(floats, tensorType)
+      }
+    },
+  }
+}
+
+function targetType(rule: TensorRule, type: ConvertType, columns: number) {
+  if (!rule.matrix) return TensorType.F32
+  // As llama.cpp's converter: what does not divide into blocks becomes float16.
+  if (type === 'q8_0' && columns % Q8_0_ELEMENTS !== 0) return TensorType.F16
+  return TENSOR_TYPES[type]
+}
+
+function checkRange(floats: Float32Array, name: string): void {
+  for (let i = 0; i < floats.length; i++) {
+    if (Math.abs(floats[i] as number) > MAX_FLOAT16) {
+      throw new ModelLoadError(`${quoted(name)} has a value beyond float16: use q8_0 or f32.`)
+    }
+  }
+}
+
+function keptElements(rule: TensorRule): number {
+  return elementCount(rule.shape) - rule.skipRows * (rule.shape[1] ?? 1)
+}
+
+/** Temporary files of the writer, `<output>.tmp-<pid>-<random>`, whose process was killed. */
+async function removeLeftovers(output: string): Promise<void> {
+  const prefix = `${basename(output)}.tmp-`
+  const names = await readdir(dirname(output)).catch(() => [])
+  for (const name of names) {
+    const pid = name.startsWith(prefix) && /^(\d+)-[0-9a-f]+$/.exec(name.slice(prefix.length))?.[1]
+    if (pid && !isRunning(Number(pid))) await rm(join(dirname(output), name), { force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** File-system errors as ours; everything else as it is. */
+async function writing<T>(
+  output: string,
+  signal: AbortSignal | undefined,
+  write: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await write()
+  } catch (cause) {
+    if (cause instanceof EmbedderError || signal?.aborted) throw cause
+    const code = (cause as NodeJS.ErrnoException).code
+    if (code === undefined) throw cause
+    const message = `${output} cannot be written (${code}).`
+    throw code === 'ENOENT'
+      ? new ModelNotFoundError(message, { cause })
+      : new ModelLoadError(message, { cause })
+  }
+}

@@ -1,0 +1,26 @@
+/** Keys of a GGUF that only this package writes and reads. */
+
+/** Marks a file as a stand-in (BOOL, true). */
+export const STANDIN_KEY = 'bge_m3_node.standin'
+
+/**
+ * bge-m3's two extra heads inside a GGUF. They are stored as keys, not as tensors, because
+ * llama.cpp refuses a file with tensors that its architecture does not know ("wrong number of
+ * tensors"), while it ignores keys it does not know.
+ *
+ * Four keys, each a UINT16 array of float16 bits, or a FLOAT32 array; row-major `[out, in]` as
+ * in PyTorch:
+ *
+ * | key                                    | elements  | meaning                    |
+ * |----------------------------------------|-----------|----------------------------|
+ * | `bge_m3_node.sparse_linear.weight`     | dim       | lexical weight, dim -> 1   |
+ * | `bge_m3_node.sparse_linear.bias`       | 1         |                            |
+ * | `bge_m3_node.colbert_linear.weight`    | dim * dim | multi-vector, dim -> dim   |
+ * | `bge_m3_node.colbert_linear.bias`      | dim       |                            |
+ */
+export const HEAD_KEYS = {
+  sparseWeight: 'bge_m3_node.sparse_linear.weight',
+  sparseBias: 'bge_m3_node.sparse_linear.bias',
+  colbertWeight: 'bge_m3_node.colbert_linear.weight',
+  colbertBias: 'bge_m3_node.colbert_linear.bias',
+} as const

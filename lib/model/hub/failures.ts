@@ -1,0 +1,105 @@
+/** What to tell people when a download cannot go on: what happened, and what to do next. */
+
+import { DownloadError } from '../../common/errors.js'
+import { formatDuration, formatSize } from '../../common/units.js'
+import type { FilePin } from '../pins.js'
+import type { NetworkError } from './http.js'
+import { fileUrl, type Hub, publicUrl } from './hub.js'
+
+/** The file at stake, for messages. */
+export interface Target {
+  readonly hub: Hub
+  readonly file: FilePin
+  /** Where it goes. */
+  readonly path: string
+}
+
+/** An answer that no retry can mend: 401, 403, 404 and the like. */
+export function refused(status: number, target: Target): DownloadError {
+  const { hub, file } = target
+  const where = publicUrl(fileUrl(hub, file))
+  switch (status) {
+    case 401:
+      return new DownloadError(
+        `${hub.endpoint.host} refuses ${where} (401). ` +
+          (hub.token === undefined
+            ? 'It wants a token: set HF_TOKEN. (A hub may also answer 401 for a repository that does not exist.)'
+            : 'The token in HF_TOKEN is not valid: bge-m3 is public, so unset it, or set a valid one.'),
+      )
+    case 403:
+      return new DownloadError(
+        `${hub.endpoint.host} forbids ${where} (403). The token in HF_TOKEN may not read it, or a ` +
+          `proxy or firewall is in the way. ${byHand(target)}`,
+      )
+    case 404:
+    case 410:
+      return new DownloadError(
+        `There is no ${where} (${status}). If HF_ENDPOINT names a mirror, it may not carry the ` +
+          `repository ${file.repository} at revision ${file.revision}; unset it to use the public hub.`,
+      )
+    case 407:
+      return new DownloadError(
+        'The proxy wants credentials (407): put them into HTTPS_PROXY as http://USER:PASSWORD@HOST:PORT.',
+      )
+    default:
+      return new DownloadError(`${where} was answered with status ${status}. ${byHand(target)}`)
+  }
+}
+
+/** Patience is used up. */
+export function unreachable(error: NetworkError, answered: boolean, target: Target): DownloadError {
+  const { file, hub } = target
+  const wait = error.retryAfter
+  const hint =
+    wait !== undefined && wait > 0
+      ? `Try again in ${formatDuration(wait)}; a token in HF_TOKEN raises a hub's limits. `
+      : 'What has arrived is kept, and `bge-m3 model pull` goes on from there. '
+  const network = answered
+    ? hint
+    : `Check the network${error.proxied ? ' and the proxy in HTTP_PROXY / HTTPS_PROXY' : ' (behind a proxy, set HTTPS_PROXY)'}, ` +
+      'or name a mirror of the hub in HF_ENDPOINT. '
+  return new DownloadError(
+    `Cannot download ${file.name} from ${hub.endpoint.host}: ${error.message}. ${network}${byHand(target)}`,
+    { cause: error },
+  )
+}
+
+/** HF_HUB_OFFLINE is set and the file is not there. */
+export function offline(target: Target): DownloadError {
+  return new DownloadError(
+    `${target.path} is not there and the network may not be used (HF_HUB_OFFLINE). ` +
+      `Unset it for one \`bge-m3 model pull\`. ${byHand(target)}`,
+  )
+}
+
+export function noSpace(needed: number, available: number, target: Target): DownloadError {
+  return new DownloadError(
+    `Not enough disk space for ${target.file.name}: ${formatSize(needed)} are needed and ` +
+      `${formatSize(available)} are free where ${target.path} goes. Free some, or choose another ` +
+      'place with BGE_M3_CACHE_DIR.',
+  )
+}
+
+/** An error of the file system, made understandable. */
+export function storageFailure(error: unknown, target: Target): DownloadError {
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new DownloadError(
+      `The disk is full (${code}): ${target.path} could not be written whole. Free some space and ` +
+        'run `bge-m3 model pull` again, which goes on where it stopped; or choose another place ' +
+        'with BGE_M3_CACHE_DIR.',
+      { cause: error },
+    )
+  }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new DownloadError(
+      `May not write ${target.path} (${code}). Choose another place with BGE_M3_CACHE_DIR.`,
+      { cause: error },
+    )
+  }
+  return new DownloadError(`Cannot store ${target.path} (${code}).`, { cause: error })
+}
+
+function byHand({ hub, file, path }: Target): string {
+  return `Or fetch ${publicUrl(fileUrl(hub, file))} on any machine and put it at ${path}.`
+}

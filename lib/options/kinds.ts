@@ -1,0 +1,180 @@
+/** The kinds of value an option may have: how each is read from text, and checked when passed. */
+
+import { parseDuration, parseSize } from '../common/units.js'
+
+export interface Kind<T> {
+  /** What is allowed, as the end of "BGE_M3_X must be ...". */
+  readonly allowed: string
+  /** A value from the environment or the command line; `undefined` when it is not allowed. */
+  parse(text: string): T | undefined
+  /** A value that a program passed; `undefined` when it is not allowed. */
+  check(value: unknown): T | undefined
+}
+
+/** An integer in a range. */
+export function count(min: number, max: number): Kind<number> {
+  const check = (value: unknown) =>
+    typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+      ? value
+      : undefined
+  return {
+    allowed: `an integer from ${min} to ${max}`,
+    parse: (text) => (/^\s*\d{1,15}\s*$/.test(text) ? check(Number(text)) : undefined),
+    check,
+  }
+}
+
+function quantity(
+  allowed: string,
+  min: number,
+  parseText: (text: string) => number | undefined,
+): Kind<number> {
+  const check = (value: unknown) =>
+    typeof value === 'number' && Number.isSafeInteger(value) && value >= min ? value : undefined
+  return {
+    allowed,
+    parse: (text) => check(parseText(text)),
+    check: (value) => check(typeof value === 'string' ? parseText(value) : value),
+  }
+}
+
+/** Bytes, as a number or as text such as "2GB" or "1.5GiB". */
+export function size(min: number): Kind<number> {
+  return quantity(`a size of at least ${min} bytes, such as 2GB or 1.5GiB`, min, parseSize)
+}
+
+/** Milliseconds, as a number or as text such as "30s". */
+export function duration(min: number): Kind<number> {
+  return quantity('milliseconds, or a duration such as 500ms, 30s or 2min', min, parseDuration)
+}
+
+// A Map, because an object would know "constructor".
+const TOGGLES: ReadonlyMap<string, boolean> = new Map([
+  ['1', true],
+  ['true', true],
+  ['on', true],
+  ['yes', true],
+  ['0', false],
+  ['false', false],
+  ['off', false],
+  ['no', false],
+])
+
+export const toggle: Kind<boolean> = {
+  allowed: 'on or off (true or false, 1 or 0, yes or no)',
+  parse: (text) => TOGGLES.get(text.trim().toLowerCase()),
+  check: (value) => (typeof value === 'boolean' ? value : undefined),
+}
+
+/** Bytes, 0 for off; `true` and "on" stand for `whenOn`. */
+export function sizeOrOff(whenOn: number): Kind<number> {
+  const bytes = size(0)
+  const fromToggle = (on: boolean | undefined) => (on === undefined ? undefined : on ? whenOn : 0)
+  return {
+    allowed: 'off, on, or a size such as 64MB',
+    // "0" and "1" are sizes here.
+    parse: (text) => bytes.parse(text) ?? fromToggle(toggle.parse(text)),
+    check: (value) => fromToggle(toggle.check(value)) ?? bytes.check(value),
+  }
+}
+
+/** One of some words. */
+export function oneOf<const T extends string>(...words: readonly T[]): Kind<T> {
+  const check = (value: unknown) => words.find((word) => word === value)
+  return {
+    allowed: `one of ${words.join(', ')}`,
+    parse: (text) => check(text.trim().toLowerCase()),
+    check,
+  }
+}
+
+/** A file or directory; whether it exists is for its user to say. */
+export const path: Kind<string> = {
+  allowed: 'a path',
+  parse: (text) => path.check(text),
+  check: (value) =>
+    typeof value === 'string' && value !== '' && !value.includes('\0') ? value : undefined,
+}
+
+/** A directory; `true` for the usual one, `false` for none. */
+export const pathOrOff: Kind<string | boolean> = {
+  allowed: 'off, on, or a directory',
+  parse: (text) => TOGGLES.get(text.trim().toLowerCase()) ?? path.check(text),
+  check: (value) => toggle.check(value) ?? path.check(value),
+}
+
+/** A short lower-case name whose list is known elsewhere. */
+export const name: Kind<string> = {
+  allowed: 'a name of lower-case letters, digits and -',
+  parse: (text) => name.check(text.trim().toLowerCase()),
+  check: (value) =>
+    typeof value === 'string' && /^[a-z][a-z0-9-]{0,31}$/.test(value) ? value : undefined,
+}
+
+/** A choice of some words, at least one: `{ dense: true }`, or "dense,sparse" as text. */
+export function setOf<const T extends string>(...words: readonly T[]): Kind<Record<T, boolean>> {
+  const chosen = (isOn: (word: T) => boolean) => {
+    const set = Object.fromEntries(words.map((word) => [word, isOn(word)])) as Record<T, boolean>
+    return words.some((word) => set[word]) ? set : undefined
+  }
+  return {
+    allowed: `one or more of ${words.join(', ')}`,
+    parse: (text) => {
+      const parts = text
+        .toLowerCase()
+        .split(',')
+        .map((part) => part.trim())
+      if (parts.some((part) => !words.some((word) => word === part))) return undefined
+      return chosen((word) => parts.includes(word))
+    },
+    check: (value) => {
+      const given = entriesOf(value, words)
+      if (!given?.every(([, on]) => typeof on === 'boolean' || on === undefined)) return undefined
+      return chosen((word) => given.some(([key, on]) => key === word && on === true))
+    },
+  }
+}
+
+/**
+ * Weights of some words, none below 0 and one above: "latency", "memory=1,latency=0.5",
+ * `{ memory: true, latency: 0.5 }`. A word that is not named has weight 0.
+ */
+export function weights<const T extends string>(...words: readonly T[]): Kind<Record<T, number>> {
+  const weigh = (given: readonly (readonly [string, unknown])[]) => {
+    const result = Object.fromEntries(words.map((word) => [word, 0])) as Record<T, number>
+    for (const [key, value] of given) {
+      const weight = typeof value === 'boolean' ? Number(value) : (value ?? 0)
+      if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0) return undefined
+      if (!words.some((word) => word === key)) return undefined
+      result[key as T] = weight
+    }
+    return words.some((word) => result[word] > 0) ? result : undefined
+  }
+  const parse = (text: string) =>
+    weigh(
+      text
+        .toLowerCase()
+        .split(',')
+        .map((part) => {
+          const [key = '', weight, ...rest] = part.split('=').map((side) => side.trim())
+          if (weight === undefined) return [key, 1] as const
+          return [key, weight === '' || rest.length > 0 ? Number.NaN : Number(weight)] as const
+        }),
+    )
+  return {
+    allowed: `one of ${words.join(', ')}, or weights such as ${words[0]}=1,${words[1]}=0.5`,
+    parse,
+    check: (value) => {
+      if (typeof value === 'string') return parse(value)
+      const given = entriesOf(value, words)
+      return given === undefined ? undefined : weigh(given)
+    },
+  }
+}
+
+/** The entries of a plain object that has no other keys than `words`. */
+function entriesOf(value: unknown, words: readonly string[]): [string, unknown][] | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const entries = Object.entries(value)
+  return entries.every(([key]) => words.includes(key)) ? entries : undefined
+}

@@ -1,0 +1,311 @@
+/**
+ * One table of every load and embed option that can be set from outside: its type, default, doc
+ * and environment variable (`BGE_M3_` + the name in capitals: `batchTokens` is
+ * `BGE_M3_BATCH_TOKENS`). The `--help` of commands, the documentation and `doctor` read this table
+ * too. Options that hold functions or objects (`logger`, `signal`, `onProgress`) have no variable
+ * and are not here.
+ *
+ * An option that is passed wins over the environment, which wins over the default.
+ */
+
+import { InvalidInputError } from '../common/errors.js'
+import {
+  count,
+  duration,
+  type Kind,
+  name,
+  oneOf,
+  path,
+  pathOrOff,
+  setOf,
+  size,
+  sizeOrOff,
+  toggle,
+  weights,
+} from './kinds.js'
+
+/** `load`: `Embedder.load`; `embed`: every call that embeds; `both`: a call may override the load. */
+export type OptionScope = 'load' | 'embed' | 'both'
+
+export interface OptionSpec<T, Default extends T | undefined = T | undefined> {
+  readonly scope: OptionScope
+  readonly kind: Kind<T>
+  /** `undefined`: decided elsewhere, as `doc` says. */
+  readonly default: Default
+  /** For people: what it does and what its default means. */
+  readonly doc: string
+}
+
+function spec<T, Default extends T | undefined>(
+  scope: OptionScope,
+  kind: Kind<T>,
+  defaultValue: Default,
+  doc: string,
+): OptionSpec<T, Default> {
+  return { scope, kind, default: defaultValue, doc }
+}
+
+const MB = 1_000_000
+const GB = 1_000_000_000
+const DAY = 86_400_000
+
+export const OPTIONS = {
+  model: spec(
+    'load',
+    path,
+    undefined,
+    'GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched.',
+  ),
+  heads: spec(
+    'load',
+    path,
+    undefined,
+    'Directory of sparse_linear.pt and colbert_linear.pt, or a GGUF that carries the heads. Default: in the model, or beside it.',
+  ),
+  threads: spec(
+    'load',
+    count(1, 1024),
+    undefined,
+    'Compute threads. Default: the real cores this process may use.',
+  ),
+  maxTokens: spec(
+    'both',
+    count(3, 1_048_576),
+    undefined,
+    'The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3).',
+  ),
+  batchTokens: spec(
+    'load',
+    count(1, 1_048_576),
+    undefined,
+    'Token budget of one batch. Default: the preset decides (512: beyond it packing gains no speed).',
+  ),
+  memoryLimit: spec(
+    'load',
+    size(16 * MB),
+    2 * GB,
+    'Memory for weights, context, cache, queue and results in flight. Default: 2GB.',
+  ),
+  maxPending: spec(
+    'load',
+    count(1, 1_000_000_000),
+    1_000_000,
+    'Texts that may wait; a call beyond that fails with QUEUE_FULL. Default: 1000000.',
+  ),
+  unloadAfter: spec(
+    'load',
+    duration(1),
+    undefined,
+    'Give the weights back after so long without work; the next call reads them again. Default: never, 60s with preset low-memory.',
+  ),
+  cache: spec(
+    'both',
+    sizeOrOff(64 * MB),
+    undefined,
+    'Size of the memory cache, or off; off in a call keeps it from both caches. Default: the preset decides (64MB).',
+  ),
+  diskCache: spec(
+    'load',
+    pathOrOff,
+    false,
+    'Directory of a cache on disk that outlives the process; `on` stands for one in the cache directory. Default: off.',
+  ),
+  diskCacheSize: spec(
+    'load',
+    size(1 * MB),
+    1 * GB,
+    'The most the disk cache may take. Default: 1GB.',
+  ),
+  cacheTtl: spec(
+    'load',
+    duration(1),
+    30 * DAY,
+    'How long a cached embedding is kept. Default: 30d.',
+  ),
+  cacheDir: spec(
+    'load',
+    path,
+    undefined,
+    'Directory for models, builds and caches. Default: the cache directory of the platform.',
+  ),
+  isa: spec(
+    'load',
+    name,
+    'auto',
+    'Instruction set of the kernels, as `bge-m3 doctor` lists them. Default: the best the processor has.',
+  ),
+  logLevel: spec(
+    'load',
+    oneOf('silent', 'error', 'warn', 'info', 'debug'),
+    'warn',
+    'What is logged; llama.cpp logs at its own levels through the same logger. Default: warn.',
+  ),
+  preset: spec(
+    'load',
+    oneOf('balanced', 'throughput', 'low-memory'),
+    'balanced',
+    'A set of defaults for threads, batches and caches. Default: balanced.',
+  ),
+  optimizeFor: spec(
+    'load',
+    weights('memory', 'latency', 'throughput'),
+    undefined,
+    'What to trade for what: one of memory, latency, throughput, or weights of them. Default: the preset decides.',
+  ),
+  fallback: spec(
+    'load',
+    path,
+    undefined,
+    'Model that takes over when the first one cannot be used. Default: none.',
+  ),
+  retry: spec(
+    'load',
+    count(0, 10),
+    1,
+    'How often a failed item is tried again, alone. Default: 1.',
+  ),
+  verify: spec(
+    'load',
+    oneOf('auto', 'always', 'never'),
+    'auto',
+    'Checksum of the model file at load: once per change of the file, every time, or never. Default: auto.',
+  ),
+  outputs: spec(
+    'embed',
+    setOf('dense', 'sparse', 'colbert'),
+    { dense: true, sparse: false, colbert: false },
+    'The outputs to compute. Default: dense.',
+  ),
+  normalize: spec('embed', toggle, true, 'Dense vectors have length 1. Default: on.'),
+  truncate: spec(
+    'embed',
+    oneOf('error', 'end'),
+    'error',
+    'A text over the limit is an error, or loses its end. Default: error.',
+  ),
+  dimensions: spec(
+    'embed',
+    count(1, 65_536),
+    undefined,
+    'Cut dense and ColBERT vectors to so many dimensions. Default: all.',
+  ),
+  precision: spec(
+    'embed',
+    oneOf('float32', 'float16', 'int8', 'binary'),
+    'float32',
+    'Number format of dense and ColBERT vectors. Default: float32.',
+  ),
+  priority: spec(
+    'embed',
+    oneOf('interactive', 'bulk'),
+    undefined,
+    'Interactive work is computed before bulk work. Default: interactive for embed, bulk for streams.',
+  ),
+  timeout: spec('embed', duration(1), undefined, 'The longest a call may take. Default: no limit.'),
+  onError: spec(
+    'embed',
+    oneOf('throw', 'collect'),
+    'throw',
+    'One failed text rejects the call, or is an error among the results. Default: throw.',
+  ),
+} satisfies Record<string, OptionSpec<unknown>>
+
+export type OptionName = keyof typeof OPTIONS
+
+type ValueOf<S> = S extends OptionSpec<infer T, infer _> ? T : never
+
+/** Options that have been read and checked; absent where nothing was said. */
+export type OptionValues = {
+  [K in OptionName]?: ValueOf<(typeof OPTIONS)[K]> | undefined
+}
+
+/** All options, defaults filled in; `undefined` only where the table has no default. */
+export type Config = {
+  [K in OptionName]: ValueOf<(typeof OPTIONS)[K]> | (typeof OPTIONS)[K]['default']
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
+
+/** `batchTokens` -> `BGE_M3_BATCH_TOKENS`. */
+export function environmentName(option: string): string {
+  return `BGE_M3_${option.replace(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase()}`
+}
+
+/**
+ * The options that the environment sets. A variable that is empty counts as not set.
+ *
+ * @throws InvalidInputError that names the variable and what it may hold
+ */
+export function readEnvironment(env: Environment = process.env): OptionValues {
+  const values: Record<string, unknown> = {}
+  for (const option of OPTION_NAMES) {
+    const variable = environmentName(option)
+    const text = env[variable]
+    if (text) values[option] = parseOption(option, text, variable)
+  }
+  return values as OptionValues
+}
+
+/**
+ * An option's value from text, as the environment or the command line gives it.
+ *
+ * @param label how the user named it, such as `--threads` or `BGE_M3_THREADS`
+ */
+export function parseOption<K extends OptionName>(
+  option: K,
+  text: string,
+  label: string,
+): NonNullable<OptionValues[K]> {
+  const { kind } = OPTIONS[option]
+  const value = kind.parse(text)
+  if (value === undefined) {
+    // Settings are not users' texts, so they may be shown; but a long one was hardly meant as one.
+    const shown = text.length <= 60 ? `, not ${JSON.stringify(text)}` : ''
+    throw new InvalidInputError(`${label} must be ${kind.allowed}${shown}.`)
+  }
+  return value as NonNullable<OptionValues[K]>
+}
+
+/**
+ * Checks the options of this table among those that a program passed; others (`logger`, `signal`)
+ * are left to their users, and an option that is `undefined` counts as not given.
+ *
+ * @throws InvalidInputError that names the option and what it may be. The value itself is not
+ *   shown: a text passed in the wrong place must not reach a log.
+ */
+export function checkOptions(given: Readonly<Record<string, unknown>>): OptionValues {
+  const values: Record<string, unknown> = {}
+  for (const option of OPTION_NAMES) {
+    const value = given[option]
+    if (value === undefined) continue
+    const { kind } = OPTIONS[option]
+    const checked = kind.check(value)
+    if (checked === undefined) {
+      const shown = typeof value === 'number' ? String(value) : `of type ${typeName(value)}`
+      throw new InvalidInputError(`The option \`${option}\` must be ${kind.allowed}, not ${shown}.`)
+    }
+    values[option] = checked
+  }
+  return values as OptionValues
+}
+
+/** What was passed, else what the environment says, else the defaults. */
+export function resolveOptions(
+  given: Readonly<Record<string, unknown>> = {},
+  env: Environment = process.env,
+): Config {
+  const fromEnvironment = readEnvironment(env)
+  const passed = checkOptions(given)
+  const entries = OPTION_NAMES.map((option) => [
+    option,
+    passed[option] ?? fromEnvironment[option] ?? OPTIONS[option].default,
+  ])
+  return Object.fromEntries(entries) as Config
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}

@@ -1,0 +1,63 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { RunRecorder } from '../../../lib/apps/cli/shared/run-record.js'
+
+const about = { interrupted: false, model: {}, options: {} }
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('RunRecorder', () => {
+  it('counts, and samples every second', () => {
+    const recorder = new RunRecorder()
+    recorder.add({ tokenCount: 10, cached: true, timings: { tokenizeMs: 1, queueMs: 2 } })
+    recorder.add(undefined)
+    vi.advanceTimersByTime(1000)
+    recorder.add({ tokenCount: 30, cached: false, timings: { tokenizeMs: 3, queueMs: 5 } })
+    vi.advanceTimersByTime(1500)
+    const record = recorder.finish(about, 123.4)
+    expect(record).toMatchObject({
+      seconds: 2.5,
+      texts: 3,
+      tokens: 40,
+      failures: 1,
+      textsPerSecond: 1.2,
+      tokensPerSecond: 16,
+      interrupted: false,
+      cached: 1,
+      cacheHitRate: 0.5,
+      stages: { tokenizeMs: 4, queueMs: 7, computeMs: 123.4 },
+    })
+    expect(record.peakRssBytes).toBeGreaterThan(20e6)
+    expect(new Date(record.startedAt).toISOString()).toBe(record.startedAt)
+    expect(
+      record.timeline.map(({ rssBytes, ...rest }) => (rssBytes > 1e6 ? rest : rssBytes)),
+    ).toEqual([
+      { seconds: 1, texts: 2, tokens: 10, textsPerSecond: 2, tokensPerSecond: 10, cached: 1 },
+      { seconds: 2, texts: 3, tokens: 40, textsPerSecond: 1, tokensPerSecond: 30, cached: 1 },
+      { seconds: 2.5, texts: 3, tokens: 40, textsPerSecond: 0, tokensPerSecond: 0, cached: 1 },
+    ])
+  })
+
+  it('keeps a day to a few thousand samples, evenly spread, that add up', () => {
+    const recorder = new RunRecorder()
+    for (let second = 0; second < 86_400; second++) {
+      recorder.add({ tokenCount: 7 })
+      vi.advanceTimersByTime(1000)
+    }
+    const { timeline, tokens } = recorder.finish(about)
+    expect(timeline.length).toBeGreaterThan(1500)
+    expect(timeline.length).toBeLessThan(3600)
+    let before = 0
+    let sum = 0
+    for (const sample of timeline) {
+      sum += sample.tokensPerSecond * (sample.seconds - before)
+      before = sample.seconds
+    }
+    expect(sum).toBeCloseTo(tokens, -2)
+    for (const sample of timeline.slice(0, -1)) expect(sample.tokensPerSecond).toBeCloseTo(7, 5)
+  })
+})

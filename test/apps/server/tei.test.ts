@@ -1,0 +1,223 @@
+/** The contract of text-embeddings-inference, by a client written after its API documentation. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Embedding } from '../../../lib/common/types.js'
+import { Embedder } from '../../../lib/embedder/embedder.js'
+import { colbertScore, dot, hybridScore, lexicalScore } from '../../../lib/exports/scoring.js'
+import { standinPath } from '../../helpers/standins.js'
+import { mixedTexts } from '../../helpers/texts.js'
+import { type Answer, type TestServer, testServer } from './helper.js'
+
+let embedder: Embedder
+let served: TestServer
+beforeAll(async () => {
+  embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })
+  served = await testServer({ embedder })
+})
+afterAll(async () => {
+  await served.close()
+  await embedder.dispose()
+})
+
+const ALL = { dense: true, sparse: true, colbert: true }
+
+/** With every output there. */
+type Full = Required<Omit<Embedding, 'fallback'>>
+const embedAll = async (texts: readonly string[]): Promise<Full[]> =>
+  (await embedder.embed(texts, { outputs: ALL })) as unknown as Full[]
+
+describe('/embed', () => {
+  it('gives a list of vectors for one text and for several', async () => {
+    const texts = mixedTexts(4)
+    const direct = await embedder.embed(texts)
+    const many = await served.post('/embed', { inputs: texts })
+    expect(many.status).toBe(200)
+    expect(many.json.map((row: number[]) => Float32Array.from(row))).toEqual(
+      direct.map(({ dense }) => dense),
+    )
+    const one = await served.post('/embed', { inputs: texts[0] })
+    expect(one.json).toEqual([many.json[0]])
+  })
+
+  it('normalises unless told not to', async () => {
+    const { json } = await served.post('/embed', { inputs: 'x', normalize: false })
+    const raw = await embedder.embed('x', { normalize: false })
+    expect(Float32Array.from(json[0])).toEqual(raw.dense)
+    expect(dot(json[0], json[0])).not.toBeCloseTo(1, 3)
+  })
+
+  it('cuts a text that is too long only if asked to', async () => {
+    const inputs = 'word '.repeat(9000)
+    const refused = await served.post('/embed', { inputs })
+    expect(refused.status).toBe(413)
+    expect(refused.json).toEqual({
+      error: expect.stringContaining('8192'),
+      error_type: 'Validation',
+    })
+    const cut = await served.post('/embed', { inputs, truncate: true })
+    expect(cut.status).toBe(200)
+    const direct = await embedder.embed(inputs, { truncate: 'end' })
+    expect(Float32Array.from(cut.json[0])).toEqual(direct.dense)
+  })
+
+  it('streams NDJSON: a line a text, in order, failures among them', async () => {
+    const texts = [...mixedTexts(70), 'word '.repeat(9000), 'last']
+    const { text, headers } = await served.post(
+      '/embed',
+      { inputs: texts },
+      { accept: 'application/x-ndjson' },
+    )
+    expect(headers.get('content-type')).toContain('application/x-ndjson')
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines).toHaveLength(72)
+    const direct = await embedder.embed(texts, { onError: 'collect' })
+    lines.forEach((line, i) => {
+      if (i === 70)
+        expect(line).toMatchObject({ index: 70, error: { code: 'context_length_exceeded' } })
+      else expect(Float32Array.from(line)).toEqual((direct[i] as Embedding).dense)
+    })
+  })
+})
+
+describe('/embed_sparse', () => {
+  it('gives index and value, ids ascending', async () => {
+    const texts = mixedTexts(3)
+    const { json } = await served.post('/embed_sparse', { inputs: texts })
+    const direct = await embedder.embed(texts, { outputs: { sparse: true } })
+    direct.forEach(({ sparse }, i) => {
+      expect(json[i].map(({ index }: { index: number }) => index)).toEqual(
+        Array.from(sparse?.indices ?? []),
+      )
+      expect(Float32Array.from(json[i], ({ value }) => value)).toEqual(sparse?.values)
+    })
+    expect((await served.post('/embed_sparse', { inputs: '' })).json).toEqual([[]])
+  })
+})
+
+describe('/rerank', () => {
+  const query = 'Which river flows through Warsaw?'
+  const texts = [...mixedTexts(5), query]
+  const ranks = async (by: 'colbert' | 'hybrid' | 'dense' | 'sparse') => {
+    const other = await testServer({ embedder, rerank: by })
+    const { json } = await other.post('/rerank', { query, texts, raw_scores: true })
+    await other.close()
+    return json as { index: number; score: number }[]
+  }
+
+  it('orders by ColBERT, with probabilities unless raw scores are asked for', async () => {
+    const [asked, ...passages] = (await embedAll([query, ...texts])) as [Full, ...Full[]]
+    const expected = passages
+      .map(({ colbert }, index) => ({ index, score: colbertScore(asked.colbert, colbert) }))
+      .sort((a, b) => b.score - a.score)
+    const raw = await served.post('/rerank', { query, texts, raw_scores: true })
+    expect(raw.json).toEqual(expected)
+    expect(raw.json[0].index).toBe(5)
+    const { json } = await served.post('/rerank', { query, texts, return_text: true })
+    expect(json.map(({ index }: { index: number }) => index)).toEqual(
+      expected.map(({ index }) => index),
+    )
+    expect(json[0].text).toBe(query)
+    expect(json[0].score).toBeCloseTo(1 / (1 + Math.exp(-(expected[0]?.score as number))), 12)
+  })
+
+  it('scores as configured', async () => {
+    const [q, p] = (await embedAll([query, texts[0] as string])) as [Full, Full]
+    const scoreOf = (list: { index: number; score: number }[]) =>
+      list.find(({ index }) => index === 0)?.score
+    expect(scoreOf(await ranks('dense'))).toBe(dot(q.dense, p.dense))
+    expect(scoreOf(await ranks('sparse'))).toBe(lexicalScore(q.sparse, p.sparse))
+    expect(scoreOf(await ranks('hybrid'))).toBe(hybridScore(q, p))
+  })
+
+  it('names the text that is wrong', async () => {
+    const long = 'word '.repeat(9000)
+    const first = await served.post('/rerank', { query: long, texts: ['a'] })
+    expect(first.json.error).toMatch(/^The query has 9002 tokens/)
+    const second = await served.post('/rerank', { query: 'a', texts: ['a', long] })
+    expect(second.json.error).toMatch(/^The text at index 1 has/)
+    expect(
+      (await served.post('/rerank', { query: long, texts: ['a'], truncate: true })).status,
+    ).toBe(200)
+  })
+
+  it('needs texts', async () => {
+    const { status, json } = await served.post('/rerank', { query, texts: [] })
+    expect({ status, json }).toEqual({
+      status: 400,
+      json: { error: "'texts' must not be empty.", error_type: 'Empty' },
+    })
+  })
+})
+
+describe('/tokenize', () => {
+  it('gives ids, pieces and places in characters', async () => {
+    const text = 'Hello wörld 😀 end'
+    const { json } = await served.post('/tokenize', { inputs: text })
+    expect(json).toHaveLength(1)
+    const tokens = json[0] as {
+      id: number
+      text: string
+      special: boolean
+      start: number | null
+      stop: number | null
+    }[]
+    expect(tokens.map(({ id }) => id)).toEqual(Array.from((await embedder.tokenize(text)).ids))
+    expect(tokens[0]).toEqual({ id: 0, text: '<s>', special: true, start: null, stop: null })
+    expect(tokens.at(-1)).toMatchObject({ text: '</s>', special: true })
+    const characters = Array.from(text)
+    for (const { text: piece, special, start, stop } of tokens) {
+      if (special || start === null || stop === null) continue
+      expect(characters.slice(start, stop).join('')).toBe(piece.replaceAll('▁', ''))
+    }
+    expect(tokens.filter(({ start }) => start !== null).length).toBeGreaterThan(3)
+  })
+
+  it('leaves the special ones out', async () => {
+    const { json } = await served.post('/tokenize', {
+      inputs: ['a', ''],
+      add_special_tokens: false,
+    })
+    expect(json.map((tokens: object[]) => tokens.length)).toEqual([1, 0])
+  })
+})
+
+describe('/info', () => {
+  it('has the members that clients read', async () => {
+    const { json } = await served.get('/info')
+    expect(json).toMatchObject({
+      model_id: embedder.info.name,
+      model_sha: embedder.info.fingerprint,
+      model_type: { embedding: { pooling: 'cls' } },
+      max_input_length: 8192,
+      max_client_batch_size: 2048,
+      auto_truncate: false,
+      standin: true,
+    })
+  })
+})
+
+describe('errors', () => {
+  it("have TEI's body and statuses", async () => {
+    const bodyOf = ({ status, json }: Answer) => ({ status, ...json })
+    expect(bodyOf(await served.post('/embed', { inputs: [] }))).toMatchObject({
+      status: 400,
+      error_type: 'Empty',
+    })
+    expect(bodyOf(await served.post('/embed', { inputs: 5 }))).toMatchObject({
+      status: 422,
+      error_type: 'Validation',
+    })
+    expect(bodyOf(await served.post('/embed', {}))).toMatchObject({
+      status: 422,
+      error_type: 'Validation',
+    })
+    expect(
+      bodyOf(await served.post('/embed', { inputs: new Array(2049).fill('a') })),
+    ).toMatchObject({
+      status: 413,
+      error_type: 'Validation',
+    })
+  })
+})
