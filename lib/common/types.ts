@@ -178,60 +178,6 @@ export interface Logger {
   error?(message: string): void
 }
 
-/** Options of `Embedder.load`. Each may also be set as `BGE_M3_` + its name in capitals. */
-export interface LoadOptions {
-  /** GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched. */
-  model?: string
-  /** Directory of the two `.pt` heads, or a GGUF that carries them. */
-  heads?: string
-  /** Compute threads. Default: the real cores this process may use. */
-  threads?: number
-  /** The most tokens a text may have. Default: what the model takes (8192 for bge-m3). */
-  maxTokens?: number
-  /** Token budget of one batch. Default: the preset decides, and slow machines get less. */
-  batchTokens?: number
-  /** Memory for weights, context, cache, queue and results in flight: bytes, or text such as `2GB`. */
-  memoryLimit?: number | string
-  /** Texts that may wait; a call beyond that fails with `QueueFullError`. */
-  maxPending?: number
-  /** Give the weights back after so long without work (milliseconds, or `60s`). Default: never. */
-  unloadAfter?: number | string
-  /** Size of the memory cache, or off. Default: 64 MB. */
-  cache?: number | string | boolean
-  /** A cache on disk: a directory, or `true` for the usual one. Default: off. */
-  diskCache?: string | boolean
-  /** Default: 1 GB. */
-  diskCacheSize?: number | string
-  /** How long a cached embedding is kept. Default: 30 days. */
-  cacheTtl?: number | string
-  /** Defaults for batches and caches. Default: balanced. */
-  preset?: 'balanced' | 'throughput' | 'low-memory'
-  /** What to trade for what: one word, or weights of several. */
-  optimizeFor?: OptimizationGoal | Partial<Record<OptimizationGoal, number>>
-  /**
-   * What takes over when the model cannot be loaded, or fails on a text: another model's path, or a
-   * function. Results say so (`Embedding.fallback`).
-   */
-  fallback?: string | FallbackFunction
-  /** How often a text that failed is tried again, alone. Default: 1. */
-  retry?: number
-  /** Instruction set of the kernels; the first embedder of a process chooses. */
-  isa?: string
-  /** Checksum of the model file: once per change of the file (`auto`), every time, or never. */
-  verify?: 'auto' | 'always' | 'never'
-  /** Read the weights on first use instead of now. The file is checked for being there either way. */
-  lazy?: boolean
-  /** Where models, builds and what has been learnt are kept. Default: the platform's cache directory. */
-  cacheDir?: string
-  /** Default: warnings go to stderr. */
-  logger?: Logger
-  /** Gives up loading; the call rejects with its reason. */
-  signal?: AbortSignal
-}
-
-/** What `optimizeFor` may ask for. */
-export type OptimizationGoal = 'memory' | 'latency' | 'throughput'
-
 /** An embedding per text, or an error for a text that it cannot embed either. */
 export type FallbackFunction = (
   texts: readonly string[],

@@ -11,7 +11,6 @@ import type {
   Embedding,
   EmbedOptions,
   Estimate,
-  LoadOptions,
   Precision,
   Settled,
   TokenizeResult,
@@ -26,6 +25,7 @@ import {
 } from '../engine/tokenize.js'
 import { followLog, warn } from '../native/log.js'
 import { type Config, checkOptions } from '../options/table.js'
+import type { LoadOptions } from '../options/types.js'
 import { useSimd } from '../scoring/simd.js'
 import { resolveCall, withTimeout } from './call-options.js'
 import { type Diagnosis, diagnose } from './diagnose.js'

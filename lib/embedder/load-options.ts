@@ -1,12 +1,13 @@
 /** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
 import { embeddingsDir } from '../cache/defaults.js'
 import { InvalidInputError } from '../common/errors.js'
-import type { FallbackFunction, LoadOptions } from '../common/types.js'
+import type { FallbackFunction } from '../common/types.js'
 import { findModel } from '../model/locations.js'
 import type { NativeAddon } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
-import { type Tuning, tuningOf } from '../options/presets.js'
+import { PRESETS, type Tuning } from '../options/presets.js'
 import { type Config, resolveOptions } from '../options/table.js'
+import type { LoadOptions } from '../options/types.js'
 
 export interface Settings extends Tuning {
   path: string
@@ -39,7 +40,7 @@ export function splitFallback(options: LoadOptions): {
 /** @throws ModelNotFoundError when the model is not there, InvalidInputError for wrong options */
 export async function readSettings(options: LoadOptions): Promise<Settings> {
   const { config } = splitFallback(options)
-  const tuning = tuningOf(config)
+  const tuning = PRESETS[config.preset]
   return {
     path: await findModel(config.model, { cacheDir: config.cacheDir }),
     heads: config.heads,

@@ -5,6 +5,10 @@ import { parseDuration, parseSize } from '../common/units.js'
 export interface Kind<T> {
   /** What is allowed, as the end of "BGE_M3_X must be ...". */
   readonly allowed: string
+  /** TypeScript's type of what a program may pass. */
+  readonly type: string
+  /** What stands for the value in a command's help. */
+  readonly placeholder: string
   /** A value from the environment or the command line; `undefined` when it is not allowed. */
   parse(text: string): T | undefined
   /** A value that a program passed; `undefined` when it is not allowed. */
@@ -19,6 +23,8 @@ export function count(min: number, max: number): Kind<number> {
       : undefined
   return {
     allowed: `an integer from ${min} to ${max}`,
+    type: 'number',
+    placeholder: 'N',
     parse: (text) => (/^\s*\d{1,15}\s*$/.test(text) ? check(Number(text)) : undefined),
     check,
   }
@@ -26,6 +32,7 @@ export function count(min: number, max: number): Kind<number> {
 
 function quantity(
   allowed: string,
+  placeholder: string,
   min: number,
   parseText: (text: string) => number | undefined,
 ): Kind<number> {
@@ -33,6 +40,8 @@ function quantity(
     typeof value === 'number' && Number.isSafeInteger(value) && value >= min ? value : undefined
   return {
     allowed,
+    type: 'number | string',
+    placeholder,
     parse: (text) => check(parseText(text)),
     check: (value) => check(typeof value === 'string' ? parseText(value) : value),
   }
@@ -40,12 +49,17 @@ function quantity(
 
 /** Bytes, as a number or as text such as "2GB" or "1.5GiB". */
 export function size(min: number): Kind<number> {
-  return quantity(`a size of at least ${min} bytes, such as 2GB or 1.5GiB`, min, parseSize)
+  return quantity(`a size of at least ${min} bytes, such as 2GB or 1.5GiB`, 'SIZE', min, parseSize)
 }
 
 /** Milliseconds, as a number or as text such as "30s". */
 export function duration(min: number): Kind<number> {
-  return quantity('milliseconds, or a duration such as 500ms, 30s or 2min', min, parseDuration)
+  return quantity(
+    'milliseconds, or a duration such as 500ms, 30s or 2min',
+    'TIME',
+    min,
+    parseDuration,
+  )
 }
 
 // A Map, because an object would know "constructor".
@@ -62,6 +76,8 @@ const TOGGLES: ReadonlyMap<string, boolean> = new Map([
 
 export const toggle: Kind<boolean> = {
   allowed: 'on or off (true or false, 1 or 0, yes or no)',
+  type: 'boolean',
+  placeholder: 'on|off',
   parse: (text) => TOGGLES.get(text.trim().toLowerCase()),
   check: (value) => (typeof value === 'boolean' ? value : undefined),
 }
@@ -72,6 +88,8 @@ export function sizeOrOff(whenOn: number): Kind<number> {
   const fromToggle = (on: boolean | undefined) => (on === undefined ? undefined : on ? whenOn : 0)
   return {
     allowed: 'off, on, or a size such as 64MB',
+    type: 'number | string | boolean',
+    placeholder: 'SIZE',
     // "0" and "1" are sizes here.
     parse: (text) => bytes.parse(text) ?? fromToggle(toggle.parse(text)),
     check: (value) => fromToggle(toggle.check(value)) ?? bytes.check(value),
@@ -83,6 +101,8 @@ export function oneOf<const T extends string>(...words: readonly T[]): Kind<T> {
   const check = (value: unknown) => words.find((word) => word === value)
   return {
     allowed: `one of ${words.join(', ')}`,
+    type: words.map((word) => `'${word}'`).join(' | '),
+    placeholder: 'NAME',
     parse: (text) => check(text.trim().toLowerCase()),
     check,
   }
@@ -91,6 +111,8 @@ export function oneOf<const T extends string>(...words: readonly T[]): Kind<T> {
 /** A file or directory; whether it exists is for its user to say. */
 export const path: Kind<string> = {
   allowed: 'a path',
+  type: 'string',
+  placeholder: 'PATH',
   parse: (text) => path.check(text),
   check: (value) =>
     typeof value === 'string' && value !== '' && !value.includes('\0') ? value : undefined,
@@ -99,6 +121,8 @@ export const path: Kind<string> = {
 /** A directory; `true` for the usual one, `false` for none. */
 export const pathOrOff: Kind<string | boolean> = {
   allowed: 'off, on, or a directory',
+  type: 'string | boolean',
+  placeholder: 'DIR',
   parse: (text) => TOGGLES.get(text.trim().toLowerCase()) ?? path.check(text),
   check: (value) => toggle.check(value) ?? path.check(value),
 }
@@ -106,6 +130,8 @@ export const pathOrOff: Kind<string | boolean> = {
 /** A short lower-case name whose list is known elsewhere. */
 export const name: Kind<string> = {
   allowed: 'a name of lower-case letters, digits and -',
+  type: 'string',
+  placeholder: 'NAME',
   parse: (text) => name.check(text.trim().toLowerCase()),
   check: (value) =>
     typeof value === 'string' && /^[a-z][a-z0-9-]{0,31}$/.test(value) ? value : undefined,
@@ -119,6 +145,8 @@ export function setOf<const T extends string>(...words: readonly T[]): Kind<Reco
   }
   return {
     allowed: `one or more of ${words.join(', ')}`,
+    type: `{ ${words.map((word) => `${word}?: boolean`).join('; ')} }`,
+    placeholder: 'NAME,...',
     parse: (text) => {
       const parts = text
         .toLowerCase()
@@ -131,43 +159,6 @@ export function setOf<const T extends string>(...words: readonly T[]): Kind<Reco
       const given = entriesOf(value, words)
       if (!given?.every(([, on]) => typeof on === 'boolean' || on === undefined)) return undefined
       return chosen((word) => given.some(([key, on]) => key === word && on === true))
-    },
-  }
-}
-
-/**
- * Weights of some words, none below 0 and one above: "latency", "memory=1,latency=0.5",
- * `{ memory: true, latency: 0.5 }`. A word that is not named has weight 0.
- */
-export function weights<const T extends string>(...words: readonly T[]): Kind<Record<T, number>> {
-  const weigh = (given: readonly (readonly [string, unknown])[]) => {
-    const result = Object.fromEntries(words.map((word) => [word, 0])) as Record<T, number>
-    for (const [key, value] of given) {
-      const weight = typeof value === 'boolean' ? Number(value) : (value ?? 0)
-      if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0) return undefined
-      if (!words.some((word) => word === key)) return undefined
-      result[key as T] = weight
-    }
-    return words.some((word) => result[word] > 0) ? result : undefined
-  }
-  const parse = (text: string) =>
-    weigh(
-      text
-        .toLowerCase()
-        .split(',')
-        .map((part) => {
-          const [key = '', weight, ...rest] = part.split('=').map((side) => side.trim())
-          if (weight === undefined) return [key, 1] as const
-          return [key, weight === '' || rest.length > 0 ? Number.NaN : Number(weight)] as const
-        }),
-    )
-  return {
-    allowed: `one of ${words.join(', ')}, or weights such as ${words[0]}=1,${words[1]}=0.5`,
-    parse,
-    check: (value) => {
-      if (typeof value === 'string') return parse(value)
-      const given = entriesOf(value, words)
-      return given === undefined ? undefined : weigh(given)
     },
   }
 }

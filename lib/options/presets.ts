@@ -1,4 +1,4 @@
-/** What `preset` and `optimizeFor` mean: defaults for what the user did not set. */
+/** What `preset` means: defaults for what the user did not set. */
 import type { Config } from './table.js'
 
 export interface Tuning {
@@ -31,13 +31,6 @@ const THROUGHPUT: Tuning = {
   cache: 256 * MB,
   unloadAfter: undefined,
 }
-const LATENCY: Tuning = {
-  batchTokens: 128,
-  inFlight: 1,
-  targetMs: 150,
-  cache: 64 * MB,
-  unloadAfter: undefined,
-}
 const MEMORY: Tuning = {
   batchTokens: 256,
   inFlight: 1,
@@ -46,33 +39,8 @@ const MEMORY: Tuning = {
   unloadAfter: 60_000,
 }
 
-const PRESETS = { balanced: BALANCED, throughput: THROUGHPUT, 'low-memory': MEMORY } as const
-
-/** `optimizeFor` where it was given, else the preset. */
-export function tuningOf(config: Pick<Config, 'preset' | 'optimizeFor'>): Tuning {
-  const { optimizeFor } = config
-  if (!optimizeFor) return PRESETS[config.preset]
-  return mix([
-    [THROUGHPUT, optimizeFor.throughput],
-    [LATENCY, optimizeFor.latency],
-    [MEMORY, optimizeFor.memory],
-  ])
-}
-
-/** Weighted geometric means: between 128 and 1024 tokens, half and half is 362. */
-function mix(parts: readonly (readonly [Tuning, number])[]): Tuning {
-  const sum = parts.reduce((total, [, weight]) => total + weight, 0)
-  const mean = (key: 'batchTokens' | 'inFlight' | 'targetMs' | 'cache') =>
-    Math.round(
-      Math.exp(parts.reduce((log, [tuning, w]) => log + (w / sum) * Math.log(tuning[key]), 0)),
-    )
-  const memory = parts.find(([tuning]) => tuning === MEMORY)?.[1] ?? 0
-  return {
-    batchTokens: mean('batchTokens'),
-    inFlight: mean('inFlight'),
-    targetMs: mean('targetMs'),
-    cache: mean('cache'),
-    // giving the weights back costs whoever comes next: only for those to whom memory matters most
-    unloadAfter: memory * 2 >= sum ? MEMORY.unloadAfter : undefined,
-  }
+export const PRESETS: Readonly<Record<Config['preset'], Tuning>> = {
+  balanced: BALANCED,
+  throughput: THROUGHPUT,
+  'low-memory': MEMORY,
 }

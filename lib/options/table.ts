@@ -1,9 +1,9 @@
 /**
  * One table of every load and embed option that can be set from outside: its type, default, doc
  * and environment variable (`BGE_M3_` + the name in capitals: `batchTokens` is
- * `BGE_M3_BATCH_TOKENS`). The `--help` of commands, the documentation and `doctor` read this table
- * too. Options that hold functions or objects (`logger`, `signal`, `onProgress`) have no variable
- * and are not here.
+ * `BGE_M3_BATCH_TOKENS`). The `--help` of commands and `doctor` read this table too, and
+ * scripts/options.mjs writes `LoadOptions` and docs/environment.md from it. Options that hold functions
+ * or objects (`logger`, `signal`, `onProgress`) have no variable and are not here.
  *
  * An option that is passed wins over the environment, which wins over the default.
  */
@@ -21,11 +21,16 @@ import {
   size,
   sizeOrOff,
   toggle,
-  weights,
 } from './kinds.js'
 
-/** `load`: `Embedder.load`; `embed`: every call that embeds; `both`: a call may override the load. */
-export type OptionScope = 'load' | 'embed' | 'both'
+/**
+ * `load`: `Embedder.load`; `embed`: every call that embeds; `both`: a call may override the load;
+ * `command`: commands alone.
+ */
+export type OptionScope = 'load' | 'embed' | 'both' | 'command'
+
+/** Which commands have it as a flag: all that load a model, or all that embed texts they are given. */
+export type Flag = 'loads' | 'embeds'
 
 export interface OptionSpec<T, Default extends T | undefined = T | undefined> {
   readonly scope: OptionScope
@@ -34,6 +39,7 @@ export interface OptionSpec<T, Default extends T | undefined = T | undefined> {
   readonly default: Default
   /** For people: what it does and what its default means. */
   readonly doc: string
+  readonly flag: Flag | undefined
 }
 
 function spec<T, Default extends T | undefined>(
@@ -41,8 +47,9 @@ function spec<T, Default extends T | undefined>(
   kind: Kind<T>,
   defaultValue: Default,
   doc: string,
+  flag?: Flag,
 ): OptionSpec<T, Default> {
-  return { scope, kind, default: defaultValue, doc }
+  return { scope, kind, default: defaultValue, doc, flag }
 }
 
 const MB = 1_000_000
@@ -55,24 +62,28 @@ export const OPTIONS = {
     path,
     undefined,
     'GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched.',
+    'loads',
   ),
   heads: spec(
     'load',
     path,
     undefined,
     'Directory of sparse_linear.pt and colbert_linear.pt, or a GGUF that carries the heads. Default: in the model, or beside it.',
+    'loads',
   ),
   threads: spec(
     'load',
     count(1, 1024),
     undefined,
     'Compute threads. Default: the real cores this process may use.',
+    'loads',
   ),
   maxTokens: spec(
     'both',
     count(3, 1_048_576),
     undefined,
     'The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3).',
+    'embeds',
   ),
   batchTokens: spec(
     'load',
@@ -127,6 +138,7 @@ export const OPTIONS = {
     path,
     undefined,
     'Directory for models, builds and caches. Default: the cache directory of the platform.',
+    'loads',
   ),
   isa: spec(
     'load',
@@ -135,22 +147,17 @@ export const OPTIONS = {
     'Instruction set of the kernels, as `bge-m3 doctor` lists them. Default: the best the processor has.',
   ),
   logLevel: spec(
-    'load',
+    'command',
     oneOf('silent', 'error', 'warn', 'info', 'debug'),
     'warn',
     'What is logged; llama.cpp logs at its own levels through the same logger. Default: warn.',
+    'loads',
   ),
   preset: spec(
     'load',
     oneOf('balanced', 'throughput', 'low-memory'),
     'balanced',
     'A set of defaults for threads, batches and caches. Default: balanced.',
-  ),
-  optimizeFor: spec(
-    'load',
-    weights('memory', 'latency', 'throughput'),
-    undefined,
-    'What to trade for what: one of memory, latency, throughput, or weights of them. Default: the preset decides.',
   ),
   fallback: spec(
     'load',
@@ -182,6 +189,7 @@ export const OPTIONS = {
     oneOf('error', 'end'),
     'error',
     'A text over the limit is an error, or loses its end. Default: error.',
+    'embeds',
   ),
   dimensions: spec(
     'embed',

@@ -73,7 +73,6 @@ describe('readEnvironment', () => {
       BGE_M3_ISA: 'AVX2',
       BGE_M3_LOG_LEVEL: 'Debug',
       BGE_M3_PRESET: 'low-memory',
-      BGE_M3_OPTIMIZE_FOR: 'latency, memory=0.5',
       BGE_M3_FALLBACK: 'other.gguf',
       BGE_M3_RETRY: '0',
       BGE_M3_VERIFY: 'never',
@@ -104,7 +103,6 @@ describe('readEnvironment', () => {
       isa: 'avx2',
       logLevel: 'debug',
       preset: 'low-memory',
-      optimizeFor: { memory: 0.5, latency: 1, throughput: 0 },
       fallback: 'other.gguf',
       retry: 0,
       verify: 'never',
@@ -136,10 +134,6 @@ describe('readEnvironment', () => {
     ['BGE_M3_NORMALIZE', 'constructor', 'on or off'],
     ['BGE_M3_TIMEOUT', '-1s', 'a duration'],
     ['BGE_M3_TIMEOUT', '0', 'a duration'],
-    ['BGE_M3_OPTIMIZE_FOR', 'latency=fast', 'weights such as'],
-    ['BGE_M3_OPTIMIZE_FOR', 'latency=', 'weights such as'],
-    ['BGE_M3_OPTIMIZE_FOR', 'latency=0', 'weights such as'],
-    ['BGE_M3_OPTIMIZE_FOR', 'beauty', 'memory, latency, throughput'],
     ['BGE_M3_ISA', '../evil', 'a name'],
     ['BGE_M3_MODEL', 'a\0b', 'a path'],
   ])(
@@ -211,14 +205,6 @@ describe('checkOptions', () => {
     expect(() => checkOptions({ outputs: { dense: false } })).toThrow(InvalidInputError)
     expect(() => checkOptions({ outputs: { dense: 1 } })).toThrow(InvalidInputError)
     expect(() => checkOptions({ outputs: { dense: true, colour: true } })).toThrow(/`outputs`/)
-  })
-
-  it('takes weights as a word, as text and as an object', () => {
-    const latency = { memory: 0, latency: 1, throughput: 0 }
-    expect(checkOptions({ optimizeFor: 'latency' })).toEqual({ optimizeFor: latency })
-    expect(checkOptions({ optimizeFor: { latency: true } })).toEqual({ optimizeFor: latency })
-    expect(() => checkOptions({ optimizeFor: { latency: -1 } })).toThrow(InvalidInputError)
-    expect(() => checkOptions({ optimizeFor: {} })).toThrow(InvalidInputError)
   })
 
   it('leaves functions and unknown options to others, and skips what is undefined', () => {

@@ -7,8 +7,8 @@
 import type { EmbeddingFunction, EmbeddingFunctionSpace, SparseEmbeddingFunction } from 'chromadb'
 import { InvalidInputError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
-import type { LoadOptions } from '../../common/types.js'
 import { Embedder } from '../../embedder/embedder.js'
+import type { LoadOptions } from '../../options/types.js'
 import { type AdapterOptions, denseVectors, type SparseVector, sparseVectors } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'

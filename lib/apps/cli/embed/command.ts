@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions } from '../shared/options.js'
+import { addTableOptions, EMBEDDING } from '../shared/options.js'
 import { addTextOptions } from '../shared/texts.js'
 
 const OUTPUT_HELP = `
@@ -31,19 +31,7 @@ export function embedCommand(program: Command, cli: Cli): void {
     .option('--sparse', 'Give sparse weights: one per distinct token.')
     .option('--colbert', 'Give multi-vectors: one per token.')
     .option('--stats <FILE>', 'Write a record of the run (rates, memory, options) as JSON.')
-  addTableOptions(command, [
-    'model',
-    'heads',
-    'threads',
-    'truncate',
-    'maxTokens',
-    'batchTokens',
-    'dimensions',
-    'precision',
-    'normalize',
-    'cacheDir',
-    'logLevel',
-  ])
+  addTableOptions(command, [...EMBEDDING, 'batchTokens', 'dimensions', 'precision', 'normalize'])
   command.addHelpText('after', OUTPUT_HELP)
   examples(
     command,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions, integer } from '../shared/options.js'
+import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
 
 const FILES_HELP = `
 Retrieval (--corpus, --queries, --qrels: the layout of BEIR):
@@ -52,16 +52,7 @@ export function evaluateCommand(program: Command, cli: Cli): void {
     .option('--exclude-self', 'A query does not find the document with its own id.')
     .option('--seed <N>', 'Of the bootstrap.', integer(0, 0xffffffff), 0)
     .option('--json', 'Print JSON instead of a table.')
-  addTableOptions(command, [
-    'model',
-    'heads',
-    'threads',
-    'truncate',
-    'maxTokens',
-    'batchTokens',
-    'cacheDir',
-    'logLevel',
-  ])
+  addTableOptions(command, [...EMBEDDING, 'batchTokens'])
   command.addHelpText('after', FILES_HELP)
   examples(
     command,

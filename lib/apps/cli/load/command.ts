@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions } from '../shared/options.js'
+import { addTableOptions, EMBEDDING } from '../shared/options.js'
 import { loadQdrantCommand } from './qdrant-command.js'
 
 const POSTGRES_HELP = `
@@ -34,16 +34,7 @@ export function loadCommand(program: Command, cli: Cli): void {
     .option('--ef-construction <N>', 'Candidates while the index is built.')
     .option('--distance <NAME>', 'Of the dense index: cosine, ip or l2.')
     .option('--json', 'Print JSON.')
-  addTableOptions(command, [
-    'model',
-    'heads',
-    'threads',
-    'truncate',
-    'maxTokens',
-    'dimensions',
-    'cacheDir',
-    'logLevel',
-  ])
+  addTableOptions(command, [...EMBEDDING, 'dimensions'])
   command.addHelpText('after', POSTGRES_HELP)
   examples(command, [
     'bge-m3 load postgres --table docs --text body --dense-column embedding --index',

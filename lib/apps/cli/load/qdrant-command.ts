@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions } from '../shared/options.js'
+import { addTableOptions, EMBEDDING } from '../shared/options.js'
 
 const QDRANT_HELP = `
 Input: JSON Lines with "text" and "id" or "_id" (a "title" is put in front of the text), or a text a line;
@@ -37,16 +37,7 @@ export function loadQdrantCommand(load: Command, cli: Cli): void {
     .option('--batch-points <N>', 'Points of a batch. Default: 64.')
     .option('--max-request-bytes <N>', 'Size of a request at most. Default: 16777216.')
     .option('--json', 'Print JSON.')
-  addTableOptions(command, [
-    'model',
-    'heads',
-    'threads',
-    'truncate',
-    'maxTokens',
-    'dimensions',
-    'cacheDir',
-    'logLevel',
-  ])
+  addTableOptions(command, [...EMBEDDING, 'dimensions'])
   command.addHelpText('after', QDRANT_HELP)
   examples(
     command,

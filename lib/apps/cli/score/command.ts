@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions } from '../shared/options.js'
+import { addTableOptions, EMBEDDING } from '../shared/options.js'
 
 const MODES_HELP = `
 The scores are FlagEmbedding's five:
@@ -23,15 +23,7 @@ export function scoreCommand(program: Command, cli: Cli): void {
       'Weights of dense, sparse and colbert in the means. Default: 1,1,1.',
     )
     .option('--json', 'Print JSON instead of a table.')
-  addTableOptions(command, [
-    'model',
-    'heads',
-    'threads',
-    'truncate',
-    'maxTokens',
-    'cacheDir',
-    'logLevel',
-  ])
+  addTableOptions(command, EMBEDDING)
   command.addHelpText('after', MODES_HELP)
   examples(
     command,

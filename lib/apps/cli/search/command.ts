@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions } from '../shared/options.js'
+import { addTableOptions, LOADING } from '../shared/options.js'
 
 const SEARCH_HELP = `
 Modes:
@@ -29,7 +29,7 @@ export function searchCommand(program: Command, cli: Cli): void {
     .option('--rerank', 'Put the best in order by ColBERT, which embeds their texts now.')
     .option('--candidates <N>', 'How many --rerank puts in order. Default: 20.')
     .option('--json', 'Print JSON.')
-  addTableOptions(command, ['model', 'heads', 'threads', 'cacheDir', 'logLevel'])
+  addTableOptions(command, LOADING)
   command.addHelpText('after', SEARCH_HELP)
   examples(
     command,

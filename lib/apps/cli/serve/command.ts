@@ -45,7 +45,7 @@ export function serveCommand(program: Command, cli: Cli): void {
   }
   addTableOptions(
     command,
-    OPTION_NAMES.filter((name) => OPTIONS[name].scope !== 'embed' && name !== 'logLevel'),
+    OPTION_NAMES.filter((name) => ['load', 'both'].includes(OPTIONS[name].scope)),
   )
   command.addHelpText('after', SERVE_HELP)
   examples(

@@ -1,7 +1,6 @@
 /** The options of `bge-m3 serve`: flags, then the environment, then a file. */
 
 import { readFile } from 'node:fs/promises'
-import type { LoadOptions } from '../../../common/types.js'
 import {
   checkOptions,
   type Environment,
@@ -9,6 +8,7 @@ import {
   type OptionName,
   type OptionValues,
 } from '../../../options/table.js'
+import type { LoadOptions } from '../../../options/types.js'
 import {
   checkServerOptions,
   mergeServerOptions,

@@ -1,30 +1,18 @@
-/** The options of `config.ts`'s table as options of a command. */
+/** The options of the table (`lib/options/table.ts`) as options of a command. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { LoadOptions, Outputs } from '../../../common/types.js'
+import type { Outputs } from '../../../common/types.js'
 import {
   type Environment,
   environmentName,
+  OPTION_NAMES,
   OPTIONS,
   type OptionName,
   type OptionValues,
   parseOption,
   readEnvironment,
 } from '../../../options/table.js'
-
-/** What stands for the value in a help text. */
-const PLACEHOLDERS: Partial<Record<OptionName, string>> = {
-  model: 'FILE',
-  heads: 'PATH',
-  cacheDir: 'DIR',
-  memoryLimit: 'SIZE',
-  cache: 'SIZE',
-  timeout: 'TIME',
-  isa: 'NAME',
-  logLevel: 'LEVEL',
-  precision: 'FORMAT',
-  verify: 'WHEN',
-}
+import type { LoadOptions } from '../../../options/types.js'
 
 /** Options that say no more than yes, under names that people expect. */
 const SWITCHES: Partial<Record<OptionName, { flag: string; value: string; doc: string }>> = {
@@ -42,6 +30,11 @@ const SWITCHES: Partial<Record<OptionName, { flag: string; value: string; doc: s
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)
 
+/** What every command that loads a model takes. */
+export const LOADING = OPTION_NAMES.filter((name) => OPTIONS[name].flag === 'loads')
+/** What every command that embeds the texts it is given takes. */
+export const EMBEDDING = OPTION_NAMES.filter((name) => OPTIONS[name].flag !== undefined)
+
 /** Adds options of the table to a command: `batchTokens` is `--batch-tokens`. */
 export function addTableOptions(command: Command, names: readonly OptionName[]): Command {
   for (const name of names) {
@@ -55,7 +48,7 @@ export function addTableOptions(command: Command, names: readonly OptionName[]):
     const { doc, kind } = OPTIONS[name]
     const choices = kind.allowed.startsWith('one of') ? ` (${kind.allowed})` : ''
     command.addOption(
-      new Option(`${flag} <${PLACEHOLDERS[name] ?? 'N'}>`, `${doc}${choices} ${variable}`)
+      new Option(`${flag} <${kind.placeholder}>`, `${doc}${choices} ${variable}`)
         // the value stays text, so that it is parsed in one place, with the environment's
         .argParser((text) => {
           parseOption(name, text, flag)
@@ -76,7 +69,7 @@ export type Flags = Readonly<Record<string, unknown>>
  */
 export function optionValues(flags: Flags, env: Environment): OptionValues {
   const values: Record<string, unknown> = readEnvironment(env)
-  for (const name of Object.keys(OPTIONS) as OptionName[]) {
+  for (const name of OPTION_NAMES) {
     const flag = flags[name]
     const spec = SWITCHES[name]
     if (typeof flag === 'string') values[name] = parseOption(name, flag, `--${kebab(name)}`)
@@ -98,7 +91,8 @@ export function outputsOf(flags: Flags, values: OptionValues): Required<Outputs>
 /** Those of the values that are set and belong to `Embedder.load`. */
 export function loadOptions(values: OptionValues): LoadOptions {
   const entries = Object.entries(values).filter(
-    ([name, value]) => value !== undefined && OPTIONS[name as OptionName].scope !== 'embed',
+    ([name, value]) =>
+      value !== undefined && ['load', 'both'].includes(OPTIONS[name as OptionName].scope),
   )
   return Object.fromEntries(entries) as LoadOptions
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { addQueueOptions, REDIS_HELP } from '../queue/command.js'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions, integer } from '../shared/options.js'
+import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
 
 const WORKER_HELP = `
 Runs until it is told to end (Ctrl-C, SIGTERM), and then finishes what is under way or gives it back;
@@ -55,16 +55,7 @@ export function workerCommand(program: Command, cli: Cli): void {
     .option('--skip-stored', 'Do not embed again what the table has.')
     .option('--stalled-after <SECONDS>', 'Default: 30.', integer(1, 86_400))
     .option('--json', 'Print JSON.')
-  addTableOptions(worker, [
-    'model',
-    'heads',
-    'threads',
-    'truncate',
-    'maxTokens',
-    'dimensions',
-    'cacheDir',
-    'logLevel',
-  ])
+  addTableOptions(worker, [...EMBEDDING, 'dimensions'])
   worker.addHelpText('after', WORKER_HELP + REDIS_HELP)
   examples(
     worker,

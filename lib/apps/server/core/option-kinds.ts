@@ -1,10 +1,12 @@
-/** Kinds of value that only the server's options have; see `../config-kinds.ts`. */
+/** Kinds of value that only the server's options have; see `lib/options/kinds.ts`. */
 
 import type { Kind } from '../../../options/kinds.js'
 
 /** A line of text without blanks at its ends. */
 export const text: Kind<string> = {
   allowed: 'a text without line breaks',
+  type: 'string',
+  placeholder: 'TEXT',
   parse: (value) => text.check(value.trim()),
   check: (value) =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not get through
@@ -20,6 +22,8 @@ export function list<T>(item: Kind<T>): Kind<T[]> {
   const parse = (value: string) => all(value.split(',').map((part) => item.parse(part)))
   return {
     allowed: `one or more of: ${item.allowed}; with commas in between`,
+    type: `${item.type} | (${item.type})[]`,
+    placeholder: `${item.placeholder},...`,
     parse,
     check: (value) => {
       if (typeof value === 'string') return parse(value)

@@ -1,7 +1,7 @@
 /**
  * One table of the server's options: type, default, doc; the flag is the name in kebab-case, the
  * environment variable `BGE_M3_` + the name in capitals. Load options (`model`, `threads` ...) are in
- * `../config.ts`; a configuration file may hold both.
+ * `lib/options/table.ts`; a configuration file may hold both.
  */
 
 import { InvalidInputError } from '../../../common/errors.js'

@@ -1,0 +1,48 @@
+/** The options of `Embedder.load`. Written by scripts/options.mjs from the table: change that. */
+import type { FallbackFunction, Logger } from '../common/types.js'
+
+/** Options of `Embedder.load`. */
+export interface LoadOptions {
+  /** GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched. */
+  model?: string | undefined
+  /** Directory of sparse_linear.pt and colbert_linear.pt, or a GGUF that carries the heads. Default: in the model, or beside it. */
+  heads?: string | undefined
+  /** Compute threads. Default: the real cores this process may use. */
+  threads?: number | undefined
+  /** The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3). */
+  maxTokens?: number | undefined
+  /** Token budget of one batch. Default: the preset decides (512: beyond it packing gains no speed). */
+  batchTokens?: number | undefined
+  /** Memory for weights, context, cache, queue and results in flight. Default: 2GB. */
+  memoryLimit?: number | string | undefined
+  /** Texts that may wait; a call beyond that fails with QUEUE_FULL. Default: 1000000. */
+  maxPending?: number | undefined
+  /** Give the weights back after so long without work; the next call reads them again. Default: never, 60s with preset low-memory. */
+  unloadAfter?: number | string | undefined
+  /** Size of the memory cache, or off; off in a call keeps it from both caches. Default: the preset decides (64MB). */
+  cache?: number | string | boolean | undefined
+  /** Directory of a cache on disk that outlives the process; `on` stands for one in the cache directory. Default: off. */
+  diskCache?: string | boolean | undefined
+  /** The most the disk cache may take. Default: 1GB. */
+  diskCacheSize?: number | string | undefined
+  /** How long a cached embedding is kept. Default: 30d. */
+  cacheTtl?: number | string | undefined
+  /** Directory for models, builds and caches. Default: the cache directory of the platform. */
+  cacheDir?: string | undefined
+  /** Instruction set of the kernels, as `bge-m3 doctor` lists them. Default: the best the processor has. */
+  isa?: string | undefined
+  /** A set of defaults for threads, batches and caches. Default: balanced. */
+  preset?: 'balanced' | 'throughput' | 'low-memory' | undefined
+  /** Model that takes over when the first one cannot be used. Default: none. */
+  fallback?: string | FallbackFunction | undefined
+  /** How often a failed item is tried again, alone. Default: 1. */
+  retry?: number | undefined
+  /** Checksum of the model file at load: once per change of the file, every time, or never. Default: auto. */
+  verify?: 'auto' | 'always' | 'never' | undefined
+  /** Read the weights on first use instead of now. The file is checked for being there either way. */
+  lazy?: boolean | undefined
+  /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
+  logger?: Logger | undefined
+  /** Gives up loading; the call rejects with its reason. */
+  signal?: AbortSignal | undefined
+}
