@@ -2,13 +2,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  cosine,
-  Embedder,
-  ModelNotFoundError,
-  similarityMatrix,
-  useSimd,
-} from '../../lib/index.js'
+import { cosine, Embedder, ModelNotFoundError, similarityMatrix, useSimd } from '../../lib/index.js'
 import { standinPath } from '../helpers/standins.js'
 import { mixedTexts } from '../helpers/texts.js'
 
