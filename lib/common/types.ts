@@ -187,29 +187,29 @@ export type FallbackFunction = (
 /** Options of one call. */
 export interface EmbedOptions {
   /** Default: dense alone. */
-  outputs?: Outputs
+  outputs?: Outputs | undefined
   /** Dense vectors have length 1. Default: true. */
-  normalize?: boolean
+  normalize?: boolean | undefined
   /** A text over the limit is an error (default), or loses its end. */
-  truncate?: 'error' | 'end'
+  truncate?: 'error' | 'end' | undefined
   /** A lower limit than the embedder's own. */
-  maxTokens?: number
+  maxTokens?: number | undefined
   /** Cut dense vectors and ColBERT rows to so many dimensions, then normalise. */
-  dimensions?: number
+  dimensions?: number | undefined
   /** Number format of dense and ColBERT vectors. Default: float32. */
-  precision?: Precision
+  precision?: Precision | undefined
   /** Interactive work is computed before bulk work. Default: interactive; bulk for streams and chunks. */
-  priority?: 'interactive' | 'bulk'
+  priority?: 'interactive' | 'bulk' | undefined
   /** `false` keeps this call from the caches. */
-  cache?: boolean
+  cache?: boolean | undefined
   /** Cancels: the call rejects with its reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Milliseconds, or text such as `30s`. */
-  timeout?: number | string
+  timeout?: number | string | undefined
   /** `collect`: a failed text is an error among the results, and the call does not reject. */
-  onError?: 'throw' | 'collect'
+  onError?: 'throw' | 'collect' | undefined
   /** Called as texts are done. What it throws is logged and does not stop the work. */
-  onProgress?: (progress: Progress) => void
+  onProgress?: ((progress: Progress) => void) | undefined
 }
 
 /** How far a call is. */

@@ -1,8 +1,8 @@
 /** The embedder: the one object most users hold. */
-
-import { EmbeddingCache } from '../cache/cache.js'
+import type { EmbeddingCache } from '../cache/cache.js'
+import { Deadline } from '../common/deadline.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from '../common/errors.js'
-import { failuresOf, withoutErrors } from '../common/item-errors.js'
+import { failuresOf, isModelFailure, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
   EmbeddedChunk,
@@ -15,30 +15,32 @@ import type {
   Settled,
   TokenizeResult,
 } from '../common/types.js'
-import { Engine } from '../engine/engine.js'
 import {
   countAll,
   framed,
+  invalidText,
   type TokenizedText,
   type TokenizeOptions,
   tokenizeAll,
 } from '../engine/tokenize.js'
-import { followLog, warn } from '../native/log.js'
-import { type Config, checkOptions } from '../options/table.js'
+import { followLog } from '../native/log.js'
+import { checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
 import { useSimd } from '../scoring/simd.js'
-import { resolveCall, withTimeout } from './call-options.js'
+import { resolveCall } from './call/call-options.js'
+import type { CallExtras, EmbedCore } from './call/embed-core.js'
 import { type Diagnosis, diagnose } from './diagnose.js'
 import { type ChunkList, type Documents, embedChunks, embedDocuments } from './documents/chunks.js'
-import type { EmbedCore } from './documents/core.js'
 import type { Source } from './documents/source.js'
 import { embedStream, type StreamItem, type StreamOptions } from './documents/stream.js'
 import type { EmbeddingResult } from './documents/types.js'
-import { EmbedCall, type EmbedCallOptions } from './embed-call.js'
-import { Estimator } from './estimator.js'
-import { Fallback, isModelFailure } from './fallback.js'
+import { WithFallback } from './fallback.js'
 import { infoOf, statsOf } from './info.js'
-import { addonFor, readSettings, type Settings, splitFallback } from './load-options.js'
+import { addonFor, resolveLoad } from './load-options.js'
+import { ModelHandle } from './model-handle.js'
+
+/** Options of `embed` that it does not name. */
+const OWN = { priority: 'interactive', onError: 'throw' } as const
 
 /**
  * Texts to embeddings with one model: make it with `Embedder.load`, end it with `dispose`.
@@ -48,26 +50,16 @@ import { addonFor, readSettings, type Settings, splitFallback } from './load-opt
  * rejects with the signal's own reason.
  */
 export class Embedder {
-  #settings: Settings | undefined
-  #options: LoadOptions
-  /** Defaults of every call: the environment's, then the table's. */
-  readonly #defaults: Config
-  #engine: Promise<Engine> | undefined
-  #current: Engine | undefined
-  #cache: EmbeddingCache | undefined
-  #fallback: Fallback<Embedder> | undefined
-  /** The fallback's model, where ours could not be loaded. */
-  #takenOver: Embedder | undefined
-  readonly #estimator = new Estimator()
+  readonly #model: ModelHandle
+  readonly #fallback: WithFallback<Embedder> | undefined
+  /** The model, or the model with its fallback. */
+  readonly #core: EmbedCore
   #disposed = false
-  #tokenizeMs = 0
-  /** Calls under way. */
-  #busy = 0
-  #idle: NodeJS.Timeout | undefined
 
-  private constructor(options: LoadOptions, defaults: Config) {
-    this.#options = options
-    this.#defaults = defaults
+  private constructor(model: ModelHandle, fallback: WithFallback<Embedder> | undefined) {
+    this.#model = model
+    this.#fallback = fallback
+    this.#core = fallback ?? model
   }
 
   /**
@@ -78,21 +70,25 @@ export class Embedder {
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
     options.signal?.throwIfAborted()
-    const { config, fallback } = splitFallback(options)
+    const { config, fallback: choice } = resolveLoad(options)
     const addon = addonFor(options.isa ?? 'auto')
     // heavy scores run on the kernels from here on; without an embedder they are TypeScript
     useSimd({ matmulTransposed: addon.matmulTransposed })
     if (options.logger) followLog(options.logger)
-    const embedder = new Embedder(options, config)
-    if (fallback !== undefined) {
-      const { fallback: _, model: __, ...rest } = options
-      embedder.#fallback = new Fallback<Embedder>(fallback, {
-        open: (model) => Embedder.load({ ...rest, model, lazy: false }),
-        warn: (message) => embedder.#warn(message),
-      })
-    }
+    const model = new ModelHandle(config, options.logger)
+    const { fallback: _, model: __, ...rest } = options
+    const fallback =
+      choice === undefined
+        ? undefined
+        : new WithFallback<Embedder>(model, choice, (path) =>
+            Embedder.load({ ...rest, model: path, lazy: false }),
+          )
+    const embedder = new Embedder(model, fallback)
     try {
-      await embedder.#open(options)
+      await model.open({ lazy: options.lazy ?? false }).catch(async (error) => {
+        if (!fallback || !isModelFailure(error)) throw error
+        await fallback.takeOver(error)
+      })
       options.signal?.throwIfAborted()
       return embedder
     } catch (error) {
@@ -101,37 +97,15 @@ export class Embedder {
     }
   }
 
-  async #open(options: LoadOptions): Promise<void> {
-    try {
-      const settings = await readSettings(options)
-      this.#settings = settings
-      if (settings.cache > 0 || settings.disk) {
-        this.#cache = await EmbeddingCache.open({
-          memoryBytes: settings.cache,
-          disk: settings.disk,
-          ttlMs: settings.cacheTtl,
-          warn: (message) => this.#warn(message),
-        })
-      }
-      if (!options.lazy) await this.#load()
-    } catch (error) {
-      if (!this.#fallback || !isModelFailure(error)) throw error
-      this.#warn(
-        `The model cannot be used (${error.code}): the fallback takes over. ${error.message}`,
-      )
-      this.#takenOver = await this.#fallback.open()
-    }
-  }
-
   /** Embeds one text. Rejects with that text's own error. */
   embed<P extends Precision = 'float32'>(
     text: string,
-    options?: EmbedOptions & { precision?: P },
+    options?: EmbedOptions & { precision?: P | undefined },
   ): Promise<Embedding<P>>
   /** Embeds texts, results in input order; with `onError: 'collect'` a failed text is its error. */
   embed<P extends Precision = 'float32'>(
     texts: readonly string[],
-    options: EmbedOptions & { precision?: P; onError: 'collect' },
+    options: EmbedOptions & { precision?: P | undefined; onError: 'collect' },
   ): Promise<Settled<Embedding<P>>[]>
   /**
    * Embeds texts, results in input order. All texts are checked before any is computed.
@@ -140,21 +114,19 @@ export class Embedder {
    */
   embed<P extends Precision = 'float32'>(
     texts: readonly string[],
-    options?: EmbedOptions & { precision?: P },
+    options?: EmbedOptions & { precision?: P | undefined },
   ): Promise<Embedding<P>[]>
   async embed(
     input: string | readonly string[],
     options: EmbedOptions = {},
   ): Promise<Embedding<Precision> | Settled<Embedding<Precision>>[]> {
     if (!Array.isArray(input)) {
-      const [result] = await this.#settle([input], options, { single: true })
+      const { results } = await this.#settle([input], options, { single: true })
+      const [result] = results
       if (result instanceof EmbedderError) throw result
       return result as Embedding<Precision>
     }
-    const results = await this.#settle(input, options, {})
-    const failures = failuresOf(results)
-    if (failures.length === 0 || this.#collects(options)) return results
-    throw new BatchError(failures, results.map(withoutErrors))
+    return this.#all(input, options, {})
   }
 
   /**
@@ -163,11 +135,11 @@ export class Embedder {
    */
   embedStream<P extends Precision = 'float32'>(
     source: Source<Chunk | string>,
-    options: StreamOptions & { precision?: P; onError: 'collect' },
+    options: StreamOptions & { precision?: P | undefined; onError: 'collect' },
   ): AsyncGenerator<StreamItem<P>, void, undefined>
   embedStream<P extends Precision = 'float32'>(
     source: Source<Chunk | string>,
-    options?: StreamOptions & { precision?: P },
+    options?: StreamOptions & { precision?: P | undefined },
   ): AsyncGenerator<EmbeddedChunk<P>, void, undefined>
   embedStream(
     source: Source<Chunk | string>,
@@ -180,7 +152,7 @@ export class Embedder {
   /** Embeds chunks: items, failures, statistics, quality and batches. See docs/documents.md. */
   async embedChunks<P extends Precision = 'float32'>(
     chunks: ChunkList,
-    options?: EmbedOptions & { precision?: P },
+    options?: EmbedOptions & { precision?: P | undefined },
   ): Promise<EmbeddingResult<P>> {
     this.#assertUsable()
     return embedChunks(this.#core, chunks, options)
@@ -189,7 +161,7 @@ export class Embedder {
   /** Embeds the chunks of many documents in shared batches: a result per document. */
   async embedDocuments<P extends Precision = 'float32'>(
     documents: Documents,
-    options?: EmbedOptions & { precision?: P },
+    options?: EmbedOptions & { precision?: P | undefined },
   ): Promise<Map<string, EmbeddingResult<P>>> {
     this.#assertUsable()
     return embedDocuments(this.#core, documents, options)
@@ -201,14 +173,7 @@ export class Embedder {
    */
   async estimate(texts: readonly string[], options: EmbedOptions = {}): Promise<Estimate> {
     this.#assertUsable()
-    return this.#use((engine) => {
-      const limits = {
-        maxTokens: this.#maxTokens(engine),
-        signal: options.signal,
-        defaults: this.#defaults,
-      }
-      return this.#estimator.estimate(engine, texts, resolveCall(engine, options, limits))
-    })
+    return this.#model.estimate(texts, resolveCall(options, this.#model.defaults, OWN).call)
   }
 
   /** Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. */
@@ -217,12 +182,17 @@ export class Embedder {
     options: { maxTokens?: number; truncate?: 'error' | 'end' } = {},
   ): Promise<TokenizeResult> {
     this.#assertUsable()
-    if (this.#takenOver) return this.#takenOver.tokenize(text, options)
+    const { takenOver } = this.#fallback ?? {}
+    if (takenOver) return takenOver.tokenize(text, options)
+    const invalid = invalidText(text)
+    if (invalid) throw invalid
     const { maxTokens, truncate } = checkOptions({ ...options })
-    const limit = { maxTokens: maxTokens ?? 0, truncate: truncate ?? (maxTokens ? 'error' : 'end') }
-    const [result] = await this.#use(({ model }) =>
-      tokenizeAll(model, [text], limit as TokenizeOptions, true),
-    )
+    const limit: TokenizeOptions = {
+      maxTokens: maxTokens ?? 0,
+      truncate: truncate ?? (maxTokens ? 'error' : 'end'),
+      positions: [0],
+    }
+    const [result] = await this.#model.use(({ model }) => tokenizeAll(model, [text], limit, true))
     if (result instanceof EmbedderError) throw result
     const { ids, truncated } = result as TokenizedText
     return { ids: Uint32Array.from(ids), truncated: maxTokens ? truncated : false }
@@ -233,9 +203,12 @@ export class Embedder {
   countTokens(texts: readonly string[]): Promise<number[]>
   async countTokens(input: string | readonly string[]): Promise<number | number[]> {
     this.#assertUsable()
-    if (this.#takenOver) return this.#takenOver.countTokens(input as string)
+    const { takenOver } = this.#fallback ?? {}
+    if (takenOver) return takenOver.countTokens(input as string)
     const texts = Array.isArray(input) ? input : [input]
-    const counts = await this.#use(({ model }) => countAll(model, texts, !Array.isArray(input)))
+    const counts = await this.#model.use(({ model }) =>
+      countAll(model, texts, !Array.isArray(input)),
+    )
     const failures = failuresOf(counts)
     if (Array.isArray(input)) {
       if (failures.length > 0) throw new BatchError(failures, counts.map(withoutErrors))
@@ -253,15 +226,12 @@ export class Embedder {
    */
   async embedTokens<P extends Precision = 'float32'>(
     texts: readonly ArrayLike<number>[],
-    options: EmbedOptions & { precision?: P } = {},
+    options: EmbedOptions & { precision?: P | undefined } = {},
   ): Promise<Embedding<P>[]> {
     const { ids: frame } = await this.tokenize('')
     const { vocabSize } = this.info
     const ids = texts.map((text, index) => framed(text, frame, { vocabSize, index }))
-    const results = await this.#settle(texts, options, { ids })
-    const failures = failuresOf(results)
-    if (failures.length === 0 || this.#collects(options)) return results as Embedding<P>[]
-    throw new BatchError(failures, results.map(withoutErrors))
+    return (await this.#all(texts, options, { ids })) as Embedding<P>[]
   }
 
   /** Loads the weights if need be and runs one short text, so that the first real one is not slower. */
@@ -272,28 +242,30 @@ export class Embedder {
   /** What is loaded, and how it runs. Only after the weights were read (`lazy: true` defers that). */
   get info(): EmbedderInfo {
     this.#assertUsable()
-    if (this.#takenOver) return this.#takenOver.info
-    const engine = this.#current
+    const { takenOver } = this.#fallback ?? {}
+    if (takenOver) return takenOver.info
+    const engine = this.#model.current
     if (!engine) throw new InvalidInputError('The model is not loaded yet: call warmup() first.')
-    return infoOf(engine, this.#maxTokens(engine))
+    return infoOf(engine)
   }
 
-  /** Readings since the weights were read. */
+  /** Readings since the embedder was loaded. */
   stats(): EmbedderStats {
     this.#assertUsable()
-    return statsOf(this.#current, {
-      cache: this.#cache?.stats() ?? null,
+    const { current, stats, cache, settings } = this.#model
+    return statsOf(current, {
+      stats,
+      cache: cache?.stats() ?? null,
       fallbacks: this.#fallback?.count ?? 0,
-      tokenizeMs: this.#tokenizeMs,
-      memoryLimit: this.#settings?.memoryLimit ?? 0,
-      batchTokens: this.#settings?.batchTokens ?? 0,
+      memoryLimit: settings?.memoryLimit ?? 0,
+      batchTokens: settings?.batchTokens ?? 0,
     })
   }
 
   /** The cache, to warm it up, export, import or clear it; undefined where it is off. */
   get cache(): EmbeddingCache | undefined {
     this.#assertUsable()
-    return this.#cache
+    return this.#model.cache
   }
 
   /** Looks at everything in use and embeds a text to see that it works. */
@@ -309,38 +281,19 @@ export class Embedder {
    */
   async swapModel(options: LoadOptions): Promise<void> {
     this.#assertUsable()
-    const settings = await readSettings({ ...this.#options, ...options })
-    const fresh = await this.#read(settings)
-    const old = this.#engine
-    if (this.#disposed) {
-      await fresh.close()
-      throw new DisposedError()
-    }
-    this.#settings = settings
-    this.#options = { ...this.#options, ...options }
-    this.#engine = Promise.resolve(fresh)
-    this.#current = fresh
-    if (old) await old.then((engine) => engine.retire(), ignore)
+    await this.#model.swap(options)
   }
 
   /** Gives the weights and the context back; the next call reads them again. Work under way is ended. */
   async unload(): Promise<void> {
-    const engine = this.#engine
-    this.#engine = undefined
-    this.#current = undefined
-    if (!engine) return
-    await engine.then((loaded) => loaded.close(), ignore)
-    await this.#estimator.save()
+    await this.#model.unload()
   }
 
   /** Ends everything: work under way rejects with `DisposedError`. Idempotent. */
   async dispose(): Promise<void> {
     this.#disposed = true
-    clearTimeout(this.#idle)
-    await this.unload()
+    await this.#model.close()
     await this.#fallback?.dispose()
-    await this.#cache?.close()
-    this.#cache = undefined
   }
 
   /** `dispose`, for `await using`. */
@@ -352,128 +305,36 @@ export class Embedder {
     if (this.#disposed) throw new DisposedError()
   }
 
-  /** What streams, chunks and documents need. */
-  get #core(): EmbedCore {
-    return {
-      embedSettled: (texts, options, hooks) => this.#settle(texts, options, hooks ? { hooks } : {}),
-      fingerprint: async () => {
-        if (this.#takenOver) return this.#takenOver.info.fingerprint
-        return this.#use(async (engine) => engine.prepared.fingerprint)
-      },
-      warn: (message) => this.#warn(message),
-    }
-  }
-
-  #collects(options: EmbedOptions): boolean {
-    return (options.onError ?? this.#defaults.onError) === 'collect'
-  }
-
-  #warn(message: string): void {
-    warn(this.#options.logger, message)
-  }
-
-  #load(): Promise<Engine> {
-    if (this.#engine) return this.#engine
-    const loading = this.#read(this.#settings).then((engine) => {
-      if (this.#disposed || this.#engine !== loading) {
-        void engine.close()
-        throw new DisposedError()
-      }
-      this.#current = engine
-      for (const line of engine.info.warnings) this.#warn(line)
-      return engine
-    })
-    this.#engine = loading
-    loading.catch(() => {
-      // a failed load is tried anew by the next call
-      if (this.#engine === loading) this.#engine = undefined
-    })
-    return loading
-  }
-
-  async #read(settings: Settings | undefined): Promise<Engine> {
-    const wanted = settings ?? (await readSettings(this.#options))
-    const engine = await Engine.load({ ...wanted, observe: this.#estimator.observe })
-    await this.#estimator.follow(engine, wanted.cacheDir)
-    return engine
-  }
-
-  #maxTokens(engine: Engine): number {
-    const { maxTokens } = this.#settings ?? {}
-    return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, engine.info.contextLength)
-  }
-
-  /** Runs work on the engine; once nothing is under way, the weights may be given back after a while. */
-  async #use<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
-    this.#assertUsable()
-    clearTimeout(this.#idle)
-    this.#busy++
-    try {
-      const engine = await this.#load()
-      return await engine.use(work)
-    } finally {
-      this.#busy--
-      this.#unloadLater()
-    }
-  }
-
-  #unloadLater(): void {
-    const after = this.#settings?.unloadAfter
-    if (after === undefined || this.#busy > 0 || this.#disposed) return
-    this.#idle = setTimeout(() => {
-      if (this.#busy === 0) void this.unload()
-    }, after)
-    this.#idle.unref()
-  }
-
   /** An embedding or an error per text. Bad texts are found before any text is computed. */
   async #settle(
     texts: readonly unknown[],
     options: EmbedOptions,
-    how: EmbedCallOptions,
-  ): Promise<Settled<Embedding<Precision>>[]> {
+    extras: CallExtras,
+  ): Promise<{ results: Settled<Embedding<Precision>>[]; collects: boolean }> {
     this.#assertUsable()
-    if (this.#takenOver && this.#fallback) return this.#fallback.embed(texts, options)
-    // streams and lists have a timeout of their own over many such calls
-    const limit = how.hooks ? ownSignal(options) : withTimeout(options, this.#defaults)
+    const { call, timeout, onProgress } = resolveCall(options, this.#model.defaults, OWN)
+    const deadline = new Deadline(call.signal, timeout).start()
     try {
-      const results = await this.#use((engine) => {
-        const maxTokens = this.#maxTokens(engine)
-        const limits = { maxTokens, signal: limit.signal, defaults: this.#defaults }
-        const call = resolveCall(engine, options, limits)
-        const services = {
-          cache: this.#cache,
-          maxPending: this.#defaults.maxPending,
-          warn: (message: string) => this.#warn(message),
-          mayBeRescued: (error: EmbedderError) =>
-            this.#fallback !== undefined && isModelFailure(error),
-          onTokenized: (milliseconds: number) => {
-            this.#tokenizeMs += milliseconds
-          },
-        }
-        return new EmbedCall(engine, texts, call, services, how).run()
-      })
-      // a call that was refused as a whole has holes
-      if (this.#fallback && !results.includes(undefined as never)) {
-        await this.#fallback.rescue(results, texts, withSignal(options, limit.signal))
+      const timed = { ...call, signal: deadline.signal }
+      const results = await this.#core.embedSettled(texts, timed, { ...extras, onProgress })
+      return {
+        results: results as Settled<Embedding<Precision>>[],
+        collects: call.onError === 'collect',
       }
-      return results
-    } catch (error) {
-      if (!this.#fallback || !isModelFailure(error) || this.#current) throw error
-      return await this.#fallback.embed(texts, withSignal(options, limit.signal))
     } finally {
-      limit.clear()
+      deadline.end()
     }
   }
-}
 
-function ownSignal({ signal }: EmbedOptions): ReturnType<typeof withTimeout> {
-  return { signal, clear: () => {} }
+  /** @throws BatchError when a text failed and errors are not collected */
+  async #all(
+    texts: readonly unknown[],
+    options: EmbedOptions,
+    extras: CallExtras,
+  ): Promise<Settled<Embedding<Precision>>[]> {
+    const { results, collects } = await this.#settle(texts, options, extras)
+    const failures = failuresOf(results)
+    if (failures.length === 0 || collects) return results
+    throw new BatchError(failures, results.map(withoutErrors))
+  }
 }
-
-function withSignal(options: EmbedOptions, signal: AbortSignal | undefined): EmbedOptions {
-  return signal ? { ...options, signal } : options
-}
-
-/** A load that failed has been reported to whoever asked for it. */
-const ignore = (): void => {}

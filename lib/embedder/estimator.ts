@@ -9,7 +9,7 @@ import { costFile, loadCosts, saveCosts } from '../engine/estimate/cost-store.js
 import { estimate } from '../engine/estimate/estimate.js'
 import { countAll } from '../engine/tokenize.js'
 import { loadAddon } from '../native/load.js'
-import { type CallOptions, outputBits } from './call-options.js'
+import { type CallOptions, checkAgainstModel, outputBits } from './call/call-options.js'
 
 /** llama.cpp's other kernels take a text at a time. */
 const ALONE = 1
@@ -37,9 +37,12 @@ export class Estimator {
   async estimate(engine: Engine, texts: readonly unknown[], call: CallOptions): Promise<Estimate> {
     const costs = this.#costs ?? new CostModel({ dim: engine.info.dim })
     this.#costs = costs
+    checkAgainstModel(call, engine)
     const outputs = outputBits(call.outputs)
+    const { dim } = engine.info
+    const maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
     if (!costs.isReady) {
-      const { signal, maxTokens } = call
+      const { signal } = call
       await calibrate(costs, (lengths) => runSynthetic(engine, lengths, outputs), {
         outputs,
         maxTokens,
@@ -51,8 +54,8 @@ export class Estimator {
     return estimate(texts, {
       costs,
       countTokens: (list) => countAll(engine.model, list, false, { signal: call.signal }),
-      call: { ...call, dimensions: call.dimensions ?? call.dim },
-      dim: call.dim,
+      call: { ...call, maxTokens, dimensions: call.dimensions ?? dim },
+      dim,
       packing: {
         batchTokens: scheduler.batchTokens,
         ...(!info.packsExactly && { maxTexts: ALONE }),

@@ -1,6 +1,6 @@
-/** What takes over when the model cannot be loaded, or fails on a text. */
-import { EmbedderError, type ErrorCode, InferenceError } from '../common/errors.js'
-import { withIndex } from '../common/item-errors.js'
+/** A model with something behind it, that takes over when it cannot be loaded, or fails on a text. */
+import { EmbedderError, InferenceError } from '../common/errors.js'
+import { isModelFailure, withIndex } from '../common/item-errors.js'
 import type {
   Embedding,
   EmbedOptions,
@@ -8,17 +8,12 @@ import type {
   Precision,
   Settled,
 } from '../common/types.js'
+import type { Config } from '../options/table.js'
+import type { CallOptions } from './call/call-options.js'
+import type { CallExtras, EmbedCore } from './call/embed-core.js'
+import type { ModelHandle } from './model-handle.js'
 
 type Result = Settled<Embedding<Precision>>
-
-/** Failures of the model; what is wrong with a text or an option is wrong for every model. */
-const OF_THE_MODEL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'MODEL_NOT_FOUND',
-  'MODEL_LOAD',
-  'INTEGRITY',
-  'INFERENCE',
-  'MEMORY_LIMIT',
-])
 
 /** What is needed of another model's embedder. */
 export interface OtherEmbedder {
@@ -27,50 +22,85 @@ export interface OtherEmbedder {
   dispose(): Promise<void>
 }
 
-export function isModelFailure(error: unknown): error is EmbedderError {
-  return error instanceof EmbedderError && OF_THE_MODEL.has(error.code)
-}
-
-export class Fallback<Other extends OtherEmbedder> {
+export class WithFallback<Other extends OtherEmbedder> implements EmbedCore {
+  readonly #model: ModelHandle
   readonly #choice: string | FallbackFunction
   readonly #openModel: (path: string) => Promise<Other>
-  readonly #warn: (message: string) => void
   #embedder: Promise<Other> | undefined
+  /** The other model's embedder, where ours could not be loaded. */
+  takenOver: Other | undefined
   /** Texts that it embedded. */
   count = 0
 
   constructor(
+    model: ModelHandle,
     choice: string | FallbackFunction,
-    { open, warn }: { open: (path: string) => Promise<Other>; warn: (message: string) => void },
+    open: (path: string) => Promise<Other>,
   ) {
+    this.#model = model
     this.#choice = choice
     this.#openModel = open
-    this.#warn = warn
   }
 
-  /** Loads the other model now, so that a wrong path is known at once; a function has none. */
-  async open(): Promise<Other | undefined> {
-    return typeof this.#choice === 'string' ? this.#load(this.#choice) : undefined
+  get defaults(): Config {
+    return this.#model.defaults
+  }
+
+  warn(message: string): void {
+    this.#model.warn(message)
+  }
+
+  async fingerprint(): Promise<string> {
+    return this.takenOver?.info.fingerprint ?? this.#model.fingerprint()
   }
 
   /**
-   * Puts an embedding in the place of every failure of the model; where the fallback fails as well
-   * the first error stays.
+   * As the model does it, with an embedding in the place of every failure of the model; where the
+   * fallback fails as well the first error stays.
    */
-  async rescue(results: Result[], texts: readonly unknown[], options: EmbedOptions): Promise<void> {
+  async embedSettled(
+    texts: readonly unknown[],
+    call: CallOptions,
+    extras?: CallExtras,
+  ): Promise<Result[]> {
+    if (this.takenOver) return this.#embed(texts, call)
+    let results: Result[]
+    try {
+      results = await this.#model.embedSettled(texts, call, { ...extras, hasFallback: true })
+    } catch (error) {
+      if (!isModelFailure(error) || this.#model.current) throw error
+      return this.#embed(texts, call)
+    }
+    // a call that was refused as a whole has holes
+    if (!results.includes(undefined as never)) await this.#rescue(results, texts, call)
+    return results
+  }
+
+  /** The model cannot be used from the start: a wrong path of the fallback is known at once, too. */
+  async takeOver(error: EmbedderError): Promise<void> {
+    this.warn(`The model cannot be used (${error.code}): the fallback takes over. ${error.message}`)
+    if (typeof this.#choice === 'string') this.takenOver = await this.#load(this.#choice)
+  }
+
+  async dispose(): Promise<void> {
+    const embedder = await this.#embedder?.catch(() => undefined)
+    await embedder?.dispose()
+  }
+
+  async #rescue(results: Result[], texts: readonly unknown[], call: CallOptions): Promise<void> {
     const failed: number[] = []
     results.forEach((result, index) => {
       if (isModelFailure(result)) failed.push(index)
     })
     if (failed.length === 0) return
     const first = results[failed[0] as number] as EmbedderError
-    this.#warn(`The fallback takes over for ${failed.length} texts: ${first.code}.`)
-    const rescued = await this.embed(
+    this.warn(`The fallback takes over for ${failed.length} texts: ${first.code}.`)
+    const rescued = await this.#embed(
       failed.map((index) => texts[index]),
-      options,
+      call,
     ).catch((error) => {
-      options.signal?.throwIfAborted()
-      this.#warn(`The fallback failed too: ${(error as Error)?.name ?? typeof error}.`)
+      call.signal?.throwIfAborted()
+      this.warn(`The fallback failed too: ${(error as Error)?.name ?? typeof error}.`)
       return []
     })
     rescued.forEach((result, i) => {
@@ -79,9 +109,9 @@ export class Fallback<Other extends OtherEmbedder> {
   }
 
   /** A result per text from the fallback alone. */
-  async embed(texts: readonly unknown[], options: EmbedOptions): Promise<Result[]> {
+  async #embed(texts: readonly unknown[], call: CallOptions): Promise<Result[]> {
     const started = performance.now()
-    const results = await this.#run(texts, { ...options, onError: 'collect' })
+    const results = await this.#run(texts, { ...call, onError: 'collect' })
     if (!Array.isArray(results) || results.length !== texts.length) {
       throw new InferenceError('The fallback did not give a result for every text.')
     }
@@ -113,10 +143,5 @@ export class Fallback<Other extends OtherEmbedder> {
       if (this.#embedder === loading) this.#embedder = undefined
     })
     return loading
-  }
-
-  async dispose(): Promise<void> {
-    const embedder = await this.#embedder?.catch(() => undefined)
-    await embedder?.dispose()
   }
 }

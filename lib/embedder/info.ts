@@ -2,15 +2,14 @@
 
 import type { CacheStats } from '../common/cache-stats.js'
 import type { EmbedderInfo, EmbedderStats } from '../common/types.js'
-import type { Engine } from '../engine/engine.js'
-import { NOTHING_YET } from '../engine/scheduler/scheduler.js'
+import type { Engine, EngineStats } from '../engine/engine.js'
 import type { NativeMachine } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
 
 /** What does not change while a process lives: asking the machine takes a tenth of a millisecond. */
 let facts: NativeMachine | undefined
 
-export function infoOf(engine: Engine, maxTokens: number): EmbedderInfo {
+export function infoOf(engine: Engine): EmbedderInfo {
   const { info, prepared } = engine
   facts ??= loadAddon().machine()
   const machine = facts
@@ -22,7 +21,7 @@ export function infoOf(engine: Engine, maxTokens: number): EmbedderInfo {
     dimensions: info.dim,
     layers: info.layers,
     vocabSize: info.vocabSize,
-    maxTokens,
+    maxTokens: engine.maxTokens,
     threads: engine.session.stats().threads,
     heads: [...prepared.headPaths],
     outputs: { ...prepared.outputs },
@@ -36,33 +35,33 @@ export function infoOf(engine: Engine, maxTokens: number): EmbedderInfo {
   }
 }
 
-export interface Around {
+/** What is known also while the weights are not loaded. */
+export interface Readings {
+  stats: EngineStats
   cache: CacheStats | null
   fallbacks: number
-  tokenizeMs: number
   memoryLimit: number
   batchTokens: number
 }
 
 /** `engine` is undefined while the weights are not loaded. */
-export function statsOf(engine: Engine | undefined, around: Around): EmbedderStats {
+export function statsOf(engine: Engine | undefined, readings: Readings): EmbedderStats {
   const session = engine?.session.stats()
   const memory = engine?.memory.stats
   return {
-    ...(engine?.scheduler.stats ?? NOTHING_YET),
-    fallbacks: around.fallbacks,
-    tokenizeMs: around.tokenizeMs,
+    ...readings.stats,
+    fallbacks: readings.fallbacks,
     pending: engine?.scheduler.pending ?? 0,
     memory: {
       rss: loadAddon().machine().residentMemory,
       weights: engine?.info.weightBytes ?? 0,
       context: session?.contextBytes ?? 0,
       results: memory?.results ?? 0,
-      limit: memory?.limit ?? around.memoryLimit,
+      limit: memory?.limit ?? readings.memoryLimit,
       waitingCalls: memory?.waitingCalls ?? 0,
     },
-    batchTokens: engine?.scheduler.batchTokens ?? around.batchTokens,
-    cache: around.cache,
+    batchTokens: engine?.scheduler.batchTokens ?? readings.batchTokens,
+    cache: readings.cache,
     contextTokens: session?.contextTokens ?? 0,
   }
 }

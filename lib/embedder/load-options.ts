@@ -26,20 +26,16 @@ export interface Settings extends Tuning {
 /** What takes over when the model cannot be used. */
 export type FallbackChoice = string | FallbackFunction | undefined
 
-/** Options that are functions have no place in the table of options. */
-export function splitFallback(options: LoadOptions): {
-  config: Config
-  fallback: FallbackChoice
-} {
+/** Options, environment and defaults, once; functions have no place in the table of options. */
+export function resolveLoad(options: LoadOptions): { config: Config; fallback: FallbackChoice } {
   const { fallback, ...rest } = options
   if (typeof fallback === 'function') return { config: resolveOptions({ ...rest }), fallback }
   const config = resolveOptions({ ...options })
   return { config, fallback: config.fallback }
 }
 
-/** @throws ModelNotFoundError when the model is not there, InvalidInputError for wrong options */
-export async function readSettings(options: LoadOptions): Promise<Settings> {
-  const { config } = splitFallback(options)
+/** @throws ModelNotFoundError when the model is not there */
+export async function settingsOf(config: Config): Promise<Settings> {
   const tuning = PRESETS[config.preset]
   return {
     path: await findModel(config.model, { cacheDir: config.cacheDir }),

@@ -1,13 +1,46 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
 import { DisposedError } from '../common/errors.js'
+import type { Outputs } from '../common/types.js'
 import { checkIntegrity } from '../model/integrity.js'
 import type { NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
+import type { Log } from '../native/log.js'
+import type { TextOutputs } from '../outputs/embedding.js'
 import { loadError } from './load-error.js'
 import { MemoryBudget } from './memory.js'
 import { type Prepared, prepare } from './prepared.js'
-import { Scheduler, type SchedulerOptions } from './scheduler/scheduler.js'
+import {
+  NOTHING_YET,
+  Scheduler,
+  type SchedulerOptions,
+  type SchedulerStats,
+} from './scheduler/scheduler.js'
+
+/** What a call needs of a cache. Arrays that it gives may be changed; those it gets, later, too. */
+export interface TextCache {
+  get(
+    fingerprint: string,
+    text: string,
+    asked: Required<Outputs>,
+    limit: TextLimit,
+  ): TextOutputs | undefined
+  set(fingerprint: string, text: string, outputs: TextOutputs, limit: TextLimit): void
+}
+
+/** The limit that a text was under: its outputs depend on it where it lost its end. */
+export interface TextLimit {
+  maxTokens: number
+  truncate: 'error' | 'end'
+}
+
+/** Readings of all engines that an embedder has had. */
+export interface EngineStats extends SchedulerStats {
+  /** Milliseconds, summed over calls. */
+  tokenizeMs: number
+}
+
+export const newStats = (): EngineStats => ({ ...NOTHING_YET, tokenizeMs: 0 })
 
 export interface EngineOptions {
   path: string
@@ -26,6 +59,17 @@ export interface EngineOptions {
   cacheDir: string | undefined
   signal?: AbortSignal | undefined
   observe?: SchedulerOptions['observe']
+  /** The most tokens a text may have, if fewer than the model takes. */
+  maxTokens: number | undefined
+}
+
+/** What an embedder hands to each of its engines. */
+export interface Surroundings {
+  cache: TextCache | undefined
+  /** Texts that may wait. */
+  maxPending: number
+  log: Log
+  stats: EngineStats
 }
 
 export class Engine {
@@ -36,6 +80,11 @@ export class Engine {
   readonly memory: MemoryBudget
   readonly model: NativeModel
   readonly session: NativeSession
+  readonly maxTokens: number
+  readonly cache: TextCache | undefined
+  readonly maxPending: number
+  readonly log: Log
+  readonly stats: EngineStats
   #users = 0
   #retired: (() => void) | undefined
   #closed = false
@@ -45,12 +94,21 @@ export class Engine {
     session: NativeSession,
     prepared: Prepared,
     options: EngineOptions,
+    { cache: textCache, maxPending, log, stats }: Surroundings,
   ) {
     this.path = options.path
     this.model = model
     this.info = model.info()
     this.prepared = prepared
     this.session = session
+    this.maxTokens = Math.min(
+      options.maxTokens ?? Number.POSITIVE_INFINITY,
+      this.info.contextLength,
+    )
+    this.cache = textCache
+    this.maxPending = maxPending
+    this.log = log
+    this.stats = stats
     const { batchTokens, targetMs, inFlight, retry, memoryLimit, cache } = options
     this.memory = new MemoryBudget({
       limit: memoryLimit,
@@ -69,11 +127,12 @@ export class Engine {
       targetMs,
       inFlight,
       retry,
+      stats,
       observe: options.observe,
     })
   }
 
-  static async load(options: EngineOptions): Promise<Engine> {
+  static async load(options: EngineOptions, surroundings: Surroundings): Promise<Engine> {
     const { path, verify, cacheDir, signal } = options
     const addon = loadAddon()
     const { sha256 } = await checkIntegrity(path, { verify, cacheDir, signal })
@@ -85,7 +144,7 @@ export class Engine {
       const prepared = await prepare({ path, heads: options.heads, sha256, dim })
       const session = model.session(options.threads)
       try {
-        return new Engine(model, session, prepared, options)
+        return new Engine(model, session, prepared, options, surroundings)
       } catch (error) {
         await session.release()
         throw error

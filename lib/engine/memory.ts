@@ -3,6 +3,7 @@
  * calls under way. A call is let in when all that it will hold fits beside what others hold, and waits
  * until then; what can never fit is refused by name.
  */
+import { Admission, type Room } from '../common/admission.js'
 import { MemoryLimitError } from '../common/errors.js'
 import { formatSize } from '../common/units.js'
 
@@ -33,21 +34,23 @@ interface Admitted {
   context: number
 }
 
-interface Waiting {
-  needs: Admitted
-  admit(): void
-}
-
-export class MemoryBudget {
+export class MemoryBudget implements Room<Admitted> {
   readonly #options: MemoryOptions
   readonly #inside = new Set<Admitted>()
-  #waiting: Waiting[] = []
+  readonly #admission = new Admission<Admitted>(this)
+  /** Of an ordinary batch's context. */
+  readonly #ordinary: number
+  /** Tokens known to fit, and tokens known not to. */
+  #fitting: number
+  #tooLong = Number.POSITIVE_INFINITY
   #results = 0
 
   /** @throws MemoryLimitError when the weights and the smallest context are over the limit */
   constructor(options: MemoryOptions) {
     this.#options = options
-    const least = this.#fixed + this.#contextOf(0)
+    this.#ordinary = options.contextBytes(options.batchTokens)
+    this.#fitting = options.batchTokens
+    const least = this.#fixed + this.#ordinary
     if (least > options.limit) {
       throw new MemoryLimitError(
         `This model needs ${formatSize(least)} (weights ${formatSize(options.weights)}), and memoryLimit is ` +
@@ -61,7 +64,7 @@ export class MemoryBudget {
     return {
       limit: this.#options.limit,
       results: this.#results,
-      waitingCalls: this.#waiting.length,
+      waitingCalls: this.#admission.waiting,
     }
   }
 
@@ -71,9 +74,27 @@ export class MemoryBudget {
     return this.#fixed + results + context
   }
 
-  /** Whether one text of so many tokens can ever be computed. */
+  /**
+   * Whether one text of so many tokens can ever be computed. Asks the engine only about a text that is
+   * longer than all before it, and never again once one was too long: a context grows with its tokens.
+   */
   fits(tokens: number): boolean {
-    return this.#fixed + this.#contextOf(tokens) <= this.#options.limit
+    if (tokens > this.#fitting && tokens < this.#tooLong) this.#measure(tokens)
+    return tokens <= this.#fitting
+  }
+
+  #measure(tokens: number): void {
+    const fits = (n: number) => this.#fixed + this.#contextOf(n) <= this.#options.limit
+    if (fits(tokens)) {
+      this.#fitting = tokens
+      return
+    }
+    this.#tooLong = tokens
+    while (this.#tooLong - this.#fitting > 1) {
+      const middle = (this.#fitting + this.#tooLong) >> 1
+      if (fits(middle)) this.#fitting = middle
+      else this.#tooLong = middle
+    }
   }
 
   /** An error for a text of so many tokens that can never be computed. */
@@ -101,17 +122,28 @@ export class MemoryBudget {
           `${formatSize(this.#options.limit)}. Embed fewer texts at a time, use embedStream, or raise the limit.`,
       )
     }
-    signal?.throwIfAborted()
-    if (this.#waiting.length > 0 || !this.#hasRoom(wanted)) await this.#wait(wanted, signal)
-    else this.#enter(wanted)
+    await this.#admission.enter(wanted, signal)
     let held = true
     return () => {
       if (!held) return
       held = false
       this.#inside.delete(wanted)
       this.#results -= wanted.results
-      this.#letIn()
+      this.#admission.letIn()
     }
+  }
+
+  /** For `Admission`. */
+  hasRoom(wanted: Admitted): boolean {
+    let { context } = wanted
+    for (const other of this.#inside) context = Math.max(context, other.context)
+    return this.#fixed + this.#results + wanted.results + context <= this.#options.limit
+  }
+
+  /** For `Admission`. */
+  take(wanted: Admitted): void {
+    this.#inside.add(wanted)
+    this.#results += wanted.results
   }
 
   get #fixed(): number {
@@ -119,46 +151,11 @@ export class MemoryBudget {
   }
 
   #contextOf(tokens: number): number {
-    return this.#options.contextBytes(Math.max(tokens, this.#options.batchTokens))
+    const { batchTokens, contextBytes } = this.#options
+    return tokens <= batchTokens ? this.#ordinary : contextBytes(tokens)
   }
 
   #admitted({ results, longest }: MemoryNeeds): Admitted {
     return { results: results * COPIES, context: this.#contextOf(longest) }
-  }
-
-  #hasRoom(wanted: Admitted): boolean {
-    let { context } = wanted
-    for (const other of this.#inside) context = Math.max(context, other.context)
-    return this.#fixed + this.#results + wanted.results + context <= this.#options.limit
-  }
-
-  #enter(wanted: Admitted): void {
-    this.#inside.add(wanted)
-    this.#results += wanted.results
-  }
-
-  #wait(wanted: Admitted, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const entry: Waiting = {
-        needs: wanted,
-        admit: () => {
-          signal?.removeEventListener('abort', onAbort)
-          this.#enter(wanted)
-          resolve()
-        },
-      }
-      const onAbort = () => {
-        this.#waiting = this.#waiting.filter((other) => other !== entry)
-        reject(signal?.reason)
-        this.#letIn()
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#waiting.push(entry)
-    })
-  }
-
-  /** In order of arrival: a large call is not passed by small ones for ever. */
-  #letIn(): void {
-    while (this.#waiting[0] && this.#hasRoom(this.#waiting[0].needs)) this.#waiting.shift()?.admit()
   }
 }

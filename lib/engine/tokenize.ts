@@ -18,8 +18,8 @@ export interface TokenizeOptions {
   maxTokens: number
   truncate: 'error' | 'end'
   signal?: AbortSignal | undefined
-  /** Positions in `texts` to tokenize; the others are left out of the result. Default: all. */
-  positions?: readonly number[] | undefined
+  /** Positions in `texts` to tokenize, all of them texts; the others are left out of the result. */
+  positions: readonly number[]
 }
 
 /**
@@ -99,8 +99,30 @@ interface Slice {
 }
 
 /**
- * Hands well-formed texts to the native tokenizer, slice by slice; `onInvalid` gets the others.
- * Small slices resolve at once, so timers get their turn in between.
+ * Positions of what is a text, and an error in `out` for each that is none. The event loop turns
+ * meanwhile, and the signal is looked at.
+ */
+export async function checkTexts(
+  texts: readonly unknown[],
+  out: unknown[],
+  { single, signal }: { single: boolean; signal?: AbortSignal | undefined },
+): Promise<number[]> {
+  const good: number[] = []
+  for (let index = 0; index < texts.length; index++) {
+    const error = invalidText(texts[index], single ? undefined : index)
+    if (error) out[index] = error
+    else good.push(index)
+    if (index % 1024 === 1023) {
+      signal?.throwIfAborted()
+      await yieldToEventLoop()
+    }
+  }
+  return good
+}
+
+/**
+ * Hands texts to the native tokenizer, slice by slice. Small slices resolve at once, so timers get their
+ * turn in between.
  */
 async function* tokenizeSlices(
   model: NativeModel,
@@ -109,31 +131,26 @@ async function* tokenizeSlices(
     maxTokens: number
     mode: number
     signal?: AbortSignal | undefined
-    single: boolean
-    positions?: readonly number[] | undefined
+    positions: readonly number[]
   },
-  onInvalid: (index: number, error: EmbedderError) => void,
 ): AsyncGenerator<Slice> {
   const { positions } = options
-  const end = positions?.length ?? texts.length
-  for (let from = 0; from < end; ) {
+  for (let from = 0; from < positions.length; ) {
     options.signal?.throwIfAborted()
     const indices: number[] = []
-    let units = 0
-    for (; from < end && indices.length < SLICE_TEXTS && units < SLICE_UNITS; from++) {
-      const index = positions ? (positions[from] as number) : from
-      const text = texts[index]
-      const error = invalidText(text, options.single ? undefined : index)
-      if (error) {
-        onInvalid(index, error)
-      } else {
-        indices.push(index)
-        units += (text as string).length
-      }
+    const slice: string[] = []
+    for (
+      let units = 0;
+      from < positions.length && indices.length < SLICE_TEXTS && units < SLICE_UNITS;
+      from++
+    ) {
+      const index = positions[from] as number
+      const text = texts[index] as string
+      indices.push(index)
+      slice.push(text)
+      units += text.length
     }
-    if (indices.length === 0) continue
     const started = performance.now()
-    const slice = indices.map((index) => texts[index] as string)
     let tokens: NativeTokens
     try {
       tokens = await model.tokenize(slice, options.maxTokens, options.mode)
@@ -145,10 +162,7 @@ async function* tokenizeSlices(
   }
 }
 
-/**
- * The ids of every text, or the error of that text; errors carry the position in `texts` unless
- * `single`.
- */
+/** The ids of the texts at `positions`, or the error of one that is too long. */
 export async function tokenizeAll(
   model: NativeModel,
   texts: readonly unknown[],
@@ -157,11 +171,7 @@ export async function tokenizeAll(
 ): Promise<(TokenizedText | EmbedderError)[]> {
   const out: (TokenizedText | EmbedderError)[] = new Array(texts.length)
   const mode = truncate === 'end' ? TokenizeMode.cut : TokenizeMode.refuse
-  const options = { maxTokens, mode, signal, single, positions }
-  const onInvalid = (index: number, error: EmbedderError) => {
-    out[index] = error
-  }
-  const slices = tokenizeSlices(model, texts, options, onInvalid)
+  const slices = tokenizeSlices(model, texts, { maxTokens, mode, signal, positions })
   for await (const { indices, tokens, milliseconds } of slices) {
     const tokenizeMs = milliseconds / indices.length
     let at = 0
@@ -179,19 +189,21 @@ export async function tokenizeAll(
   return out
 }
 
-/** Tokens of every text, `<s>` and `</s>` included, or the error of a text that is none. */
+/** Tokens of every text, `<s>` and `</s>` included, or the error of what is none. */
 export async function countAll(
   model: NativeModel,
   texts: readonly unknown[],
   single = false,
-  { signal, positions }: Pick<TokenizeOptions, 'signal' | 'positions'> = {},
+  { signal, positions }: Partial<Pick<TokenizeOptions, 'signal' | 'positions'>> = {},
 ): Promise<(number | EmbedderError)[]> {
   const out: (number | EmbedderError)[] = new Array(texts.length)
-  const options = { maxTokens: 0, mode: TokenizeMode.count, single, signal, positions }
-  const onInvalid = (index: number, error: EmbedderError) => {
-    out[index] = error
+  const options = {
+    maxTokens: 0,
+    mode: TokenizeMode.count,
+    signal,
+    positions: positions ?? (await checkTexts(texts, out, { single, signal })),
   }
-  for await (const { indices, tokens } of tokenizeSlices(model, texts, options, onInvalid)) {
+  for await (const { indices, tokens } of tokenizeSlices(model, texts, options)) {
     indices.forEach((index, i) => {
       out[index] = tokens.totals[i] as number
     })

@@ -14,10 +14,18 @@ export function followLog(logger: Logger): void {
   followers.add(logger)
 }
 
-/** A warning of ours; on stderr when there is no logger, since something is wrong. */
-export function warn(logger: Logger | undefined, line: string): void {
-  if (logger) call(logger, 'warn', line)
-  else process.emitWarning(line, { type: 'BgeM3Warning' })
+/** Where warnings of ours go: to the user's logger, or to stderr, since something is wrong. */
+export class Log {
+  readonly #logger: Logger | undefined
+
+  constructor(logger: Logger | undefined) {
+    this.#logger = logger
+  }
+
+  warn(line: string): void {
+    if (this.#logger) call(this.#logger, 'warn', line)
+    else process.emitWarning(line, { type: 'BgeM3Warning' })
+  }
 }
 
 function call(logger: Logger, level: keyof Logger, line: string): void {

@@ -213,8 +213,8 @@ export const OPTIONS = {
   onError: spec(
     'embed',
     oneOf('throw', 'collect'),
-    'throw',
-    'One failed text rejects the call, or is an error among the results. Default: throw.',
+    undefined,
+    'One failed text rejects the call, or is an error among the results. Default: throw, collect for chunks and documents.',
   ),
 } satisfies Record<string, OptionSpec<unknown>>
 

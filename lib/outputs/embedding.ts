@@ -1,6 +1,13 @@
 /** From token states' outputs to what the caller asked for: cut, normalised, converted. */
-import { InvalidInputError } from '../common/errors.js'
-import type { ColbertEmbedding, Precision, PrecisionArrays } from '../common/types.js'
+import type {
+  ColbertEmbedding,
+  Embedding,
+  Outputs,
+  Precision,
+  PrecisionArrays,
+  SparseEmbedding,
+  Timings,
+} from '../common/types.js'
 import { rowsToPrecision, toPrecision } from './precision.js'
 
 /** Divides by the Euclidean norm, summed in float64 in index order. A zero vector stays zero. */
@@ -10,15 +17,6 @@ export function normalizeInPlace(vector: Float32Array): void {
   if (sum === 0) return
   const scale = 1 / Math.sqrt(sum)
   for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] as number) * scale
-}
-
-/** Refuses a cut the model cannot give. */
-export function checkDimensions(dimensions: number | undefined, dim: number): void {
-  if (dimensions !== undefined && dimensions > dim) {
-    throw new InvalidInputError(
-      `The option \`dimensions\` is ${dimensions}, and this model's vectors have ${dim}.`,
-    )
-  }
 }
 
 export interface FinishOptions<P extends Precision> {
@@ -59,4 +57,36 @@ export function finishColbert<P extends Precision>(
     normalizeInPlace(target)
   }
   return { data: rowsToPrecision(cut, count, width, precision), rows: count, cols: width }
+}
+
+/** What the engine or the cache gave for one text: raw, in arrays that may be changed. */
+export interface TextOutputs {
+  /** `<s>` and `</s>` included. */
+  tokenCount: number
+  /** Whether the text lost its end. */
+  truncated: boolean
+  /** The pooled state, dim floats, not normalised. */
+  pooled?: Float32Array
+  sparse?: SparseEmbedding
+  /** (tokenCount - 1) x dim, rows of length 1. */
+  colbert?: Float32Array
+}
+
+/** The outputs that were asked for, in the form that was asked for. `dim` is the width of the model's states. */
+export function embeddingOf<P extends Precision>(
+  raw: TextOutputs,
+  dim: number,
+  options: FinishOptions<P> & { outputs: Outputs },
+  about: { cached: boolean; timings: Timings },
+): Embedding<P> {
+  const { outputs } = options
+  const embedding: Embedding<P> = {
+    tokenCount: raw.tokenCount,
+    truncated: raw.truncated,
+    ...about,
+  }
+  if (outputs.dense && raw.pooled) embedding.dense = finishDense(raw.pooled, options)
+  if (outputs.sparse && raw.sparse) embedding.sparse = raw.sparse
+  if (outputs.colbert && raw.colbert) embedding.colbert = finishColbert(raw.colbert, dim, options)
+  return embedding
 }

@@ -1,8 +1,8 @@
 /** A list of chunks, or many documents' lists, embedded together. */
 import { InvalidInputError } from '../../common/errors.js'
 import type { Chunk, EmbedOptions, Precision } from '../../common/types.js'
+import type { EmbedCore } from '../call/embed-core.js'
 import { checkChunks } from './chunk-input.js'
-import type { EmbedCore } from './core.js'
 import { embedLists } from './run.js'
 import type { EmbeddingResult } from './types.js'
 
@@ -23,7 +23,7 @@ export type Documents = ReadonlyMap<string, ChunkList> | Readonly<Record<string,
 export async function embedChunks<P extends Precision = 'float32'>(
   core: EmbedCore,
   chunks: ChunkList,
-  options: EmbedOptions & { precision?: P } = {},
+  options: EmbedOptions & { precision?: P | undefined } = {},
 ): Promise<EmbeddingResult<P>> {
   const [result] = await embedLists(core, [checkChunks(chunks, 'The chunks')], options)
   return result as EmbeddingResult<P>
@@ -39,7 +39,7 @@ export async function embedChunks<P extends Precision = 'float32'>(
 export async function embedDocuments<P extends Precision = 'float32'>(
   core: EmbedCore,
   documents: Documents,
-  options: EmbedOptions & { precision?: P } = {},
+  options: EmbedOptions & { precision?: P | undefined } = {},
 ): Promise<Map<string, EmbeddingResult<P>>> {
   const entries = entriesOf(documents)
   const lists = entries.map(([, chunks], i) => {

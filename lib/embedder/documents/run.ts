@@ -1,4 +1,5 @@
 /** Lists of chunks through the embedder in one call, so that all share batches. */
+import { Deadline } from '../../common/deadline.js'
 import { BatchError, EmbedderError } from '../../common/errors.js'
 import { reportProgress } from '../../common/progress.js'
 import type {
@@ -10,9 +11,9 @@ import type {
   Precision,
   Settled,
 } from '../../common/types.js'
-import { deadline, resolveCallOptions } from './call-options.js'
+import { type CallOptions, resolveCall } from '../call/call-options.js'
+import type { EmbedCore } from '../call/embed-core.js'
 import { atIndex, type CheckedChunk } from './chunk-input.js'
-import type { EmbedCore } from './core.js'
 import { embeddedChunk } from './embedded-chunk.js'
 import { reportLater, scoreVector } from './quality.js'
 import { PeakMemory, runStats } from './run-stats.js'
@@ -43,19 +44,19 @@ export async function embedLists(
   lists: readonly (readonly CheckedChunk[])[],
   options: EmbedOptions,
 ): Promise<EmbeddingResult<Precision>[]> {
-  const { core: rest, timeout, onError, normalized } = resolveCallOptions(options)
-  options.signal?.throwIfAborted()
-  const limit = deadline(options.signal, timeout)
+  const own = { priority: 'bulk', onError: 'collect' } as const
+  const { call, timeout, onProgress } = resolveCall(options, core.defaults, own)
+  call.signal?.throwIfAborted()
+  const deadline = new Deadline(call.signal, timeout).start()
   const memory = new PeakMemory()
   try {
-    const run = new Run(core, lists, { onProgress: options.onProgress, normalized })
-    const coreOptions = { ...rest, signal: limit.signal, onError: onError ?? ('collect' as const) }
-    await run.embed(coreOptions)
-    if (onError === 'throw') run.throwFailures()
+    const run = new Run(core, lists, { onProgress, normalized: call.normalize })
+    await run.embed({ ...call, signal: deadline.signal })
+    if (call.onError === 'throw') run.throwFailures()
     return run.results(memory.stop())
   } finally {
     memory.stop()
-    limit.clear()
+    deadline.end()
   }
 }
 
@@ -87,14 +88,14 @@ class Run {
     this.#places = lists.flatMap((chunks, list) => chunks.map((_, index) => [list, index] as const))
   }
 
-  async embed(options: EmbedOptions): Promise<void> {
+  async embed(call: CallOptions): Promise<void> {
     const progress = reportProgress(this.#options.onProgress, this.#places.length, (error) => {
       const name = error instanceof Error ? error.name : typeof error
       this.#core.warn(`onProgress threw: ${name}`)
     })
     const score = scoreVector(this.#normalized)
     let model = await this.#core.fingerprint()
-    options.signal?.throwIfAborted()
+    call.signal?.throwIfAborted()
     const settle = (at: number, result: Settled<Embedding<Precision>>) => {
       const [list, index] = this.#places[at] as readonly [number, number]
       const pending = this.#lists[list] as Pending
@@ -109,7 +110,7 @@ class Run {
     }
     const settled = new Uint8Array(this.#places.length)
     const texts = this.#places.map(([list, index]) => this.#lists[list]?.chunks[index]?.text)
-    const results = await this.#core.embedSettled(texts, options, {
+    const results = await this.#core.embedSettled(texts, call, {
       onModel: (fingerprint) => {
         model = fingerprint
       },

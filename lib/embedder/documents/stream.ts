@@ -6,13 +6,13 @@
  * source that has nothing ready keeps nothing back: the group goes as it is.
  */
 import { setMaxListeners } from 'node:events'
+import { Deadline } from '../../common/deadline.js'
 import {
   DisposedError,
   EmbedderError,
   InferenceError,
   InvalidInputError,
   QueueFullError,
-  TimeoutError,
 } from '../../common/errors.js'
 import { type ProgressReporter, reportProgress } from '../../common/progress.js'
 import type {
@@ -24,9 +24,9 @@ import type {
   Precision,
   Settled,
 } from '../../common/types.js'
-import { type CoreOptions, resolveCallOptions } from './call-options.js'
+import { type CallOptions, resolveCall } from '../call/call-options.js'
+import type { EmbedCore } from '../call/embed-core.js'
 import { atIndex, type CheckedChunk, checkChunk } from './chunk-input.js'
-import type { EmbedCore } from './core.js'
 import { embeddedChunk, type ScoreVector } from './embedded-chunk.js'
 import { scoreVector } from './quality.js'
 import { checkSource, type Source, SourceReader } from './source.js'
@@ -68,12 +68,12 @@ const RETRY_MS = { first: 20, most: 1000 }
 export function embedStream<P extends Precision = 'float32'>(
   core: EmbedCore,
   source: Source<Chunk | string>,
-  options: StreamOptions & { precision?: P; onError: 'collect' },
+  options: StreamOptions & { precision?: P | undefined; onError: 'collect' },
 ): AsyncGenerator<StreamItem<P>, void, undefined>
 export function embedStream<P extends Precision = 'float32'>(
   core: EmbedCore,
   source: Source<Chunk | string>,
-  options?: StreamOptions & { precision?: P },
+  options?: StreamOptions & { precision?: P | undefined },
 ): AsyncGenerator<EmbeddedChunk<P>, void, undefined>
 export function embedStream(
   core: EmbedCore,
@@ -104,12 +104,10 @@ interface Waiter {
 class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefined> {
   readonly #core: EmbedCore
   readonly #reader: SourceReader<unknown>
-  readonly #options: CoreOptions
-  readonly #collect: boolean
-  readonly #timeout: number | undefined
+  readonly #call: CallOptions
+  readonly #deadline: Deadline
   readonly #score: ScoreVector
   readonly #limits: { chunks: number; units: number }
-  readonly #signal: AbortSignal | undefined
   readonly #work = new AbortController()
   readonly #progress: ProgressReporter
   /** In input order; the next to be handed out first. */
@@ -124,45 +122,47 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   #taken = 0
   #waiters: Waiter[] = []
   #flush: NodeJS.Immediate | undefined
-  #timer: NodeJS.Timeout | undefined
   #reading = false
   /** Set when there is nothing more to read, with what the source threw. */
   #sourceEnd: { error?: unknown; failed: boolean } | undefined
   #isOver = false
   /** Why it ended, until somebody asks. */
   #failure: { reason: unknown } | undefined
-  readonly #onAbort = () => void this.#end({ reason: this.#signal?.reason })
+  readonly #onAbort = () => void this.#end({ reason: this.#deadline.signal?.reason })
 
   constructor(core: EmbedCore, source: Source<unknown>, options: StreamOptions) {
     const { maxInFlight = MAX_IN_FLIGHT, ...rest } = options
     if (!Number.isInteger(maxInFlight) || maxInFlight < 1 || maxInFlight > 65_536) {
       throw new InvalidInputError('The option `maxInFlight` must be an integer from 1 to 65536.')
     }
-    const resolved = resolveCallOptions(rest)
+    const own = { priority: 'bulk', onError: 'throw' } as const
+    const { call, timeout, onProgress } = resolveCall(rest, core.defaults, own)
     this.#core = core
-    this.#options = resolved.core
-    this.#timeout = resolved.timeout
-    this.#collect = resolved.onError === 'collect'
-    this.#signal = options.signal
-    this.#score = scoreVector(resolved.normalized)
+    this.#call = call
+    this.#deadline = new Deadline(
+      call.signal,
+      timeout,
+      `No result came within the timeout of ${timeout} ms.`,
+    )
+    this.#score = scoreVector(call.normalize)
     this.#limits = {
       chunks: maxInFlight,
-      units: resolved.colbert ? MAX_UNITS.colbert : MAX_UNITS.plain,
+      units: call.outputs.colbert ? MAX_UNITS.colbert : MAX_UNITS.plain,
     }
     this.#reader = new SourceReader(source, (error) =>
       core.warn(`the source of a stream threw while it was closed: ${nameOf(error)}`),
     )
     const total = Array.isArray(source) ? source.length : null
-    this.#progress = reportProgress(options.onProgress, total, (error) =>
+    this.#progress = reportProgress(onProgress, total, (error) =>
       core.warn(`onProgress threw: ${nameOf(error)}`),
     )
     // every group under way listens
     setMaxListeners(0, this.#work.signal)
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#deadline.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   next(): Promise<IteratorResult<StreamItem<Precision>, void>> {
-    if (this.#signal?.aborted && !this.#isOver) void this.#end({ reason: this.#signal.reason })
+    if (this.#deadline.signal?.aborted) this.#onAbort()
     const failure = this.#failure
     this.#failure = undefined
     if (failure) return Promise.reject(failure.reason)
@@ -319,7 +319,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     const results = await this.#core.embedSettled(
       slots.map((slot) => slot.chunk.text),
       // bad texts are found before good ones are computed, and here they cost only themselves
-      { ...this.#options, signal: this.#work.signal, onError: 'collect' },
+      { ...this.#call, signal: this.#work.signal, onError: 'collect' },
       {
         onModel: (fingerprint) => {
           model = fingerprint
@@ -344,7 +344,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     } else if (result instanceof EmbedderError) {
       const error = atIndex(result, index)
       slot.item = { id: chunk.id, index, error }
-      if (!this.#collect) slot.fatal = { reason: error }
+      if (this.#call.onError === 'throw') slot.fatal = { reason: error }
     } else {
       slot.item = embeddedChunk(chunk, result, model, this.#score)
     }
@@ -393,8 +393,8 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   #end(failure: { reason: unknown } | undefined): Promise<void> {
     if (this.#isOver) return Promise.resolve()
     this.#isOver = true
-    this.#signal?.removeEventListener('abort', this.#onAbort)
-    clearTimeout(this.#timer)
+    this.#deadline.signal?.removeEventListener('abort', this.#onAbort)
+    this.#deadline.end()
     if (this.#flush) clearImmediate(this.#flush)
     this.#work.abort(failure?.reason)
     this.#progress.finish()
@@ -412,14 +412,8 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
 
   /** Runs while somebody waits; begins anew with each item. */
   #startTimer(): void {
-    clearTimeout(this.#timer)
-    const timeout = this.#timeout
-    if (timeout === undefined || this.#waiters.length === 0) return
-    this.#timer = setTimeout(() => {
-      void this.#end({
-        reason: new TimeoutError(`No result came within the timeout of ${timeout} ms.`),
-      })
-    }, timeout)
+    if (this.#waiters.length === 0) this.#deadline.stop()
+    else this.#deadline.start()
   }
 }
 

@@ -4,14 +4,15 @@ import type { Outcome } from './outcome.js'
 
 export type Priority = 'interactive' | 'bulk'
 
-export interface JobOptions {
+/** Who wants texts computed, and hears what becomes of them. */
+export interface JobCaller {
   /** Sum of `Output` bits. */
-  outputs: number
-  priority: Priority
-  /** Called once per text that was added, unless the job is cancelled. */
+  readonly outputs: number
+  readonly priority: Priority
+  /** Called once per text that was added, unless the job is cancelled. It must not throw. */
   onOutcome(index: number, outcome: Outcome): void
   /** Called for each micro-batch that held texts of this job, with their numbers. */
-  onBatch?: ((batch: BatchInfo, indices: readonly number[]) => void) | undefined
+  onBatch?(batch: BatchInfo, indices: readonly number[]): void
 }
 
 export interface Waiter {
@@ -38,10 +39,9 @@ export interface Entry {
 const LOOK_AHEAD = 32
 
 export class Job {
+  readonly caller: JobCaller
   readonly outputs: number
   readonly priority: Priority
-  readonly onOutcome: (index: number, outcome: Outcome) => void
-  readonly onBatch: JobOptions['onBatch']
   /** Every entry that may still have this job among its waiters. */
   readonly entries = new Set<Entry>()
   /** Texts without an outcome. */
@@ -61,11 +61,10 @@ export class Job {
   #finish: ((error?: unknown) => void) | undefined
   #onDrain: (() => void) | undefined
 
-  constructor(options: JobOptions) {
-    this.outputs = options.outputs
-    this.priority = options.priority
-    this.onOutcome = options.onOutcome
-    this.onBatch = options.onBatch
+  constructor(caller: JobCaller) {
+    this.caller = caller
+    this.outputs = caller.outputs
+    this.priority = caller.priority
   }
 
   /** Tokens that wait. */

@@ -1,13 +1,10 @@
 /** What becomes of a text. */
 import type { EmbedderError } from '../../common/errors.js'
+import type { TextOutputs } from '../../outputs/embedding.js'
 
 /** What one text gave; every array is its own, no view of a batch's. */
-export interface TextResult {
-  /** The pooled state, dim floats, not normalised. */
+export interface TextResult extends TextOutputs {
   pooled: Float32Array
-  sparse?: { indices: Uint32Array; values: Float32Array }
-  /** (tokens - 1) x dim, rows of length 1. */
-  colbert?: Float32Array
   /** From being submitted to the start of its batch. */
   queueMs: number
   /** Of its batch. */

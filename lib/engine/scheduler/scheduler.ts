@@ -6,12 +6,12 @@
  * taken back when somebody comes who should go first.
  */
 import { performance } from 'node:perf_hooks'
-import { DisposedError, EmbedderError } from '../../common/errors.js'
+import { DisposedError, type EmbedderError, InferenceError } from '../../common/errors.js'
 import type { NativeBatchResult, NativeHeads, NativeSession } from '../../native/addon.js'
 import { fromNative, isCancelled } from '../../native/errors.js'
 import { BatchSize } from './batch-size.js'
 import { entryKey } from './entry-key.js'
-import { type Entry, Job, type JobOptions, type Priority, type Waiter } from './job.js'
+import { type Entry, Job, type JobCaller, type Priority, type Waiter } from './job.js'
 import { Lanes } from './lanes.js'
 import { copyOf, type Outcome, type TextResult } from './outcome.js'
 import { splitResult } from './split.js'
@@ -30,6 +30,8 @@ export interface SchedulerOptions {
   inFlight: number
   /** How often a text that failed by itself is tried again. */
   retry: number
+  /** Counted in: they may outlive this scheduler. Default: its own. */
+  stats?: SchedulerStats
   /** Sees every batch that ran. */
   observe?:
     | ((batch: { lengths: Uint32Array; outputs: number; computeMs: number }) => void)
@@ -73,7 +75,7 @@ interface Batch {
 }
 
 export class Scheduler {
-  readonly stats: SchedulerStats = { ...NOTHING_YET }
+  readonly stats: SchedulerStats
   readonly #session: NativeSession
   readonly #options: SchedulerOptions
   readonly #size: BatchSize
@@ -90,6 +92,7 @@ export class Scheduler {
   constructor(session: NativeSession, options: SchedulerOptions) {
     this.#session = session
     this.#options = options
+    this.stats = options.stats ?? { ...NOTHING_YET }
     this.#size = new BatchSize(options.batchTokens, options.targetMs)
   }
 
@@ -106,10 +109,10 @@ export class Scheduler {
   }
 
   /** Opens a job; `add` its texts, then `finish` it. */
-  open(options: JobOptions, signal?: AbortSignal): Job {
+  open(caller: JobCaller, signal?: AbortSignal): Job {
     if (this.#closed) throw new DisposedError()
     signal?.throwIfAborted()
-    const job = new Job(options)
+    const job = new Job(caller)
     const onAbort = () => this.cancel(job, signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
     job.release = () => {
@@ -241,11 +244,18 @@ export class Scheduler {
     this.stats.tokens += tokens.length
     this.stats.computeMs += computeMs
     observe?.({ lengths, outputs, computeMs })
-    reportBatch(entries, tokens.length, computeMs)
+    this.#reportBatch(entries, tokens.length, computeMs)
     const started = batch.launched + result.queueMs
+    const broken: Entry[] = []
     splitResult(result, lengths, dim).forEach((text, i) => {
-      this.#deliver(entries[i] as Entry, text, started)
+      const entry = entries[i] as Entry
+      if (allFinite(text.pooled)) this.#deliver(entry, text, started)
+      else broken.push(entry)
     })
+    if (broken.length === 0) return
+    // damaged weights, never a result; it costs the others of the batch nothing
+    this.#retry(broken, notFinite(), batch.alone || entries.length === 1)
+    this.#pump()
   }
 
   #deliver(entry: Entry, result: TextResult, started: number): void {
@@ -269,11 +279,15 @@ export class Scheduler {
       this.#putBack(wanted)
       return
     }
-    for (const entry of wanted) {
+    this.#retry(wanted, error, alone || entries.length === 1)
+  }
+
+  /** Tries texts again, alone, or gives them their error when that was done often enough. */
+  #retry(entries: readonly Entry[], error: EmbedderError, alone: boolean): void {
+    for (const entry of entries) {
       entry.failures++
-      const lonely = alone || entries.length === 1
       const again =
-        !(error instanceof DisposedError) && (!lonely || entry.failures <= this.#options.retry)
+        !(error instanceof DisposedError) && (!alone || entry.failures <= this.#options.retry)
       if (again) {
         this.stats.retries++
         this.#retries.push(entry)
@@ -308,34 +322,51 @@ export class Scheduler {
     job.left--
     job.entries.delete(entry)
     try {
-      job.onOutcome(index, outcome)
+      job.caller.onOutcome(index, outcome)
     } catch (error) {
-      // a result that cannot be converted (not finite, say) is that text's failure alone
-      const failure = error instanceof EmbedderError ? error : fromNative(error)
-      job.onOutcome(index, { error: failure })
+      this.cancel(job, fromNative(error)) // told once, whatever it throws
+      return
     }
     job.settleIfDone()
   }
+
+  /** Tells every caller in a batch what it was. */
+  #reportBatch(entries: readonly Entry[], allTokens: number, computeMs: number): void {
+    const parts = new Map<Job, { texts: number; tokens: number; indices: number[] }>()
+    for (const { ids, waiters } of entries) {
+      for (const { job, index } of waiters) {
+        if (!job.caller.onBatch) continue
+        const part = parts.get(job) ?? { texts: 0, tokens: 0, indices: [] }
+        part.texts++
+        part.tokens += ids.length
+        part.indices.push(index)
+        parts.set(job, part)
+      }
+    }
+    for (const [job, { indices, ...part }] of parts) {
+      const batch = { ...part, allTexts: entries.length, allTokens, computeMs }
+      try {
+        job.caller.onBatch?.(batch, indices)
+      } catch (error) {
+        this.cancel(job, fromNative(error))
+      }
+    }
+  }
+}
+
+/** A number times zero is zero, unless it is NaN or infinite. */
+function allFinite(values: Float32Array): boolean {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += (values[i] as number) * 0
+  return sum === 0
+}
+
+function notFinite(): InferenceError {
+  return new InferenceError(
+    'The model gave numbers that are not finite; its file may be damaged (bge-m3 model verify).',
+  )
 }
 
 function isBefore(a: Priority, b: Priority): boolean {
   return a === 'interactive' && b === 'bulk'
-}
-
-/** Tells every caller in a batch what it was. */
-function reportBatch(entries: readonly Entry[], allTokens: number, computeMs: number): void {
-  const parts = new Map<Job, { texts: number; tokens: number; indices: number[] }>()
-  for (const { ids, waiters } of entries) {
-    for (const { job, index } of waiters) {
-      if (!job.onBatch) continue
-      const part = parts.get(job) ?? { texts: 0, tokens: 0, indices: [] }
-      part.texts++
-      part.tokens += ids.length
-      part.indices.push(index)
-      parts.set(job, part)
-    }
-  }
-  for (const [job, { indices, ...part }] of parts) {
-    job.onBatch?.({ ...part, allTexts: entries.length, allTokens, computeMs }, indices)
-  }
 }

@@ -11,6 +11,8 @@ export function splitResult(
   let colbertAt = 0
   return Array.from(lengths, (length, i) => {
     const text: TextResult = {
+      tokenCount: length,
+      truncated: false, // nobody here knows the whole text
       pooled: result.pooled.slice(i * dim, (i + 1) * dim),
       queueMs: 0, // the scheduler knows since when each text waits
       computeMs: result.computeMs,

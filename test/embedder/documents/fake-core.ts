@@ -5,8 +5,9 @@ import {
   InputTooLongError,
   InvalidInputError,
 } from '../../../lib/common/errors.js'
-import type { EmbedCore, EmbedHooks } from '../../../lib/embedder/documents/core.js'
+import type { EmbedCore, EmbedHooks } from '../../../lib/embedder/call/embed-core.js'
 import type { Embedding, EmbedOptions, Precision, Settled } from '../../../lib/index.js'
+import { resolveOptions } from '../../../lib/options/table.js'
 
 export interface FakeOptions {
   /** Milliseconds for one text. */
@@ -20,6 +21,7 @@ export interface FakeOptions {
 }
 
 export class FakeCore implements EmbedCore {
+  readonly defaults = resolveOptions()
   model = 'model-1'
   calls: number[] = []
   optionsSeen: EmbedOptions[] = []

@@ -21,6 +21,8 @@ class Session implements NativeSession {
   withdrawn: number[] = []
   cancelled: number[] = []
   started = 0
+  /** Texts that begin with it give NaN. */
+  spoiled: number | undefined
   run(id: number, tokens: Int32Array, lengths: Uint32Array): Promise<NativeBatchResult> {
     return new Promise((resolve, reject) => {
       const pooled = new Float32Array(lengths.length * 2)
@@ -33,7 +35,11 @@ class Session implements NativeSession {
       this.runs.push({
         id,
         lengths: [...lengths],
-        resolve: () => resolve({ pooled, queueMs: 0, computeMs: 1 }),
+        resolve: () => {
+          const bad = (value: number, i: number) => i % 2 === 0 && value === this.spoiled
+          const given = pooled.map((value, i) => (bad(value, i) ? Number.NaN : value))
+          resolve({ pooled: given, queueMs: 0, computeMs: 1 })
+        },
         reject: (code) => reject(Object.assign(new Error(code), { code })),
       })
     })
@@ -131,24 +137,60 @@ describe('failures', () => {
     expect(session.runs.map((run) => run.lengths)).toEqual([[200], [200]])
   })
 
-  it('an outcome that throws is that text’s failure alone', async () => {
-    const { session, scheduler } = setUp()
-    const seen: string[] = []
+  it('a caller that throws at an outcome is told once, and loses its own call alone', async () => {
+    const { session, scheduler, submit } = setUp()
+    const seen: number[] = []
     const job = scheduler.open({
       outputs: 1,
       priority: 'interactive',
-      onOutcome: (index, outcome) => {
-        if ('pooled' in outcome && index === 0) throw new Error('not finite')
-        seen.push(`${index}:${'error' in outcome ? outcome.error.code : 'ok'}`)
+      onOutcome: (index) => {
+        seen.push(index)
+        throw new Error('broken')
       },
     })
     scheduler.add(job, 0, Int32Array.from([1]))
     scheduler.add(job, 1, Int32Array.from([2]))
+    const other = submit([text(1, 1), text(3, 1)])
     scheduler.start(job)
     const end = job.end()
     await session.end()
+    await expect(end).rejects.toMatchObject({ code: 'INFERENCE', message: 'broken' })
+    await session.end()
+    await other.end
+    expect(seen).toHaveLength(1)
+    expect([...other.outcomes.values()].every((outcome) => 'pooled' in outcome)).toBe(true)
+    expect(scheduler.pending).toBe(0)
+  })
+
+  it('a caller that throws at a batch loses its own call alone', async () => {
+    const { session, scheduler } = setUp()
+    const job = scheduler.open({
+      outputs: 1,
+      priority: 'interactive',
+      onOutcome: () => {},
+      onBatch: () => {
+        throw new Error('broken')
+      },
+    })
+    scheduler.add(job, 0, Int32Array.from([1]))
+    scheduler.start(job)
+    const end = job.end()
+    await session.end()
+    await expect(end).rejects.toMatchObject({ code: 'INFERENCE' })
+    expect(scheduler.pending).toBe(0)
+  })
+
+  it('a vector that is not finite is tried again, alone, and is that text’s failure alone', async () => {
+    const { session, submit } = setUp()
+    session.spoiled = 1
+    const { outcomes, end } = submit([text(1, 10), text(2, 10)])
+    expect(await session.end()).toEqual([10, 10])
+    expect(pooledOf(outcomes.get(1))).toEqual([2, 10])
+    expect(outcomes.has(0)).toBe(false)
+    expect(await session.end()).toEqual([10])
     await end
-    expect(seen).toEqual(['0:INFERENCE', '1:ok'])
+    expect(pooledOf(outcomes.get(0))).toBe('INFERENCE')
+    expect(session.runs).toHaveLength(0)
   })
 })
 

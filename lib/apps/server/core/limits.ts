@@ -7,6 +7,7 @@
  * answer has left.
  */
 
+import { Admission, type Room } from '../../../common/admission.js'
 import { HttpError } from './errors.js'
 
 export interface GateOptions {
@@ -27,19 +28,13 @@ export interface Turn {
   end(): void
 }
 
-interface Waiter {
-  bytes: number
-  since: number
-  enter(): void
-}
-
-export class Gate {
+export class Gate implements Room<number> {
   readonly #options: GateOptions
   #places = 0
   #running = 0
   #bodyBytes = 0
   #bytes = 0
-  #waiters: Waiter[] = []
+  readonly #admission = new Admission<number>(this)
   /** Mean milliseconds from a turn's begin to its end, of late. */
   #meanMs = 0
 
@@ -70,7 +65,7 @@ export class Gate {
   /** Seconds after which trying again makes sense: 1 to 60. */
   get retryAfter(): number {
     const { concurrency } = this.#options
-    const seconds = (this.#meanMs / 1000) * (1 + this.#waiters.length / concurrency)
+    const seconds = (this.#meanMs / 1000) * (1 + this.#admission.waiting / concurrency)
     return Math.min(60, Math.max(1, Math.ceil(seconds)))
   }
 
@@ -117,60 +112,32 @@ export class Gate {
           'Send fewer or shorter texts a request, ask for fewer outputs, or accept application/x-ndjson.',
       )
     }
-    signal.throwIfAborted()
     const since = performance.now()
-    if (this.#waiters.length > 0 || !this.#fits(bytes)) await this.#wait(bytes, since, signal)
-    else this.#take(bytes)
+    await this.#admission.enter(bytes, signal)
     const began = performance.now()
     const leave = once(() => {
       this.#running--
       this.#meanMs += (performance.now() - began - this.#meanMs) / 8
-      this.#next()
+      this.#admission.letIn()
     })
     const end = once(() => {
       leave()
       this.#bytes -= bytes
-      this.#next()
+      this.#admission.letIn()
     })
     return { waitedMs: began - since, leave, end }
   }
 
-  #fits(bytes: number): boolean {
+  /** Whether a turn with an answer of so many bytes can begin. */
+  hasRoom(bytes: number): boolean {
     const { concurrency } = this.#options
     return this.#running < concurrency && this.#bytes + bytes <= this.#options.bytes
   }
 
-  #take(bytes: number): void {
+  /** For `Admission`. */
+  take(bytes: number): void {
     this.#running++
     this.#bytes += bytes
-  }
-
-  #wait(bytes: number, since: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter)
-        reject(signal.reason)
-        this.#next() // a large one in front may have kept smaller ones from entering
-      }
-      const waiter: Waiter = {
-        bytes,
-        since,
-        enter: () => {
-          signal.removeEventListener('abort', onAbort)
-          this.#take(bytes)
-          resolve()
-        },
-      }
-      signal.addEventListener('abort', onAbort, { once: true })
-      this.#waiters.push(waiter)
-    })
-  }
-
-  #next(): void {
-    for (let first = this.#waiters[0]; first && this.#fits(first.bytes); first = this.#waiters[0]) {
-      this.#waiters.shift()
-      first.enter()
-    }
   }
 }
 

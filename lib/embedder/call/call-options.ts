@@ -1,0 +1,91 @@
+/** One call's options: checked and completed, once, for `embed`, streams and documents. */
+import { InvalidInputError } from '../../common/errors.js'
+import type { EmbedOptions, Outputs, Precision } from '../../common/types.js'
+import type { Engine } from '../../engine/engine.js'
+import { Output } from '../../native/addon.js'
+import { type Config, checkOptions } from '../../options/table.js'
+
+/** What the engine needs to know of a call. */
+export interface CallOptions {
+  outputs: Required<Outputs>
+  normalize: boolean
+  /** `undefined`: all. */
+  dimensions: number | undefined
+  precision: Precision
+  truncate: 'error' | 'end'
+  /** `undefined`: the embedder's own limit. */
+  maxTokens: number | undefined
+  priority: 'interactive' | 'bulk'
+  /** Whether the caches are read and written. */
+  cache: boolean
+  onError: 'throw' | 'collect'
+  signal: AbortSignal | undefined
+}
+
+/** With what is the caller's business, and not the engine's. */
+export interface ResolvedCall {
+  call: CallOptions
+  /** Milliseconds. */
+  timeout: number | undefined
+  onProgress: EmbedOptions['onProgress']
+}
+
+/**
+ * @param defaults what the environment and the table say, read when the embedder was loaded
+ * @param own what is the default of this kind of call
+ * @throws InvalidInputError for options that are wrong
+ */
+export function resolveCall(
+  options: EmbedOptions,
+  defaults: Config,
+  own: Pick<CallOptions, 'priority' | 'onError'>,
+): ResolvedCall {
+  const given = checkOptions({ ...options })
+  const { signal, onProgress } = options
+  return {
+    call: {
+      outputs: given.outputs ?? defaults.outputs,
+      normalize: given.normalize ?? defaults.normalize,
+      dimensions: given.dimensions ?? defaults.dimensions,
+      precision: given.precision ?? defaults.precision,
+      truncate: given.truncate ?? defaults.truncate,
+      maxTokens: given.maxTokens,
+      priority: given.priority ?? defaults.priority ?? own.priority,
+      cache: given.cache !== 0,
+      onError: given.onError ?? defaults.onError ?? own.onError,
+      signal,
+    },
+    timeout: given.timeout ?? defaults.timeout,
+    onProgress,
+  }
+}
+
+/** @throws InvalidInputError for what this model cannot give */
+export function checkAgainstModel(
+  { outputs, dimensions, precision }: CallOptions,
+  { info: { dim }, prepared }: Engine,
+): void {
+  for (const output of ['sparse', 'colbert'] as const) {
+    if (!outputs[output] || prepared.outputs[output]) continue
+    throw new InvalidInputError(
+      `This model gives no ${output} output: it has no ${output} head. bge-m3's heads are fetched by ` +
+        '`bge-m3 model pull`, or named by the `heads` option; other models give dense only.',
+    )
+  }
+  const width = dimensions ?? dim
+  if (width > dim) {
+    throw new InvalidInputError(
+      `The option \`dimensions\` is ${width}, and this model's vectors have ${dim}.`,
+    )
+  }
+  if (precision === 'binary' && width % 8 !== 0) {
+    throw new InvalidInputError(
+      `precision 'binary' packs 8 dimensions a byte; ${width} do not fit.`,
+    )
+  }
+}
+
+/** The engine's bits for these outputs. */
+export function outputBits({ sparse, colbert }: Required<Outputs>): number {
+  return Output.dense | (sparse ? Output.sparse : 0) | (colbert ? Output.colbert : 0)
+}
