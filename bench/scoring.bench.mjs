@@ -1,21 +1,35 @@
 // What a score costs: our TypeScript, a plain loop, the addon's SIMD when it is built, and simsimd when it
 // is installed in bench/peers. One thread.
 //
-//   node scripts/build.mjs --js && node bench/scoring.bench.mjs [--json] [--module FILE]
+//   node bench/scoring.bench.mjs [--json] [--addon FILE]
+import { mkdtempSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { buildSync } from 'esbuild'
 
 const here = import.meta.dirname
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    module: { type: 'string', default: path.join(here, '../dist/scoring.js') },
     addon: { type: 'string', default: path.join(here, '../build/Release/bge_m3_node.node') },
   },
 })
-const scoring = await import(pathToFileURL(path.resolve(options.module)).href)
+// with and without SIMD, which the package switches on by itself
+const module = path.join(mkdtempSync(path.join(tmpdir(), 'bge-m3-scoring-')), 'scoring.mjs')
+buildSync({
+  stdin: {
+    contents: "export * from './exports/scoring.js'; export { useSimd } from './scoring/simd.js'",
+    resolveDir: path.join(here, '../lib'),
+  },
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  outfile: module,
+})
+const scoring = await import(pathToFileURL(module).href)
 
 const DIM = 1024
 

@@ -6,14 +6,12 @@ import {
   euclidean,
   type Metric,
   manhattan,
-  type SimdHelpers,
   similarities,
   similarityMatrix,
   toMatrix,
-  useSimd,
 } from '../../lib/exports/scoring.js'
 import { toInt8 } from '../../lib/outputs/precision.js'
-import { matmulTransposed } from '../../lib/scoring/simd.js'
+import { matmulTransposed, type SimdHelpers, useSimd } from '../../lib/scoring/simd.js'
 import { naiveDot, unitVectors } from './reference.js'
 
 const metrics = { cosine, dot, euclidean, manhattan }
