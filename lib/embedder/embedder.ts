@@ -35,7 +35,7 @@ import type { Source } from './documents/source.js'
 import { embedStream, type StreamItem, type StreamOptions } from './documents/stream.js'
 import type { EmbeddingResult } from './documents/types.js'
 import { EmbedCall, type EmbedCallOptions } from './embed-call.js'
-import { Estimator } from './estimator.js'
+import { estimateCall } from './estimator.js'
 import { Fallback, isModelFailure } from './fallback.js'
 import { infoOf, statsOf } from './info.js'
 import { addonFor, readSettings, type Settings, splitFallback } from './load-options.js'
@@ -58,7 +58,6 @@ export class Embedder {
   #fallback: Fallback<Embedder> | undefined
   /** The fallback's model, where ours could not be loaded. */
   #takenOver: Embedder | undefined
-  readonly #estimator = new Estimator()
   #disposed = false
   #tokenizeMs = 0
   /** Calls under way. */
@@ -196,8 +195,8 @@ export class Embedder {
   }
 
   /**
-   * What `embed(texts, options)` will take here. Learnt from the batches that ran on this machine;
-   * where none has, a few are measured first.
+   * What `embed(texts, options)` will take here. Learnt from the batches that ran; where none
+   * like these has, a few are measured first.
    */
   async estimate(texts: readonly string[], options: EmbedOptions = {}): Promise<Estimate> {
     this.#assertUsable()
@@ -207,7 +206,7 @@ export class Embedder {
         signal: options.signal,
         defaults: this.#defaults,
       }
-      return this.#estimator.estimate(engine, texts, resolveCall(engine, options, limits))
+      return estimateCall(engine, texts, resolveCall(engine, options, limits))
     })
   }
 
@@ -330,7 +329,6 @@ export class Embedder {
     this.#current = undefined
     if (!engine) return
     await engine.then((loaded) => loaded.close(), ignore)
-    await this.#estimator.save()
   }
 
   /** Ends everything: work under way rejects with `DisposedError`. Idempotent. */
@@ -393,9 +391,7 @@ export class Embedder {
 
   async #read(settings: Settings | undefined): Promise<Engine> {
     const wanted = settings ?? (await readSettings(this.#options))
-    const engine = await Engine.load({ ...wanted, observe: this.#estimator.observe })
-    await this.#estimator.follow(engine, wanted.cacheDir)
-    return engine
+    return Engine.load(wanted)
   }
 
   #maxTokens(engine: Engine): number {

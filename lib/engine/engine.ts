@@ -4,10 +4,11 @@ import { checkIntegrity } from '../model/integrity.js'
 import type { NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
+import { Rates } from './estimate/rates.js'
 import { loadError } from './load-error.js'
 import { MemoryBudget } from './memory.js'
 import { type Prepared, prepare } from './prepared.js'
-import { Scheduler, type SchedulerOptions } from './scheduler/scheduler.js'
+import { Scheduler } from './scheduler/scheduler.js'
 
 export interface EngineOptions {
   path: string
@@ -25,7 +26,6 @@ export interface EngineOptions {
   verify: 'auto' | 'always' | 'never'
   cacheDir: string | undefined
   signal?: AbortSignal | undefined
-  observe?: SchedulerOptions['observe']
 }
 
 export class Engine {
@@ -34,6 +34,8 @@ export class Engine {
   readonly prepared: Prepared
   readonly scheduler: Scheduler
   readonly memory: MemoryBudget
+  /** How fast this model runs here. */
+  readonly rates: Rates
   readonly model: NativeModel
   readonly session: NativeSession
   #users = 0
@@ -62,6 +64,7 @@ export class Engine {
         return this.session.contextBytes(tokens)
       },
     })
+    this.rates = new Rates(this.info.dim)
     this.scheduler = new Scheduler(this.session, {
       dim: this.info.dim,
       heads: prepared.heads,
@@ -69,7 +72,7 @@ export class Engine {
       targetMs,
       inFlight,
       retry,
-      observe: options.observe,
+      observe: this.rates.observe,
     })
   }
 
