@@ -11,26 +11,18 @@ const OBJECT_BYTES = 700
 /** Batches with the engine at a time, whose raw results exist beside the finished ones. */
 const IN_FLIGHT = 2
 
-/**
- * Tokens of all texts, and of one of each, since identical ones are computed once. Left out is what
- * would be refused.
- */
+/** Tokens of all texts that are not refused, and of one of each: identical ones are computed once. */
 export function lengthsOf(
   texts: readonly unknown[],
   counted: readonly (number | EmbedderError)[],
   { maxTokens, truncate }: { maxTokens: number; truncate: 'error' | 'end' },
 ): { all: number[]; distinct: number[] } {
-  const all: number[] = []
-  const distinct: number[] = []
-  const seen = new Set<unknown>()
-  counted.forEach((count, i) => {
-    if (count instanceof EmbedderError || (count > maxTokens && truncate === 'error')) return
-    const length = Math.min(count, maxTokens)
-    all.push(length)
-    if (!seen.has(texts[i])) distinct.push(length)
-    seen.add(texts[i])
-  })
-  return { all, distinct }
+  const known = counted.flatMap((count, i) =>
+    count instanceof EmbedderError || (count > maxTokens && truncate === 'error')
+      ? []
+      : [[texts[i], Math.min(count, maxTokens)] as const],
+  )
+  return { all: known.map(([, length]) => length), distinct: [...new Map(known).values()] }
 }
 
 /** The batches that the scheduler makes of one call's texts; a text beyond the budget is one alone. */
