@@ -168,8 +168,8 @@ export class Embedder {
   }
 
   /**
-   * What `embed(texts, options)` will take here. Learnt from the batches that ran on this machine;
-   * where none has, a few are measured first.
+   * What `embed(texts, options)` will take here. Learnt from the batches that ran; where none
+   * like these has, a few are measured first.
    */
   async estimate(texts: readonly string[], options: EmbedOptions = {}): Promise<Estimate> {
     this.#assertUsable()

@@ -1,103 +1,74 @@
-/** What an embedder knows of its own speed: learnt from every batch, kept for the next process. */
-
-import { cacheDir } from '../common/cache-dir.js'
+/** What a call will take here and now. */
+import { InvalidInputError } from '../common/errors.js'
 import type { Estimate } from '../common/types.js'
 import type { Engine } from '../engine/engine.js'
-import { calibrate, syntheticIds } from '../engine/estimate/calibrate.js'
-import { CostModel } from '../engine/estimate/cost-model.js'
-import { costFile, loadCosts, saveCosts } from '../engine/estimate/cost-store.js'
-import { estimate } from '../engine/estimate/estimate.js'
+import { calibrate } from '../engine/estimate/calibrate.js'
+import { lengthsOf, packed, resultBytes, sum } from '../engine/estimate/estimate.js'
+import { MAX_TEXTS } from '../engine/scheduler/scheduler.js'
 import { countAll } from '../engine/tokenize.js'
 import { loadAddon } from '../native/load.js'
 import { type CallOptions, checkAgainstModel, outputBits } from './call/call-options.js'
 
-/** llama.cpp's other kernels take a text at a time. */
-const ALONE = 1
+/** Milliseconds per text for what JavaScript does with it; small, but so is a tiny model. */
+const MS_A_TEXT = 0.02
 
-export class Estimator {
-  #costs: CostModel | undefined
-  #file: string | undefined
-
-  /** Sees every batch that the engine ran. */
-  readonly observe = (batch: { lengths: Uint32Array; outputs: number; computeMs: number }) => {
-    this.#costs?.observe(batch)
+/**
+ * Estimates `embed(texts)`; caches are not looked at. Where nothing like it ran yet, a few batches
+ * are measured (two seconds at most or so). Others are thought of as being as busy as of late.
+ *
+ * @throws InvalidInputError for what is no array
+ */
+export async function estimateCall(
+  engine: Engine,
+  texts: readonly unknown[],
+  call: CallOptions,
+): Promise<Estimate> {
+  if (!Array.isArray(texts)) throw new InvalidInputError('estimate takes an array of texts.')
+  const { rates, session, scheduler, model, info } = engine
+  checkAgainstModel(call, engine)
+  const { dim } = info
+  const { signal, dimensions = dim } = call
+  const maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
+  const outputs = outputBits(call.outputs)
+  const started = performance.now()
+  const counted = await countAll(model, texts, false, { signal })
+  // embed does the same work before it computes
+  const tokenizeMs = performance.now() - started
+  const { all, distinct } = lengthsOf(texts, counted, { ...call, maxTokens })
+  // llama.cpp's other kernels take a text at a time
+  const maxTexts = info.packsExactly ? MAX_TEXTS : 1
+  const pack = () => packed(distinct, { batchTokens: scheduler.batchTokens, maxTexts })
+  if (!rates.covers(pack(), outputs)) {
+    const run = (lengths: readonly number[]) => runSynthetic(engine, lengths, outputs)
+    await calibrate(rates, run, { outputs, maxTokens, signal })
   }
-
-  /** Another model was loaded: what an earlier process learnt of it is read. */
-  async follow(engine: Engine, directory: string | undefined): Promise<void> {
-    const { fingerprint } = engine.prepared
-    const { threads } = engine.session.stats()
-    const { isa } = loadAddon().machine()
-    this.#file = costFile(cacheDir(directory), { fingerprint, threads, isa })
-    this.#costs = new CostModel({ dim: engine.info.dim })
-    await loadCosts(this.#costs, this.#file)
-  }
-
-  /** Estimates a call; measures for a moment (at most two seconds or so) if nothing ran here yet. */
-  async estimate(engine: Engine, texts: readonly unknown[], call: CallOptions): Promise<Estimate> {
-    const costs = this.#costs ?? new CostModel({ dim: engine.info.dim })
-    this.#costs = costs
-    checkAgainstModel(call, engine)
-    const outputs = outputBits(call.outputs)
-    const { dim } = engine.info
-    const maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
-    if (!costs.isReady) {
-      const { signal } = call
-      await calibrate(costs, (lengths) => runSynthetic(engine, lengths, outputs), {
-        outputs,
-        maxTokens,
-        signal,
-      })
-      await this.save()
-    }
-    const { session, scheduler, info } = engine
-    return estimate(texts, {
-      costs,
-      countTokens: (list) => countAll(engine.model, list, false, { signal: call.signal }),
-      call: { ...call, maxTokens, dimensions: call.dimensions ?? dim },
-      dim,
-      packing: {
-        batchTokens: scheduler.batchTokens,
-        ...(!info.packsExactly && { maxTexts: ALONE }),
-      },
-      memory: {
-        residentBytes: loadAddon().machine().residentMemory,
-        weightBytesToRead: 0,
-        contextBytes: session.stats().contextBytes,
-        contextBytesFor: (tokens) => session.contextBytes(tokens),
-      },
-    })
-  }
-
-  /** Keeps what was learnt; where it cannot be written, nothing is lost. */
-  async save(): Promise<void> {
-    if (this.#costs && this.#file) await saveCosts(this.#costs, this.#file)
+  const batches = pack()
+  const largest = batches.reduce((most, lengths) => Math.max(most, sum(lengths)), 0)
+  const growth = session.contextBytes(largest) - session.stats().contextBytes
+  const needed = Math.max(0, growth) + resultBytes(all, largest, { ...call, dim, dimensions })
+  const ms = rates.predict(batches, outputs) + tokenizeMs + all.length * MS_A_TEXT
+  return {
+    tokens: sum(all),
+    batches: batches.length,
+    seconds: ms / 1000,
+    peakBytes: Math.round(loadAddon().machine().residentMemory + (all.length > 0 ? needed : 0)),
   }
 }
 
-/** Milliseconds that made-up texts of such lengths took. */
+/** Embeds made-up texts of such lengths. */
 async function runSynthetic(
-  engine: Engine,
+  { scheduler, info, model }: Engine,
   lengths: readonly number[],
   outputs: number,
-): Promise<number> {
-  const { scheduler, info, model } = engine
-  const { ids } = await model.tokenize([''], 0, 1)
-  const [begin, end] = [ids[0] as number, ids[1] as number]
-  let computeMs = 0
-  const job = scheduler.open({
-    outputs,
-    priority: 'interactive',
-    onOutcome: () => {},
-    onBatch: (batch) => {
-      computeMs += batch.computeMs
-    },
-  })
-  lengths.forEach((length, i) => {
-    const seed = i + 1
-    scheduler.add(job, i, syntheticIds(length, { begin, end, vocabSize: info.vocabSize, seed }))
+): Promise<void> {
+  const { ids: frame } = await model.tokenize([''], 0, 1)
+  const job = scheduler.open({ outputs, priority: 'interactive', onOutcome: () => {} })
+  lengths.forEach((length, text) => {
+    const ids = Int32Array.from({ length }, () => Math.floor(Math.random() * info.vocabSize))
+    ids[0] = frame[0] as number
+    ids[length - 1] = frame[1] as number
+    scheduler.add(job, text, ids)
   })
   scheduler.start(job)
   await job.end()
-  return computeMs
 }

@@ -9,7 +9,7 @@ import type { LoadOptions } from '../options/types.js'
 import type { CallOptions } from './call/call-options.js'
 import { EmbedCall } from './call/embed-call.js'
 import type { CallExtras, EmbedCore } from './call/embed-core.js'
-import { Estimator } from './estimator.js'
+import { estimateCall } from './estimator.js'
 import { type Settings, settingsOf } from './load-options.js'
 
 export class ModelHandle implements EmbedCore {
@@ -17,7 +17,6 @@ export class ModelHandle implements EmbedCore {
   /** Of all engines that it has had. */
   readonly stats = newStats()
   readonly #log: Log
-  readonly #estimator = new Estimator()
   #config: Config
   #settings: Settings | undefined
   #cache: EmbeddingCache | undefined
@@ -79,7 +78,7 @@ export class ModelHandle implements EmbedCore {
   }
 
   estimate(texts: readonly unknown[], call: CallOptions): Promise<Estimate> {
-    return this.use((engine) => this.#estimator.estimate(engine, texts, call))
+    return this.use((engine) => estimateCall(engine, texts, call))
   }
 
   /** Runs work on the engine; once nothing is under way, the weights may be given back after a while. */
@@ -139,7 +138,6 @@ export class ModelHandle implements EmbedCore {
     this.#current = undefined
     if (!engine) return
     await engine.then((loaded) => loaded.close(), ignore)
-    await this.#estimator.save()
   }
 
   /** Ends everything: work under way rejects with `DisposedError`. */
@@ -153,17 +151,12 @@ export class ModelHandle implements EmbedCore {
 
   async #read(settings: Settings | undefined): Promise<Engine> {
     const wanted = settings ?? (await settingsOf(this.#config))
-    const engine = await Engine.load(
-      { ...wanted, observe: this.#estimator.observe },
-      {
-        cache: this.#cache,
-        maxPending: this.#config.maxPending,
-        log: this.#log,
-        stats: this.stats,
-      },
-    )
-    await this.#estimator.follow(engine, wanted.cacheDir)
-    return engine
+    return Engine.load(wanted, {
+      cache: this.#cache,
+      maxPending: this.#config.maxPending,
+      log: this.#log,
+      stats: this.stats,
+    })
   }
 
   #unloadLater(): void {

@@ -7,15 +7,11 @@ import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
 import type { Log } from '../native/log.js'
 import type { TextOutputs } from '../outputs/embedding.js'
+import { Rates } from './estimate/rates.js'
 import { loadError } from './load-error.js'
 import { MemoryBudget } from './memory.js'
 import { type Prepared, prepare } from './prepared.js'
-import {
-  NOTHING_YET,
-  Scheduler,
-  type SchedulerOptions,
-  type SchedulerStats,
-} from './scheduler/scheduler.js'
+import { NOTHING_YET, Scheduler, type SchedulerStats } from './scheduler/scheduler.js'
 
 /** What a call needs of a cache. Arrays that it gives may be changed; those it gets, later, too. */
 export interface TextCache {
@@ -58,7 +54,6 @@ export interface EngineOptions {
   verify: 'auto' | 'always' | 'never'
   cacheDir: string | undefined
   signal?: AbortSignal | undefined
-  observe?: SchedulerOptions['observe']
   /** The most tokens a text may have, if fewer than the model takes. */
   maxTokens: number | undefined
 }
@@ -78,6 +73,8 @@ export class Engine {
   readonly prepared: Prepared
   readonly scheduler: Scheduler
   readonly memory: MemoryBudget
+  /** How fast this model runs here. */
+  readonly rates: Rates
   readonly model: NativeModel
   readonly session: NativeSession
   readonly maxTokens: number
@@ -120,6 +117,7 @@ export class Engine {
         return this.session.contextBytes(tokens)
       },
     })
+    this.rates = new Rates(this.info.dim)
     this.scheduler = new Scheduler(this.session, {
       dim: this.info.dim,
       heads: prepared.heads,
@@ -128,7 +126,7 @@ export class Engine {
       inFlight,
       retry,
       stats,
-      observe: options.observe,
+      observe: (batch) => this.rates.observe(batch),
     })
   }
 

@@ -17,7 +17,6 @@ export {
   type SparseHead,
 } from '../model/heads.js'
 export type {
-  DownloadLogger,
   DownloadProgress,
   Patience,
   PulledFile,

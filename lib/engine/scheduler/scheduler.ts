@@ -17,7 +17,7 @@ import { copyOf, type Outcome, type TextResult } from './outcome.js'
 import { splitResult } from './split.js'
 
 /** The engine's own limit on texts in one micro-batch. */
-const MAX_TEXTS = 128
+export const MAX_TEXTS = 128
 
 export interface SchedulerOptions {
   dim: number

@@ -7,15 +7,12 @@ import { checkStatus, lengthOf, linkedSha256, parseContentRange } from './answer
 import { refused, type Target, unreachable } from './failures.js'
 import { type HttpAnswer, NetworkError, send } from './http.js'
 import { fileUrl, publicUrl } from './hub.js'
-import type { DownloadLogger, Patience } from './options.js'
+import type { PullContext } from './options.js'
 import type { Part } from './part.js'
 import { withRetries } from './retry.js'
 
-export interface FetchContext {
+export interface FetchContext extends Pick<PullContext, 'patience' | 'signal' | 'logger'> {
   target: Target & { file: FixedPin }
-  patience: Patience
-  signal?: AbortSignal | undefined
-  logger?: DownloadLogger | undefined
   /** Called after each piece that was written. */
   onBytes: (received: number) => void
 }
@@ -61,11 +58,10 @@ async function attempt(
   const { hub, file } = target
   if (part.size === file.size) return
   const answer = await send(fileUrl(hub, file), {
+    ...patience,
     headers: rangeHeaders(part),
     token: hub.token,
     signal,
-    responseTimeout: patience.responseTimeout,
-    stallTimeout: patience.stallTimeout,
   })
   try {
     await prepare(part, answer, target)

@@ -8,6 +8,7 @@ import https from 'node:https'
 import { DownloadError } from '../../common/errors.js'
 import { Body } from './body.js'
 import { publicUrl } from './hub.js'
+import type { Patience } from './options.js'
 import { agentFor, proxyOf } from './proxy.js'
 
 export interface NetworkErrorDetails {
@@ -38,14 +39,12 @@ export class NetworkError extends Error {
   }
 }
 
-export interface HttpRequest {
+export interface HttpRequest extends Pick<Patience, 'responseTimeout' | 'stallTimeout'> {
   method?: 'GET' | 'HEAD'
   headers?: Readonly<Record<string, string>>
   /** Sent as a bearer token to the first URL's origin only. */
   token?: string | undefined
   signal?: AbortSignal | undefined
-  responseTimeout: number
-  stallTimeout: number
   /** A redirect to another origin is the answer itself. */
   stayHome?: boolean
 }

@@ -1,14 +1,6 @@
+import type { Logger } from '../../common/types.js'
 import type { FilePin } from '../pins.js'
-
-/** Where the messages of a download go; every method may be missing. */
-export interface DownloadLogger {
-  /** Details. */
-  debug?(message: string): void
-  /** What happens. */
-  info?(message: string): void
-  /** Something is odd, and the download goes on. */
-  warn?(message: string): void
-}
+import type { Hub } from './hub.js'
 
 /** How far a download is. */
 export interface DownloadProgress {
@@ -87,8 +79,19 @@ export interface PullOptions {
   signal?: AbortSignal | undefined
   /** Called as bytes are hashed or arrive. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined
-  logger?: DownloadLogger | undefined
+  logger?: Logger | undefined
   patience?: Partial<Patience> | undefined
+}
+
+/** `PullOptions`, checked and completed. */
+export interface PullContext {
+  hub: Hub
+  /** Where the files go. */
+  dir: string
+  patience: Patience
+  force: boolean
+  signal: AbortSignal | undefined
+  logger: Logger | undefined
 }
 
 /** A file that is in place. */

@@ -9,6 +9,7 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { EmbedderError, IntegrityError, InvalidInputError } from '../../common/errors.js'
+import type { Logger } from '../../common/types.js'
 import { hashFile } from '../integrity.js'
 import { defaultModelDir } from '../locations.js'
 import { BGE_M3_PINS, type FilePin, type FixedPin, MODEL_PIN } from '../pins.js'
@@ -18,10 +19,9 @@ import { fetchFile } from './fetch-file.js'
 import { fileUrl, findHub, type Hub, publicUrl } from './hub.js'
 import { Lock } from './lock.js'
 import {
-  type DownloadLogger,
   type DownloadProgress,
   PATIENCE,
-  type Patience,
+  type PullContext,
   type PulledFile,
   type PullOptions,
   type PullResult,
@@ -30,15 +30,6 @@ import { Part, PartLostError } from './part.js'
 import { ProgressMeter } from './progress.js'
 import { resolvePin } from './resolve-pin.js'
 import { lackOfSpace } from './space.js'
-
-interface PullContext {
-  hub: Hub
-  dir: string
-  patience: Patience
-  force: boolean
-  signal: AbortSignal | undefined
-  logger: DownloadLogger | undefined
-}
 
 /**
  * Downloads the pinned bge-m3 (635 MB and its two heads), or other files.
@@ -69,7 +60,8 @@ export async function pullModel(options: PullOptions = {}): Promise<PullResult> 
     const pin = await resolvePin(file, context)
     const about = { file: pin.name, index, count: files.length, total: pin.size }
     const target = { hub: context.hub, file: pin, path: join(context.dir, pin.name) }
-    pulled.push(await pullFile(target, context, new ProgressMeter(about, report)))
+    const meter = new ProgressMeter(about, report)
+    pulled.push(await storing(target, () => pullFile(target, context, meter)))
   }
   const model = pulled.find((file) => file.name.toLowerCase().endsWith('.gguf'))
   return { dir: context.dir, model: model?.path, files: pulled }
@@ -88,23 +80,17 @@ async function pullFile(
     meter.update('done', file.size)
     return { name: file.name, path, size: file.size, sha256: file.sha256, status, transferred }
   }
-  if (await storing(target, () => isThere(target, context, meter))) return done('present', 0)
+  if (await isThere(target, context, meter)) return done('present', 0)
   if (context.hub.offline) throw offline(target)
 
   for (;;) {
-    const lock = await storing(target, async () => {
-      await mkdir(context.dir, { recursive: true })
-      const onWait = () => meter.update('wait', 0)
-      return Lock.acquire(`${path}.lock`, { patience, signal, onWait })
-    })
+    await mkdir(context.dir, { recursive: true })
+    const onWait = () => meter.update('wait', 0)
+    const lock = await Lock.acquire(`${path}.lock`, { patience, signal, onWait })
     try {
       // Whoever held the lock before may have done the work.
-      const transferred = await storing(target, async () =>
-        (await isThere(target, context, meter))
-          ? undefined
-          : download(target, context, lock, meter),
-      )
-      return transferred === undefined ? done('present', 0) : done('downloaded', transferred)
+      if (await isThere(target, context, meter)) return done('present', 0)
+      return done('downloaded', await download(target, context, lock, meter))
     } catch (error) {
       if (!(error instanceof PartLostError)) throw error
       logger?.info?.(`${file.name}: another process took over the download; waiting for it`)
@@ -211,9 +197,7 @@ async function storing<T>(target: Target, work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (error) {
     const isStorage =
-      error instanceof Error &&
-      'syscall' in error &&
-      !(error instanceof EmbedderError || error instanceof PartLostError)
+      error instanceof Error && 'syscall' in error && !(error instanceof EmbedderError)
     throw isStorage ? storageFailure(error, target) : error
   }
 }
@@ -245,7 +229,7 @@ function checkNames(files: readonly FilePin[]): void {
 /** A progress bar that throws must not cost the download. */
 function guarded(
   onProgress: ((progress: DownloadProgress) => void) | undefined,
-  logger: DownloadLogger | undefined,
+  logger: Logger | undefined,
 ): typeof onProgress {
   if (onProgress === undefined) return undefined
   let failed = false

@@ -7,23 +7,15 @@ import { readSidecar } from '../sidecar.js'
 import { checkStatus, lengthOf, linkedSha256, linkedSize } from './answer.js'
 import { offline, unreachable } from './failures.js'
 import { send } from './http.js'
-import { fileUrl, type Hub, publicUrl } from './hub.js'
-import type { Patience } from './options.js'
+import { fileUrl, publicUrl } from './hub.js'
+import type { PullContext } from './options.js'
 import { withRetries } from './retry.js'
-
-export interface ResolveContext {
-  hub: Hub
-  /** Where the files go. */
-  dir: string
-  patience: Patience
-  signal: AbortSignal | undefined
-}
 
 /**
  * The pin itself if it is fixed; else what the hub says now, or, offline, what was recorded when
  * the same revision was pulled.
  */
-export async function resolvePin(file: FilePin, context: ResolveContext): Promise<FixedPin> {
+export async function resolvePin(file: FilePin, context: PullContext): Promise<FixedPin> {
   if (file.size !== undefined && file.sha256 !== undefined) return file as FixedPin
   const { hub, dir, patience, signal } = context
   const path = join(dir, file.name)
@@ -40,12 +32,11 @@ export async function resolvePin(file: FilePin, context: ResolveContext): Promis
   const ask = async () => {
     // The redirect tells; where it leads, a HEAD may not be welcome.
     const answer = await send(url, {
+      ...patience,
       method: 'HEAD',
       stayHome: true,
       token: hub.token,
       signal,
-      responseTimeout: patience.responseTimeout,
-      stallTimeout: patience.stallTimeout,
     })
     answer.discard()
     if (linkedSha256(answer) === undefined) checkStatus(answer, target)

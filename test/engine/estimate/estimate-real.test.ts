@@ -1,19 +1,8 @@
 /** Estimates against what then happens. The machine may be shared, so medians decide, and it may be tried again. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Embedder, type Estimate } from '../../../lib/index.js'
+import { Embedder, type Estimate, InvalidInputError } from '../../../lib/index.js'
 import { standinPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
-
-let cacheDir: string
-
-beforeAll(async () => {
-  cacheDir = await mkdtemp(join(tmpdir(), 'bge-m3-estimate-'))
-})
-
-afterAll(() => rm(cacheDir, { recursive: true, force: true }))
 
 /** Beside other tests on two cores nobody's time can be foretold: there it is the magnitude. */
 const LONG = process.env.BGE_M3_TEST_LONG === '1'
@@ -55,11 +44,8 @@ describe.each([
 ] as const)('estimate on %s', (size, count) => {
   let m3: Embedder
   // two threads that wait for each other feel every other program
-  const load = async () =>
-    Embedder.load({ model: await standinPath({ size }), cache: false, cacheDir, threads: 1 })
-
   beforeAll(async () => {
-    m3 = await load()
+    m3 = await Embedder.load({ model: await standinPath({ size }), cache: false, threads: 1 })
   })
 
   afterAll(() => m3.dispose())
@@ -113,13 +99,15 @@ describe.each([
     expect(peakBytes / peak).toBeLessThan(1.25)
   })
 
-  it('keeps what it learnt for the next process', async () => {
-    await m3.dispose()
-    expect((await readdir(join(cacheDir, 'estimates'))).length).toBeGreaterThan(0)
-    m3 = await load()
+  it('measures nothing more where such batches ran', async () => {
     const before = m3.stats().batches
-    const { seconds } = await m3.estimate(['a text'])
-    expect(seconds).toBeGreaterThan(0)
+    await m3.estimate(lengthsMixed(count))
     expect(m3.stats().batches).toBe(before)
+  })
+
+  it('needs nothing for nothing, and an array', async () => {
+    const nothing = { tokens: 0, batches: 0, seconds: expect.any(Number) }
+    expect(await m3.estimate([])).toMatchObject(nothing)
+    await expect(m3.estimate('a text' as never)).rejects.toThrow(InvalidInputError)
   })
 })

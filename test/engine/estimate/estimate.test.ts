@@ -1,139 +1,54 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../../lib/common/errors.js'
-import { CostModel } from '../../../lib/engine/estimate/cost-model.js'
-import { costFile, loadCosts, saveCosts } from '../../../lib/engine/estimate/cost-store.js'
-import { type EstimateDeps, estimate } from '../../../lib/engine/estimate/estimate.js'
+import { lengthsOf, packed, resultBytes } from '../../../lib/engine/estimate/estimate.js'
 
-/** A machine of 1 ms a token. */
-function costs(): CostModel {
-  const model = new CostModel()
-  for (const lengths of [[10], [100], [500], [100, 100, 100]]) {
-    const computeMs = lengths.reduce((a, b) => a + b)
-    for (let i = 0; i < 5; i++) model.observe({ lengths, outputs: 1, computeMs })
-  }
-  return model
-}
+describe('lengthsOf', () => {
+  const texts = ['a', 'b', 'a', 7, 'long']
+  const counted = [10, 20, 10, new InvalidInputError('no text'), 2000]
 
-const MB = 1_000_000
-
-function deps(changes: Partial<EstimateDeps['call']> = {}): EstimateDeps {
-  return {
-    costs: costs(),
-    countTokens: async (texts) =>
-      texts.map((text) =>
-        typeof text === 'string' ? text.length : new InvalidInputError('no text'),
-      ),
-    call: {
-      outputs: { dense: true, sparse: false, colbert: false },
-      precision: 'float32',
-      dimensions: 1000,
-      maxTokens: 1000,
-      truncate: 'error',
-      ...changes,
-    },
-    dim: 1000,
-    packing: { batchTokens: 500 },
-    memory: {
-      residentBytes: 100 * MB,
-      weightBytesToRead: 50 * MB,
-      contextBytes: 10 * MB,
-      contextBytesFor: (tokens) => Math.max(10, tokens / 10) * MB,
-    },
-  }
-}
-
-describe('estimate', () => {
-  it('tells tokens, batches, seconds and memory', async () => {
-    const texts = ['a'.repeat(300), 'b'.repeat(300), 'c'.repeat(100)]
-    const { tokens, batches, seconds, peakBytes } = await estimate(texts, deps())
-    expect(tokens).toBe(700)
-    expect(batches).toBe(2)
-    expect(seconds).toBeGreaterThan(0.65)
-    expect(seconds).toBeLessThan(0.8)
-    // 40 MB more context for 500 tokens, 3 vectors of 4 kB and little else
-    expect(peakBytes).toBeGreaterThan(190 * MB)
-    expect(peakBytes).toBeLessThan(190.1 * MB)
+  it('counts identical texts once in time, and leaves out what would be refused', () => {
+    const lengths = lengthsOf(texts, counted, { maxTokens: 1000, truncate: 'error' })
+    expect(lengths).toEqual({ all: [10, 20, 10], distinct: [10, 20] })
   })
 
-  it('computes identical texts once, and holds all of their results', async () => {
-    const one = await estimate(['a'.repeat(300)], deps())
-    const many = await estimate(Array(1000).fill('a'.repeat(300)), deps())
-    expect(many.tokens).toBe(300_000)
-    expect(many.batches).toBe(1)
-    expect(many.seconds).toBeLessThan(one.seconds + 0.2)
-    expect(many.peakBytes - one.peakBytes).toBeGreaterThan(999 * 4700)
-  })
-
-  it('leaves out what would be refused, and cuts what would be cut', async () => {
-    const texts = ['a'.repeat(2000), 7, 'b'.repeat(100)]
-    expect((await estimate(texts, deps())).tokens).toBe(100)
-    expect((await estimate(texts, deps({ truncate: 'end' }))).tokens).toBe(1100)
-  })
-
-  it('counts what the outputs weigh', async () => {
-    const texts = ['a'.repeat(900)]
-    const plain = await estimate(texts, deps())
-    const outputs = { dense: true, sparse: true, colbert: true }
-    const all = await estimate(texts, deps({ outputs }))
-    const bits = await estimate(texts, deps({ outputs, precision: 'binary' }))
-    expect(all.peakBytes - plain.peakBytes).toBeGreaterThan(900 * 4000)
-    expect(all.peakBytes - bits.peakBytes).toBeGreaterThan(900 * 3800)
-  })
-
-  it('needs nothing for nothing, and an array', async () => {
-    const nothing = await estimate([], deps())
-    expect(nothing).toMatchObject({ tokens: 0, batches: 0, peakBytes: 150 * MB })
-    await expect(estimate('a text' as never, deps())).rejects.toThrow(InvalidInputError)
+  it('cuts what would be cut', () => {
+    const { all } = lengthsOf(texts, counted, { maxTokens: 1000, truncate: 'end' })
+    expect(all).toEqual([10, 20, 10, 1000])
   })
 })
 
-describe('the store', () => {
-  let dir: string
-  const key = { fingerprint: 'f', threads: 2, isa: 'avx2' }
+describe('packed', () => {
+  it('packs as the scheduler does', () => {
+    const count = (lengths: number[], batchTokens = 512, maxTexts = 128) =>
+      packed(lengths, { batchTokens, maxTexts }).length
+    expect(count([])).toBe(0)
+    expect(count([9000])).toBe(1)
+    expect(count(Array(300).fill(1))).toBe(3)
+    expect(packed([500, 100, 12, 400], { batchTokens: 512, maxTexts: 128 })).toEqual([
+      [500, 12],
+      [100, 400],
+    ])
+    expect(count(Array(10).fill(300))).toBe(10)
+    expect(count(Array(10).fill(10), 512, 1)).toBe(10)
+    // what does not fit is passed over, but not for ever
+    expect(count([300, ...Array(40).fill(300), 10])).toBe(41)
+  })
+})
 
-  beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'bge-m3-costs-'))
+describe('resultBytes', () => {
+  const dense = { dense: true, sparse: false, colbert: false }
+  const call = { outputs: dense, precision: 'float32', dimensions: 1000, dim: 1000 } as const
+
+  it('holds all results, of identical texts too', () => {
+    const one = resultBytes([300], 300, call)
+    expect(resultBytes(Array(1000).fill(300), 300, call) - one).toBeGreaterThan(999 * 4700)
   })
 
-  afterAll(() => rm(dir, { recursive: true, force: true }))
-
-  it('gives the next process what this one learnt', async () => {
-    const file = costFile(dir, key)
-    const learnt = costs()
-    expect(await saveCosts(learnt, file)).toBe(true)
-    expect((await stat(file)).mode & 0o777).toBe(process.platform === 'win32' ? 0o666 : 0o600)
-    const fresh = new CostModel()
-    expect(await loadCosts(fresh, file)).toBe(true)
-    const options = { batchTokens: 512, outputs: 1 }
-    expect(
-      fresh.predict([300], options).seconds / learnt.predict([300], options).seconds,
-    ).toBeCloseTo(1, 1)
-    expect(await readdir(join(dir, 'estimates'))).toHaveLength(1)
-  })
-
-  it('keeps models, threads and kernels apart', () => {
-    const files = [key, { ...key, fingerprint: 'g' }, { ...key, threads: 1 }, { ...key, isa: 'x' }]
-    expect(new Set(files.map((k) => costFile(dir, k))).size).toBe(4)
-  })
-
-  it('ignores a file that is missing, damaged, huge or cut', async () => {
-    const file = costFile(dir, key)
-    const text = await readFile(file, 'utf8')
-    const contents = ['', '{', 'null', '[]', text.slice(0, text.length / 2), 'x'.repeat(2_000_000)]
-    for (const content of contents) {
-      await writeFile(file, content)
-      const model = new CostModel()
-      expect(await loadCosts(model, file)).toBe(false)
-      expect(model.isReady).toBe(false)
-    }
-    expect(await loadCosts(new CostModel(), join(dir, 'none.json'))).toBe(false)
-  })
-
-  it('says when it cannot write, or has nothing to', async () => {
-    expect(await saveCosts(costs(), join(dir, 'estimates', 'x\0.json'))).toBe(false)
-    expect(await saveCosts(new CostModel(), costFile(dir, key))).toBe(false)
+  it('counts what the outputs weigh', () => {
+    const outputs = { dense: true, sparse: true, colbert: true }
+    const all = resultBytes([900], 900, { ...call, outputs })
+    const bits = resultBytes([900], 900, { ...call, outputs, precision: 'binary' })
+    expect(all - resultBytes([900], 900, call)).toBeGreaterThan(900 * 4000)
+    expect(all - bits).toBeGreaterThan(900 * 3800)
   })
 })
