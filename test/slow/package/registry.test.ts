@@ -108,10 +108,11 @@ describe('an installation', () => {
       ? [here, here.endsWith('-musl') ? here.replace('-musl', '') : `${here}-musl`].sort()
       : [here]
 
-  it.each(CLIENTS)(
+  it.for(CLIENTS)(
     'by $name brings this platform and runs',
-    async (client) => {
-      if (offline) return
+    { timeout: 240_000 },
+    async (client, { skip }) => {
+      skip(offline)
       const app = application(client, 'plain')
       await app.add('bge-m3-node')
       const platforms = app.platforms()
@@ -121,7 +122,6 @@ describe('an installation', () => {
       digests.add(await embeds(app, 'app.cjs', programs.commonJs))
       expect([...digests]).toEqual([expect.stringMatching(/^[0-9a-f]{16}$/)])
     },
-    240_000,
   )
 })
 
@@ -135,10 +135,11 @@ describe('without the platform’s package', () => {
     return output
   }
 
-  it.each(CLIENTS.filter(({ withoutOptional }) => withoutOptional))(
+  it.for(CLIENTS.filter(({ withoutOptional }) => withoutOptional))(
     'the error names the package and the command that brings it: $name',
-    async (client) => {
-      if (offline) return
+    { timeout: 240_000 },
+    async (client, { skip }) => {
+      skip(offline)
       const app = application(client, 'without')
       await app.add('bge-m3-node', client.withoutOptional as string)
       expect(app.platforms()).toEqual({})
@@ -154,7 +155,6 @@ describe('without the platform’s package', () => {
       expect(app.platforms()).toHaveProperty(here, addonSize())
       expect(await embeds(app)).toBeDefined()
     },
-    240_000,
   )
 
   it('node_modules of another platform are known as such', async ({ skip }) => {
