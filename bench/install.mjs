@@ -40,14 +40,14 @@ try {
   execFileSync(process.execPath, [cli, 'model', 'standin', '--size', 'tiny', '--output', tiny], {
     stdio: 'ignore',
   })
-  const hasPrebuilds = fs.existsSync(path.join(root, 'prebuilds', `${os.platform()}-${os.arch()}`))
-  const packed = packPackage({ out: work, local: !hasPrebuilds })
+  const packed = packPackage({ out: work, local: true })
+  const tarballs = [packed, ...packed.platforms].map(({ file }) => file)
   const { dependencies } = JSON.parse(
     fs.readFileSync(path.join(root, 'bench/peers/package.json'), 'utf8'),
   )
   const env = { MODEL: model, ONNX_MODEL: makeOnnxModel(path.join(benchCache, 'onnx'), 'fused') }
   const cache = npm('config', 'get', 'cache')
-  const engines = contenders(packed.file, dependencies).map((contender) => ({
+  const engines = contenders(tarballs, dependencies).map((contender) => ({
     ...contender,
     folder: path.join(work, contender.id.split(' ')[0]),
     install: [],
@@ -56,7 +56,7 @@ try {
 
   for (let round = -1; round < installs; round++) {
     for (const engine of engines) {
-      const seconds = install(engine.folder, engine.spec)
+      const seconds = install(engine.folder, engine.specs)
       if (round >= 0) engine.install.push(seconds) // the first one warms npm's cache
     }
     say(`installed, round ${round + 1} of ${installs}`)
@@ -81,11 +81,8 @@ try {
     npm: npm('--version'),
     installs,
     starts,
-    platforms: packed.files
-      .map(({ path: file }) => file)
-      .filter((file) => file.endsWith('.node'))
-      .map((file) => file.replace(/^prebuilds\/(.*)\/bge-m3-node(\.\w+)?\.node$/, '$1$2')),
-    engines: engines.map(({ program, spec, folder, ...rest }) => rest),
+    platforms: packed.platforms.map(({ target }) => target),
+    engines: engines.map(({ program, specs, folder, ...rest }) => rest),
   }
   process.stdout.write(installMarkdown(result))
   if (options.json) fs.writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)

@@ -52,8 +52,7 @@ try {
   fs.rmSync(tree, { recursive: true, force: true })
   const seconds = ((Date.now() - started) / 1000).toFixed(0)
   say(`built ${path.relative(process.cwd(), target)} in ${seconds} s`)
-  if (fs.existsSync(path.join(root, 'prebuilds')))
-    say(`it is used where no prebuilt file loads; to prefer it set BGE_M3_ADDON=${target}`)
+  say(`it is used where no prebuilt file loads; to prefer it set BGE_M3_ADDON=${target}`)
 } catch (error) {
   say(error.message)
   process.exit(1)

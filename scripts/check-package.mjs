@@ -1,8 +1,8 @@
-// Installs the packed tarball into a fresh folder, without install scripts and with nothing but node on
+// Installs the packed tarballs, this package's and this platform's, into a fresh folder, without install scripts and with nothing but node on
 // the PATH, and embeds in every way that users run it.
-//   node scripts/check-package.mjs [--tarball F|DIR] [--only esm,worker,...] [--quick] [--model F] [--json]
-// Without --tarball it packs this checkout with this machine's addon. --quick leaves out what must be
-// fetched: other versions of Node, Vite, webpack, Next. Exit code 1 if a check fails.
+//   node scripts/check-package.mjs [--tarball DIR|F] [--only esm,worker,...] [--quick] [--model F] [--json]
+// Without --tarball it packs this checkout with this machine's addon; a file is a bundled one. --quick leaves
+// out what must be fetched: other versions of Node, Vite, webpack, Next. Exit code 1 if a check fails.
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -15,6 +15,7 @@ import * as plain from './package/checks/node.mjs'
 import { packPackage } from './package/pack.mjs'
 import { cacheDir } from './paths.mjs'
 import { run, say } from './run.mjs'
+import { hostTarget } from './targets.mjs'
 
 const QUICK = {
   esm: plain.esm,
@@ -48,14 +49,13 @@ const checks = Object.entries(all).filter(([name]) => !wanted || wanted.includes
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3 package ü-')) // a path as users have them
 const results = []
 try {
-  const tarball = options.tarball
-    ? tarballAt(path.resolve(options.tarball))
-    : packPackage({ out: work, local: true }).file
+  if (!options.tarball) packPackage({ out: work, local: true })
+  const tarballs = tarballsAt(options.tarball ? path.resolve(options.tarball) : work)
   const app = new App(path.join(work, 'app'), options.model && path.resolve(options.model))
   let installed = true
   await record('install', () => {
     installed = false
-    const ms = app.install(tarball)
+    const ms = app.install(...tarballs)
     const built = path.join(app.folder, 'node_modules/bge-m3-node/build')
     if (fs.existsSync(built)) throw new Error('the installation built something')
     app.model ??= tinyModel(path.join(app.folder, 'node_modules/bge-m3-node/dist/cli/main.js'))
@@ -101,12 +101,15 @@ function compareBits() {
   }
 }
 
-/** The file, or the only one in a folder. */
-function tarballAt(place) {
-  if (!fs.statSync(place).isDirectory()) return place
-  const found = fs.readdirSync(place).filter((name) => name.endsWith('.tgz'))
-  if (found.length !== 1) throw new Error(`${place} holds ${found.length} tarballs, not one`)
-  return path.join(place, found[0])
+/** A file; or of a folder's tarballs this package's and this platform's. */
+function tarballsAt(place) {
+  if (!fs.statSync(place).isDirectory()) return [place]
+  return ['', `${hostTarget()}-`].map((part) => {
+    const pattern = new RegExp(`^bge-m3-node-${part}\\d.*\\.tgz$`)
+    const found = fs.readdirSync(place).filter((name) => pattern.test(name))
+    if (found.length !== 1) throw new Error(`${found.length} tarballs of ${place} are ${pattern}`)
+    return path.join(place, found[0])
+  })
 }
 
 /** The `tiny` stand-in, made by the installed package and kept in the cache. */

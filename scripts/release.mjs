@@ -2,7 +2,7 @@
 //   node scripts/release.mjs prepare <patch|minor|major|VERSION>   version and changelog, to be committed
 //   node scripts/release.mjs [--dry-run]                           all checks, and npm's own dry run
 //   node scripts/release.mjs --publish                             the same, for good (release.yml calls this)
-// --only a,b and --skip a,b choose checks; --targets linux-x64,... the prebuilt files that must be there;
+// --only a,b and --skip a,b choose checks; --targets linux-x64,... the platforms that are released;
 // --local packs this machine's addon alone, for a rehearsal; --json. Exit code 1 if a check fails, and then
 // nothing is published.
 import fs from 'node:fs'
@@ -103,7 +103,7 @@ async function attempt(name, context) {
   const from = performance.now()
   let result = { name, status: 'passed' }
   try {
-    if (['publint', 'types', 'use', 'publish'].includes(name) && !context.tarball) {
+    if (['publint', 'types', 'use', 'publish'].includes(name) && !context.packed) {
       throw new Error('needs the check `pack` before it')
     }
     const detail = await CHECKS[name](context)

@@ -32,20 +32,20 @@ process.exit()
 `
 
 /**
- * @param tarball of this package
+ * @param tarballs of this package and of this platform's
  * @param versions of the peers, as bench/peers has them
  */
-export function contenders(tarball, versions) {
+export function contenders(tarballs, versions) {
   return [
-    { id: 'ours', spec: tarball, program: OURS },
+    { id: 'ours', specs: tarballs, program: OURS },
     {
       id: `onnxruntime-node ${versions['onnxruntime-node']}`,
-      spec: `onnxruntime-node@${versions['onnxruntime-node']}`,
+      specs: [`onnxruntime-node@${versions['onnxruntime-node']}`],
       program: ONNX,
     },
     {
       id: `node-llama-cpp ${versions['node-llama-cpp']}`,
-      spec: `node-llama-cpp@${versions['node-llama-cpp']}`,
+      specs: [`node-llama-cpp@${versions['node-llama-cpp']}`],
       program: NODE_LLAMA_CPP,
     },
   ]

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { packageRoot } from './paths.js'
+import { packagedAddon, packageRoot, platformPackage } from './paths.js'
 import { glibcVersion, type NativeHost, platformName, thisHost } from './platform.js'
 
 /** The oldest glibc that the prebuilt files run on; scripts/check-symbols.mjs holds them to it. */
@@ -24,55 +24,70 @@ export function loadFailure(
     os.cpus()[0]?.model.trim() || 'unknown processor',
     `Node ${process.version} (N-API ${process.versions.napi})`,
   ]
-  const has = prebuiltPlatforms(root)
+  const has = prebuiltPlatforms(root, host)
   return [
     `bge-m3-node's native part could not be loaded on ${where.join(', ')}. Tried:`,
     ...tried.map((line) => `  ${line}`),
-    `Prebuilt in this package: ${has.length > 0 ? has.join(', ') : 'nothing'}.`,
+    `Prebuilt files that are installed: ${has.join(', ') || 'none'}.`,
     'What to do:',
-    ...advice(has, tried.join('\n'), host, glibc).map((line) => `  - ${line}`),
+    ...loadAdvice(tried, root, host).map((line) => `  - ${line}`),
   ].join('\n')
 }
 
-function advice(
-  has: string[],
-  tried: string,
-  host: NativeHost,
-  glibc: string | undefined,
+/** What may mend it, the likeliest first. */
+export function loadAdvice(
+  tried: readonly string[],
+  root = packageRoot(),
+  host = thisHost(),
 ): string[] {
-  const lines: string[] = []
-  const here = platformName(host)
-  if (/version `GLIBC_[\d.]+' not found/.test(tried)) {
-    lines.push(
-      `the C library is too old: the prebuilt files need glibc ${GLIBC_FLOOR}, this system has ${glibc ?? 'an older one'}`,
-    )
-  } else if (!has.includes(here)) {
-    lines.push(
-      `there is no prebuilt file for ${here}: if node_modules came from another machine or image, install here: npm install bge-m3-node`,
-    )
-  } else {
-    lines.push('reinstall on this machine: npm install --force bge-m3-node')
-  }
-  lines.push(
+  return [
+    ...cause(tried.join('\n'), root, host),
     'or build it here: npm explore bge-m3-node -- npm run build-from-source (needs CMake, git and a C++17 compiler)',
-    'in Electron add the package to asarUnpack; with a bundler mark it as external, or copy its prebuilds/ beside the bundle',
-  )
-  return lines
+    'in Electron add bge-m3-node and @bge-m3-node to asarUnpack; with a bundler mark bge-m3-node as external, or copy node_modules/@bge-m3-node beside the bundle',
+  ]
 }
 
-/** `linux-x64`, `linux-x64-musl`, ... as the folder has them. */
-function prebuiltPlatforms(root: string): string[] {
-  const folder = path.join(root, 'prebuilds')
-  const list = (dir: string) => {
+function cause(tried: string, root: string, host: NativeHost): string[] {
+  const here = platformName(host)
+  const has = prebuiltPlatforms(root, host)
+  const { name, version } = platformPackage(root, host)
+  if (/version `GLIBC_[\d.]+' not found/.test(tried)) {
+    return [
+      `the C library is too old: the prebuilt files need glibc ${GLIBC_FLOOR}, this system has ${glibcVersion() ?? 'an older one'}`,
+    ]
+  }
+  if (has.includes(here)) return ['reinstall on this machine: npm install --force bge-m3-node']
+  if (!version) {
+    return [
+      `there is no prebuilt file for ${here}: if node_modules came from another machine or image, install here: npm install bge-m3-node`,
+    ]
+  }
+  const elsewhere = has.length > 0 ? 'node_modules came from another platform' : undefined
+  return [
+    `${name}@${version} is not installed: the optional dependency of bge-m3-node that holds its native part for ${here}. ` +
+      'Install again without --omit=optional (--no-optional, --ignore-optional), or add it: ' +
+      `npm install --no-save ${name}@${version}`,
+    `${elsewhere ?? 'if the lock file came from another platform'}: npm leaves optional packages out then. ` +
+      'Delete node_modules and package-lock.json, and run npm install here',
+  ]
+}
+
+/** `linux-x64`, `linux-x64-musl`, ...: in `prebuilds/`, and as packages beside this one or inside it. */
+function prebuiltPlatforms(root: string, host: NativeHost): string[] {
+  const list = (...dir: string[]) => {
     try {
-      return fs.readdirSync(dir)
+      return fs.readdirSync(path.join(...dir))
     } catch {
       return []
     }
   }
-  return list(folder).flatMap((name) =>
-    list(path.join(folder, name))
+  const bundled = list(root, 'prebuilds').flatMap((name) =>
+    list(root, 'prebuilds', name)
       .filter((file) => file.endsWith('.node'))
       .map((file) => `${name}${file.includes('.musl.') ? '-musl' : ''}`),
   )
+  const here = platformName(host)
+  const own = fs.existsSync(packagedAddon(root, host)) ? [here] : []
+  const others = list(root, '..', '@bge-m3-node').filter((name) => name !== here)
+  return [...new Set([...bundled, ...own, ...others])]
 }

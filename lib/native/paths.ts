@@ -3,9 +3,10 @@
  * tsup fills in `import.meta.url` for the CommonJS build.
  */
 import fs from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type NativeHost, thisHost } from './platform.js'
+import { type NativeHost, platformName, thisHost } from './platform.js'
 
 let found: string | undefined
 
@@ -24,20 +25,58 @@ export function packageRoot(): string {
   return dir
 }
 
-function isOurs(dir: string): boolean {
+const isOurs = (dir: string) => manifest(dir).name === 'bge-m3-node'
+
+interface Manifest {
+  name?: string
+  version?: string
+  optionalDependencies?: Record<string, string>
+}
+
+/** The package.json of a folder; empty where there is none. */
+function manifest(dir: string): Manifest {
   try {
-    const text = fs.readFileSync(path.join(dir, 'package.json'), 'utf8')
-    return (JSON.parse(text) as { name?: string }).name === 'bge-m3-node'
+    return JSON.parse(fs.readFileSync(path.join(dir, 'package.json'), 'utf8')) as Manifest
   } catch {
-    return false
+    return {}
   }
 }
 
 /**
- * Where the package keeps its prebuilt addon of a platform; scripts/prebuild.mjs puts it there. The name
- * tells glibc from musl: `prebuilds/linux-x64/bge-m3-node.glibc.node`, `prebuilds/win32-x64/bge-m3-node.node`.
+ * The package that holds a platform's addon: `@bge-m3-node/linux-x64-musl`. Its version is what this package
+ * asks for in `optionalDependencies`, which scripts/package/pack.mjs writes; undefined if it asks for none.
  */
-export function prebuiltAddon(root: string, { platform, arch, libc }: NativeHost): string {
+export function platformPackage(
+  root: string,
+  host: NativeHost,
+): { name: string; version: string | undefined } {
+  const name = `@bge-m3-node/${platformName(host)}`
+  return { name, version: manifest(root).optionalDependencies?.[name] }
+}
+
+/**
+ * The addon in that package, found as Node finds a dependency of this one. One of another version, which an
+ * upgrade may leave behind, does not count: its addon may speak another language. Without one it is the path
+ * that a dependency nested in this package would have.
+ */
+export function packagedAddon(root: string, host: NativeHost): string {
+  const { name, version } = platformPackage(root, host)
+  let folder = path.join(root, 'node_modules', name)
+  try {
+    const require = createRequire(path.join(root, 'package.json'))
+    const found = path.dirname(require.resolve(`${name}/package.json`))
+    if (version === undefined || manifest(found).version === version) folder = found
+  } catch {
+    // not installed
+  }
+  return path.join(folder, 'bge-m3-node.node')
+}
+
+/**
+ * Where scripts/prebuild.mjs leaves a platform's addon; a tarball made with `pack.mjs --bundled` has it there.
+ * The name tells glibc from musl: `prebuilds/linux-x64/bge-m3-node.glibc.node`.
+ */
+export function bundledAddon(root: string, { platform, arch, libc }: NativeHost): string {
   const file = `bge-m3-node${libc ? `.${libc}` : ''}.node`
   return path.join(root, 'prebuilds', `${platform}-${arch}`, file)
 }
@@ -50,8 +89,8 @@ export function builtAddon(root: string): string {
 /**
  * Files that may hold the addon, in the order in which they are tried; `BGE_M3_ADDON` alone when it is set.
  *
- * In a checkout its own build comes first. In an installed package the prebuilt file does, so that a
- * build which an upgrade left behind never shadows it; such a build serves where nothing prebuilt loads.
+ * In a checkout its own build comes first. In an installed package it comes last, so that a build which an
+ * upgrade left behind never shadows a prebuilt file; it serves where nothing prebuilt loads.
  */
 export function addonCandidates(
   root = packageRoot(),
@@ -59,8 +98,9 @@ export function addonCandidates(
   host = thisHost(),
 ): string[] {
   if (env.BGE_M3_ADDON) return [path.resolve(env.BGE_M3_ADDON)]
-  const files = [prebuiltAddon(root, host), builtAddon(root)]
-  return isCheckout(root) ? files.reverse() : files
+  const prebuilt = [bundledAddon(root, host), packagedAddon(root, host)]
+  const built = builtAddon(root)
+  return isCheckout(root) ? [built, ...prebuilt] : [...prebuilt, built]
 }
 
 /** A checkout has the sources of lib/, which are in no tarball. */

@@ -10,6 +10,7 @@ import { makeSbom } from '../package/sbom.mjs'
 import { importProblems } from '../pe.mjs'
 import { run } from '../run.mjs'
 import { prebuildFile, TARGETS } from '../targets.mjs'
+import { publishAll } from './publish.mjs'
 import { changelogSection, isVersion } from './version.mjs'
 
 const git = (root, ...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
@@ -81,26 +82,29 @@ export async function sbom({ root, out }) {
   return `${document.components.length} components`
 }
 
-/** The very file that is checked below, and then published. */
+/** The very files that are checked below, and then published. */
 export function pack(context) {
-  const { file, size, files } = packPackage({ out: context.out, local: context.local })
-  context.tarball = file
-  return `${path.basename(file)}, ${(size / 1e6).toFixed(1)} MB, ${files.length} files`
+  const { out, targets, local } = context
+  context.packed = packPackage({ out, targets, local })
+  return [context.packed, ...context.packed.platforms]
+    .map(({ id, size }) => `${id} (${(size / 1e6).toFixed(1)} MB)`)
+    .join(', ')
 }
 
-export function publint({ root, tarball }) {
+export function publint({ root, packed }) {
   const script = path.join(root, 'node_modules/publint/src/cli.js')
-  run(process.execPath, [script, 'run', tarball, '--strict'], { quiet: true })
+  for (const { file } of [packed, ...packed.platforms])
+    run(process.execPath, [script, 'run', file, '--strict'], { quiet: true })
 }
 
-export function types({ root, tarball }) {
+export function types({ root, packed }) {
   const script = path.join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
-  run(process.execPath, [script, tarball, '--no-emoji'], { quiet: true })
+  run(process.execPath, [script, packed.file, '--no-emoji'], { quiet: true })
 }
 
-/** The tarball on all versions of Node, in a worker, bundled and traced. */
-export function use({ root, tarball }) {
-  run(process.execPath, [path.join(root, 'scripts/check-package.mjs'), '--tarball', tarball])
+/** The tarballs on all versions of Node, in a worker, bundled and traced. */
+export function use({ root, out }) {
+  run(process.execPath, [path.join(root, 'scripts/check-package.mjs'), '--tarball', out])
 }
 
 /** All of CI: lint, types, C++ and TypeScript tests. */
@@ -108,10 +112,7 @@ export function tests({ root }) {
   run('bash', [path.join(root, '.ci/run')], { cwd: root })
 }
 
-export function publish({ tarball, publish: real }) {
-  const args = ['publish', tarball, '--access', 'public']
-  run('npm', real ? [...args, '--provenance'] : [...args, '--dry-run', '--provenance=false'], {
-    quiet: !real,
-  })
+export function publish({ packed, publish: real }) {
+  publishAll(packed, real ? ['--provenance'] : ['--dry-run', '--provenance=false'])
   return real ? 'published' : 'dry run'
 }

@@ -12,6 +12,7 @@ import { createPackageWithOptions, extractAll, listPackage, statFile } from '@el
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { parse } from 'yaml'
 import type { NativeAddon } from '../../lib/native/addon.js'
+import { hostTarget } from '../../scripts/targets.mjs'
 import { root } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
 
@@ -37,7 +38,9 @@ beforeAll(async () => {
   fs.cpSync(example, source, { recursive: true })
   install(path.join(source, 'node_modules'))
   fs.mkdirSync(path.dirname(asar))
-  await createPackageWithOptions(source, asar, { unpackDir: 'node_modules/bge-m3-node' })
+  await createPackageWithOptions(source, asar, {
+    unpackDir: 'node_modules/{bge-m3-node,@bge-m3-node}',
+  })
   files = listPackage(asar, { isPack: false }).map((file) => file.replaceAll('\\', '/'))
   addonPath = files.find((file) => file.endsWith('.node')) as string
 }, 240_000)
@@ -46,12 +49,16 @@ afterAll(() => fs.rmSync(work, { recursive: true, force: true }))
 /** What `npm install bge-m3-node` puts there, from the packed tarball and this checkout's dependencies. */
 function install(modules: string): void {
   const script = path.join(root, 'scripts/package/pack.mjs')
-  const tarball = execFileSync(process.execPath, [script, '--local', '--out', work], {
+  const output = execFileSync(process.execPath, [script, '--local', '--out', work], {
     encoding: 'utf8',
-  }).trim()
-  fs.mkdirSync(modules)
-  execFileSync('tar', ['-xzf', tarball, '-C', modules])
-  fs.renameSync(path.join(modules, 'package'), path.join(modules, 'bge-m3-node'))
+  })
+  const scope = path.join(modules, '@bge-m3-node')
+  fs.mkdirSync(scope, { recursive: true })
+  const places = [path.join(modules, 'bge-m3-node'), path.join(scope, hostTarget())]
+  output.split('\n', 2).forEach((tarball, i) => {
+    execFileSync('tar', ['-xzf', tarball, '-C', modules])
+    fs.renameSync(path.join(modules, 'package'), places[i] as string)
+  })
   for (const name of [...RUNTIME, ...MORE]) {
     const from = path.join(root, 'node_modules', name)
     if (fs.existsSync(from)) fs.cpSync(from, path.join(modules, name), { recursive: true })
@@ -62,7 +69,7 @@ describe('electron-builder.yml', () => {
   it('packs every file of the app, unpacks the package and compiles nothing', () => {
     expect(builder).toMatchObject({
       asar: true,
-      asarUnpack: ['node_modules/bge-m3-node/**'],
+      asarUnpack: ['node_modules/bge-m3-node/**', 'node_modules/@bge-m3-node/**'],
       npmRebuild: false,
     })
     const named = fs.readdirSync(example).filter((name) => /\.(mjs|cjs|html)$/.test(name))
@@ -73,12 +80,12 @@ describe('electron-builder.yml', () => {
 })
 
 describe('the asar', () => {
-  it('holds the app, with the whole package unpacked and nothing else', () => {
+  it('holds the app, with both packages unpacked whole and nothing else', () => {
     expect(files).toContain('/main.mjs')
     for (const file of files) {
       const entry = statFile(asar, path.normalize(file.slice(1)))
       if (!('size' in entry)) continue
-      const isOurs = file.startsWith('/node_modules/bge-m3-node')
+      const isOurs = /^\/node_modules\/@?bge-m3-node/.test(file)
       expect([file, Boolean(entry.unpacked)]).toEqual([file, isOurs])
       expect(fs.existsSync(path.join(unpacked, file))).toBe(isOurs)
     }

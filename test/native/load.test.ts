@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadFailure } from '../../lib/native/load-failure.js'
-import { addonCandidates, prebuiltAddon } from '../../lib/native/paths.js'
+import { addonCandidates, bundledAddon, platformPackage } from '../../lib/native/paths.js'
 import {
   fromInterpreter,
   fromReport,
@@ -13,6 +13,7 @@ import {
   platformName,
 } from '../../lib/native/platform.js'
 import { GLIBC_FLOOR } from '../../scripts/check-symbols.mjs'
+import { packageName } from '../../scripts/package/platforms.mjs'
 import { hostTarget, prebuildFile, TARGETS } from '../../scripts/targets.mjs'
 import { importPackage, root, runModule } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
@@ -33,16 +34,53 @@ function touch(...names: string[]) {
   }
 }
 
+/** The package of a platform, with a file in place of its addon. */
+function install(place: string, version: string) {
+  touch(`${place}/bge-m3-node.node`)
+  fs.writeFileSync(path.join(folder, place, 'package.json'), JSON.stringify({ version }))
+}
+
+/** The packed package.json of a folder, asking for that version of linux-x64's package. */
+function asksFor(root: string, version: string) {
+  fs.mkdirSync(root, { recursive: true })
+  const optionalDependencies = { '@bge-m3-node/linux-x64': version }
+  fs.writeFileSync(path.join(root, 'package.json'), JSON.stringify({ optionalDependencies }))
+}
+
 const relative = (files: string[]) =>
   files.map((file) => path.relative(folder, file).replaceAll('\\', '/'))
 
 describe('addonCandidates', () => {
-  it('takes the prebuilt file of an installed package before a build that may be stale', () => {
+  it('takes the prebuilt files of an installed package before a build that may be stale', () => {
     touch('build/Release/bge_m3_node.node')
     expect(relative(addonCandidates(folder, {}, linux('glibc')))).toEqual([
       'prebuilds/linux-x64/bge-m3-node.glibc.node',
+      'node_modules/@bge-m3-node/linux-x64/bge-m3-node.node',
       'build/Release/bge_m3_node.node',
     ])
+  })
+
+  it("finds the platform's package where Node finds a dependency, in the version that is asked for", () => {
+    const found = (place: string, packages: Record<string, string>, wanted = '2.0.0') => {
+      const root = path.join(folder, place, 'bge-m3-node')
+      asksFor(root, wanted)
+      for (const [at, version] of Object.entries(packages)) install(path.join(place, at), version)
+      const [, file = ''] = addonCandidates(root, {}, linux('glibc'))
+      return path.relative(path.join(folder, place), path.dirname(file)).replaceAll('\\', '/')
+    }
+    const beside = '@bge-m3-node/linux-x64'
+    const inside = `bge-m3-node/node_modules/${beside}`
+    expect(found('a/node_modules', { [beside]: '2.0.0' })).toBe(beside)
+    expect(found('b/node_modules', { [beside]: '2.0.0', [inside]: '2.0.0' })).toBe(inside)
+    expect(found('c/node_modules', { [beside]: '1.0.0' })).toBe(inside)
+    expect(found('d/node_modules', { [`${beside}-musl`]: '2.0.0' })).toBe(inside)
+  })
+
+  it('takes what was put beside a bundle, which asks for no version', () => {
+    install('node_modules/@bge-m3-node/linux-x64', '3.0.0')
+    expect(relative(addonCandidates(folder, {}, linux('glibc')))[1]).toBe(
+      'node_modules/@bge-m3-node/linux-x64/bge-m3-node.node',
+    )
   })
 
   it("takes a checkout's own build first", () => {
@@ -50,6 +88,7 @@ describe('addonCandidates', () => {
     expect(relative(addonCandidates(folder, {}, linux('glibc')))).toEqual([
       'build/Release/bge_m3_node.node',
       'prebuilds/linux-x64/bge-m3-node.glibc.node',
+      'node_modules/@bge-m3-node/linux-x64/bge-m3-node.node',
     ])
   })
 
@@ -72,9 +111,11 @@ describe('addonCandidates', () => {
     expect(addonCandidates(folder, env, linux('glibc'))).toEqual([env.BGE_M3_ADDON])
   })
 
-  it('looks where scripts/prebuild.mjs puts each target', () => {
-    for (const [name, { platform, arch, libc }] of Object.entries(TARGETS)) {
-      expect(prebuildFile(name)).toBe(prebuiltAddon(root, { platform, arch, libc: libc ?? null }))
+  it('looks where the scripts put each target', () => {
+    for (const [name, { platform, arch, libc = null }] of Object.entries(TARGETS)) {
+      const host = { platform, arch, libc }
+      expect(prebuildFile(name)).toBe(bundledAddon(root, host))
+      expect(packageName(name)).toBe(platformPackage(root, host).name)
     }
     expect(hostTarget()).toBe(platformName())
   })
@@ -127,11 +168,44 @@ describe('a failure', () => {
     expect(message).toContain(os.cpus()[0]?.model.trim() || 'unknown processor')
     expect(message).toContain(`Node ${process.version}`)
     expect(message).toContain('  /x/y.node: not there')
-    expect(message).toContain('Prebuilt in this package: linux-x64-musl, win32-x64.')
+    expect(message).toContain('Prebuilt files that are installed: linux-x64-musl, win32-x64.')
     expect(message).toContain('no prebuilt file for linux-arm64')
     expect(message).toContain('npm install bge-m3-node')
     expect(message).toContain('npm explore bge-m3-node -- npm run build-from-source')
     expect(message).toContain('asarUnpack')
+  })
+
+  it('names the package that is missing, its version and the command that brings it', () => {
+    asksFor(folder, '1.2.3')
+    const message = loadFailure([], folder, linux('glibc'))
+    expect(message).toContain('Prebuilt files that are installed: none.')
+    expect(message).toContain('@bge-m3-node/linux-x64@1.2.3 is not installed')
+    expect(message).toContain('without --omit=optional')
+    expect(message).toContain('npm install --no-save @bge-m3-node/linux-x64@1.2.3')
+    expect(message).toContain('if the lock file came from another platform')
+    expect(message).not.toContain('--force')
+  })
+
+  it('says so when node_modules came from another platform, or the package from another version', () => {
+    const root = path.join(folder, 'bge-m3-node')
+    asksFor(root, '1.2.3')
+    install('@bge-m3-node/darwin-arm64', '1.2.3')
+    const moved = loadFailure([], root, linux('glibc'))
+    expect(moved).toContain('Prebuilt files that are installed: darwin-arm64.')
+    expect(moved).toContain('node_modules came from another platform')
+
+    fs.rmSync(path.join(folder, '@bge-m3-node'), { recursive: true })
+    install('node_modules/@bge-m3-node/linux-x64', '1.0.0')
+    const old = loadFailure([], root, linux('glibc'))
+    expect(old).toContain('Prebuilt files that are installed: none.')
+    expect(old).toContain('@bge-m3-node/linux-x64@1.2.3 is not installed')
+  })
+
+  it('offers no package of a platform that has none', () => {
+    asksFor(folder, '1.2.3')
+    const message = loadFailure([], folder, { platform: 'freebsd', arch: 'x64', libc: null })
+    expect(message).toContain('there is no prebuilt file for freebsd-x64')
+    expect(message).not.toContain('@bge-m3-node/freebsd')
   })
 
   it('says when the C library is too old', () => {
@@ -146,8 +220,11 @@ describe('a failure', () => {
     expect(loadFailure(['a.node: file too short'], folder, linux('glibc'))).toContain(
       'npm install --force bge-m3-node',
     )
-    expect(loadFailure([], path.join(folder, 'none'))).toContain(
-      'Prebuilt in this package: nothing',
+    asksFor(folder, '1.2.3')
+    fs.rmSync(path.join(folder, 'prebuilds'), { recursive: true })
+    install('node_modules/@bge-m3-node/linux-x64', '1.2.3')
+    expect(loadFailure(['a.node: file too short'], folder, linux('glibc'))).toContain(
+      'npm install --force bge-m3-node',
     )
   })
 

@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import { builtinModules } from 'node:module'
 import path from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { hostTarget, prebuildFile, TARGETS } from '../../scripts/targets.mjs'
 import { root, run } from '../helpers/child.js'
 
 interface Entry {
@@ -25,17 +26,25 @@ const subpaths = Object.entries(manifest.exports).flatMap(([name, entry]) =>
   typeof entry === 'string' ? [] : [[name, entry] as const],
 )
 
+const folder = path.join(root, '.build', `packed-${process.pid}`)
+const script = path.join(root, 'scripts/package/pack.mjs')
+
+function manifestIn(file: string) {
+  const text = execFileSync('tar', ['-xzOf', file, 'package/package.json'], { encoding: 'utf8' })
+  return JSON.parse(text)
+}
+
 let tarball: string
 let files: string[]
 let sizes: { size: number; unpackedSize: number }
+let platform: { target: string; file: string; size: number; files: { path: string }[] }
 beforeAll(() => {
-  const folder = path.join(root, '.build', `packed-${process.pid}`)
-  const script = path.join(root, 'scripts/package/pack.mjs')
   const args = [script, '--local', '--json', '--out', folder]
   const packed = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
   tarball = packed.file
   files = packed.files.map((file: { path: string }) => file.path)
   sizes = packed
+  platform = packed.platforms[0]
   return () => fs.rmSync(folder, { recursive: true, force: true })
 })
 
@@ -55,7 +64,6 @@ describe('npm pack', () => {
         'llama.lock.json',
         'native',
         'package.json',
-        'prebuilds',
         'scripts',
       ].sort(),
     )
@@ -76,18 +84,20 @@ describe('npm pack', () => {
     }
   })
 
-  it('holds one self-contained addon per platform and no other binary', () => {
-    const binaries = files.filter((file) => /\.(node|so|dll|dylib|exe|a|o)$/.test(file))
-    expect(binaries).toHaveLength(1)
-    expect(binaries[0]).toMatch(
-      new RegExp(`^prebuilds/${process.platform}-${process.arch}/bge-m3-node(\\.\\w+)?\\.node$`),
+  it('holds no binary, and asks for the package of each platform in its own version', () => {
+    expect(files.filter((file) => /\.(node|so|dll|dylib|exe|a|o)$/.test(file))).toEqual([])
+    const { optionalDependencies, version } = manifestIn(tarball)
+    expect(optionalDependencies).toEqual(
+      Object.fromEntries(Object.keys(TARGETS).map((name) => [`@bge-m3-node/${name}`, version])),
     )
+    // a clone installs nothing that is not published
+    expect(manifest).not.toHaveProperty('optionalDependencies')
   })
 
   it('holds what a build from source reads, and no tests, models, maps or settings of ours', () => {
     expect(files).toContain('scripts/build-from-source.mjs')
     const allowed =
-      /^(dist\/.*\.(c?js|d\.c?ts|html|css|svg|ico|png|webmanifest)|prebuilds\/.*\.node|docs\/.*\.md|scripts\/[a-z-]+\.mjs|native\/(addon|compat|engine|kernels|llama)\/.*(\.(cpp|h|c|inc|cmake)|CMakeLists\.txt)|cmake\/[a-z0-9-]+\.(cmake|in)|[^/]+)$/
+      /^(dist\/.*\.(c?js|d\.c?ts|html|css|svg|ico|png|webmanifest)|docs\/.*\.md|scripts\/[a-z-]+\.mjs|native\/(addon|compat|engine|kernels|llama)\/.*(\.(cpp|h|c|inc|cmake)|CMakeLists\.txt)|cmake\/[a-z0-9-]+\.(cmake|in)|[^/]+)$/
     expect(files.filter((file) => !allowed.test(file))).toEqual([])
     expect(files.filter((file) => /(^|\/)(test|bench|examples)\//.test(file))).toEqual([])
     // every script that a packed script imports is packed as well
@@ -99,9 +109,38 @@ describe('npm pack', () => {
     }
   })
 
-  it('is small: under 7 MB to fetch, under 20 MB on disk, for one platform', () => {
-    expect(sizes.size).toBeLessThan(7e6)
-    expect(sizes.unpackedSize).toBeLessThan(20e6)
+  it('is small: under 2 MB to fetch, under 6 MB on disk', () => {
+    expect(sizes.size).toBeLessThan(2e6)
+    expect(sizes.unpackedSize).toBeLessThan(6e6)
+  })
+
+  it('can hold the addons itself, and asks for no package then', () => {
+    const args = [script, '--local', '--bundled', '--json', '--out', path.join(folder, 'bundled')]
+    const bundled = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
+    const [addon, ...others] = bundled.files
+      .map((file: { path: string }) => file.path)
+      .filter((file: string) => file.endsWith('.node'))
+    expect(path.join(root, addon)).toBe(prebuildFile(hostTarget()))
+    expect(others).toEqual([])
+    expect(bundled.platforms).toEqual([])
+    expect(manifestIn(bundled.file)).not.toHaveProperty('optionalDependencies')
+  })
+})
+
+describe("a platform's package", () => {
+  it('holds the addon, licences and where it may be installed', () => {
+    expect(platform.files.map((file) => file.path).sort()).toEqual(
+      ['LICENSE', 'README.md', 'THIRD_PARTY_NOTICES.md', 'bge-m3-node.node', 'package.json'].sort(),
+    )
+    expect(platform.size).toBeLessThan(5e6)
+    const { platform: os, arch, libc } = TARGETS[hostTarget()] as (typeof TARGETS)[string]
+    expect(manifestIn(platform.file)).toMatchObject({
+      name: `@bge-m3-node/${hostTarget()}`,
+      license: 'MIT',
+      os: [os],
+      cpu: [arch],
+      ...(libc && { libc: [libc] }),
+    })
   })
 })
 

@@ -1,13 +1,11 @@
 // The package behind bundlers. It belongs outside the bundle, as every package with an addon does; inside
-// one it works as an ES module with `prebuilds/` beside the bundle.
+// one it works as an ES module with the platform's package beside the bundle.
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { root } from '../../paths.mjs'
 import * as programs from '../programs.mjs'
-
-const installed = (app, ...rest) => path.join(app.folder, 'node_modules', ...rest)
 
 /** Compiled beside node_modules, the package left out. */
 export async function esbuildExternal({ app }) {
@@ -28,7 +26,7 @@ export async function esbuildExternal({ app }) {
   return same(results)
 }
 
-/** All in one file, in a folder that has no node_modules. */
+/** All in one file, in a folder whose node_modules has the platform's package alone. */
 export async function esbuildInside({ app }) {
   const entry = app.write('src/esbuild.mjs', programs.esm)
   const out = path.join(app.folder, '..', 'inside')
@@ -43,9 +41,8 @@ export async function esbuildInside({ app }) {
       js: "import { createRequire as _r } from 'node:module'; const require = _r(import.meta.url);",
     },
   })
-  fs.cpSync(installed(app, 'bge-m3-node/prebuilds'), path.join(out, 'prebuilds'), {
-    recursive: true,
-  })
+  const scope = 'node_modules/@bge-m3-node'
+  fs.cpSync(path.join(app.folder, scope), path.join(out, scope), { recursive: true })
   return app.node(path.join(out, 'bundle.mjs'), { cwd: out })
 }
 

@@ -10,7 +10,7 @@ const CONFIG = `export default {
   output: 'standalone',
   serverExternalPackages: ['bge-m3-node'],
   outputFileTracingRoot: import.meta.dirname,
-  outputFileTracingIncludes: { '/**': ['./node_modules/bge-m3-node/prebuilds/**'] },
+  outputFileTracingIncludes: { '/**': ['./node_modules/@bge-m3-node/**'] },
   turbopack: { root: import.meta.dirname },
 }
 `

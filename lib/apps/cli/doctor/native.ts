@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { NativeAddon } from '../../../native/addon.js'
 import { addonCandidates, loadAddon, platformName } from '../../../native/load.js'
+import { loadAdvice } from '../../../native/load-failure.js'
 import type { Finding } from './finding.js'
 
 export interface NativeReport {
@@ -15,14 +16,11 @@ export interface NativeReport {
 const PROBE = 'require(process.argv[1]).machine()'
 const PROBE_TIMEOUT_MS = 20_000
 
-const REINSTALL =
-  'Reinstall on this machine (npm install bge-m3-node), or build it: npm explore bge-m3-node -- npm run build-from-source (needs CMake, git and a C++17 compiler).'
-
 export async function nativeReport(candidates = addonCandidates()): Promise<NativeReport> {
   const found = candidates.filter((file) => existsSync(file))
   if (found.length === 0) {
     const detail = `There is no binary for ${platformName()}. Looked for: ${candidates.join(', ')}`
-    return { findings: [problem(detail, REINSTALL)], addon: undefined }
+    return { findings: [problem(detail)], addon: undefined }
   }
   const findings: Finding[] = []
   for (const file of found) {
@@ -31,12 +29,13 @@ export async function nativeReport(candidates = addonCandidates()): Promise<Nati
       findings.push({ area: 'native', name: 'Binary', status: 'ok', detail: `${file} loads` })
       return { findings, addon: loadAddon([file]) }
     }
-    findings.push(problem(`${file} does not load: ${failure}`, REINSTALL))
+    findings.push(problem(`${file} does not load: ${failure}`))
   }
   return { findings, addon: undefined }
 }
 
-function problem(detail: string, advice: string): Finding {
+function problem(detail: string): Finding {
+  const advice = `${loadAdvice([detail]).join('; ')}.`
   return { area: 'native', name: 'Binary', status: 'problem', detail, advice }
 }
 
