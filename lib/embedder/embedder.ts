@@ -24,7 +24,7 @@ import {
   type TokenizeOptions,
   tokenizeAll,
 } from '../engine/tokenize.js'
-import { followLog, warn } from '../native/log.js'
+import { followLog, warn, warnOnce } from '../native/log.js'
 import { type Config, checkOptions } from '../options/table.js'
 import { useSimd } from '../scoring/simd.js'
 import { resolveCall, withTimeout } from './call-options.js'
@@ -381,6 +381,10 @@ export class Embedder {
       }
       this.#current = engine
       for (const line of engine.info.warnings) this.#warn(line)
+      if (engine.info.standin) {
+        const line = `${engine.path} is a stand-in with random weights: its embeddings mean nothing.`
+        warnOnce(this.#options.logger, line, 'BGE_M3_STANDIN')
+      }
       return engine
     })
     this.#engine = loading

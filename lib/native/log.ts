@@ -15,9 +15,23 @@ export function followLog(logger: Logger): void {
 }
 
 /** A warning of ours; on stderr when there is no logger, since something is wrong. */
-export function warn(logger: Logger | undefined, line: string): void {
+export function warn(logger: Logger | undefined, line: string, code?: string): void {
   if (logger) call(logger, 'warn', line)
-  else process.emitWarning(line, { type: 'BgeM3Warning' })
+  else process.emitWarning(line, { type: 'BgeM3Warning', ...(code && { code }) })
+}
+
+const told = new WeakMap<object, Set<string>>()
+
+/**
+ * Of what stays true: once to a logger, or once on stderr, where `node --disable-warning=CODE` keeps
+ * it quiet.
+ */
+export function warnOnce(logger: Logger | undefined, line: string, code: string): void {
+  const listener = logger ?? process
+  const lines = told.get(listener) ?? new Set()
+  if (lines.has(line)) return
+  told.set(listener, lines.add(line))
+  warn(logger, line, code)
 }
 
 function call(logger: Logger, level: keyof Logger, line: string): void {

@@ -340,8 +340,6 @@ export interface EvaluationReport extends Partial<Record<EvaluationMode, ModeMet
   ci: Partial<Record<EvaluationMode, Partial<Record<MetricName, Interval>>>>
   model?: string
   fingerprint?: string
-  /** The model's weights are random: no figure here means anything. */
-  standin?: boolean
   corpus?: { documents: number; failures: number }
   queries?: { evaluated: number; withoutRelevant: number; failures: number }
   sts?: { pairs: number; failures: number }

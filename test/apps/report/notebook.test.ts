@@ -70,7 +70,6 @@ const result: EmbeddingResult = {
 const evaluation: EvaluationReport = {
   dense: { 'ndcg@10': 0.5 },
   ci: { dense: { 'ndcg@10': [0.4, 0.6] } },
-  standin: true,
   notes: [],
 }
 const embedderStats = {
@@ -123,7 +122,7 @@ describe('show', () => {
       'comparison of 80 items',
       ['Neighbour overlap@10', 'Drift per item (dense)'],
     ],
-    ['an evaluation', evaluation, 'evaluation', ['0.5000', '0.400 to 0.600', 'mean nothing']],
+    ['an evaluation', evaluation, 'evaluation', ['0.5000', '0.400 to 0.600']],
   ])('%s', (_, value, text, parts) => {
     const bundle = mimeBundle(value as never)
     expect(bundle['text/plain']).toBe(text)

@@ -191,10 +191,10 @@ describe('files beside the vectors', () => {
     await expect(readRun(write('run.json', '[1]'))).rejects.toThrow('run.json is no JSON object.')
     await expect(readRun(write('run.json', '{'))).rejects.toThrow('run.json is no JSON object.')
     await expect(readRun(file('nowhere.json'))).rejects.toThrow('There is no file')
-    const evaluation = write('eval.json', '{"dense":{"ndcg@10":0.5},"sparse":7,"standin":true}')
+    const evaluation = write('eval.json', '{"dense":{"ndcg@10":0.5},"sparse":7,"seconds":2}')
     expect(await readEvaluation(evaluation)).toEqual({
       dense: { 'ndcg@10': 0.5 },
-      standin: true,
+      seconds: 2,
       ci: {},
       notes: [],
     })

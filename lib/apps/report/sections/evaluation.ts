@@ -14,11 +14,7 @@ export function evaluationSection(report: EvaluationReport): Section {
     id: 'evaluation',
     title: 'Evaluation',
     charts: [chart],
-    content: html`${
-      report.standin &&
-      html`<p class="warning">The model is a stand-in with random weights: these figures mean nothing.</p>`
-    }
-${facts(about(report))}
+    content: html`${facts(about(report))}
 ${scrolled('Measures by mode', evaluationTable(report))}
 <div class="charts">${figure(chart)}</div>
 ${notes(report.notes ?? [])}`,

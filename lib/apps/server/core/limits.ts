@@ -9,7 +9,7 @@
 
 import { HttpError } from './errors.js'
 
-export interface GateOptions {
+interface GateOptions {
   /** Requests with the embedder at a time. */
   concurrency: number
   /** Requests that may wait beside those. */
