@@ -59,7 +59,7 @@ export function evaluationTable(report: EvaluationReport): Markup {
   return table(['mode', ...metrics], rows, { rowHeads: true })
 }
 
-export function evaluationChart(report: EvaluationReport): BarsSpec {
+function evaluationChart(report: EvaluationReport): BarsSpec {
   const { modes, metrics } = present(report)
   const best = metrics.map((metric) => {
     const values = modes.map((mode) => report[mode]?.[metric] ?? Number.NEGATIVE_INFINITY)
@@ -78,7 +78,6 @@ export function evaluationChart(report: EvaluationReport): BarsSpec {
       values: metrics.map((metric) => report[mode]?.[metric] ?? null),
       intervals: metrics.map((metric) => report.ci?.[mode]?.[metric] ?? null),
     })),
-    horizontal: false,
     format: 'number',
     max: 1,
   }
