@@ -7,6 +7,9 @@ export default defineConfig({
     // forks: a test that brings its process down must not take the others along
     pool: 'forks',
     maxWorkers: 2,
+    // every test runs on stand-ins: what says so would stand on the stderr that tests look at
+    poolOptions: { forks: { execArgv: ['--disable-warning=BGE_M3_STANDIN'] } },
+    env: { NODE_OPTIONS: '--disable-warning=BGE_M3_STANDIN' },
     testTimeout: 60_000,
     hookTimeout: 180_000,
     coverage: {

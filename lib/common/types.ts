@@ -98,7 +98,7 @@ export interface EmbeddedChunk<P extends Precision = 'float32'> {
   embedding: Embedding<P>
   /** Euclidean length of the dense vector as it is stored; NaN when dense was not asked. */
   norm: number
-  /** 0 to 1, see `bge-m3-node/quality`; only where dense was asked. */
+  /** Soundness, 0 to 1, see `bge-m3-node/quality`; only where dense was asked. */
   qualityScore?: number
   /** Fingerprint of the model that made it. */
   model: string

@@ -104,6 +104,10 @@ export class ModelHandle implements EmbedCore {
       }
       this.#current = engine
       for (const line of engine.info.warnings) this.warn(line)
+      if (engine.info.standin) {
+        const line = `${engine.path} is a stand-in with random weights: its embeddings mean nothing.`
+        this.#log.warn(line, 'BGE_M3_STANDIN')
+      }
       return engine
     })
     this.#engine = loading

@@ -14,6 +14,9 @@ export function followLog(logger: Logger): void {
   followers.add(logger)
 }
 
+/** What was told with a code: once to each logger, or once on stderr. */
+const told = new WeakMap<object, Set<string>>()
+
 /** Where warnings of ours go: to the user's logger, or to stderr, since something is wrong. */
 export class Log {
   readonly #logger: Logger | undefined
@@ -22,9 +25,19 @@ export class Log {
     this.#logger = logger
   }
 
-  warn(line: string): void {
+  /** @param code of what stays true: it is said once, and `node --disable-warning=CODE` keeps it quiet */
+  warn(line: string, code?: string): void {
+    if (code && this.#wasTold(line)) return
     if (this.#logger) call(this.#logger, 'warn', line)
-    else process.emitWarning(line, { type: 'BgeM3Warning' })
+    else process.emitWarning(line, { type: 'BgeM3Warning', ...(code && { code }) })
+  }
+
+  #wasTold(line: string): boolean {
+    const listener = this.#logger ?? process
+    const lines = told.get(listener) ?? new Set()
+    told.set(listener, lines)
+    const before = lines.size
+    return lines.add(line).size === before
   }
 }
 

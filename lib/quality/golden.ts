@@ -5,7 +5,7 @@
  * uint32 for sparse indices, float16 for ColBERT. Of a text it holds the SHA-256 of its UTF-8, no more.
  *
  *     {"format": "bge-m3-golden", "version": 1, "createdAt": "2026-11-21T00:00:00.000Z",
- *      "model": {"name": "...", "fingerprint": "...", "standin": false}, "tolerance": 0.001,
+ *      "model": {"name": "...", "fingerprint": "..."}, "tolerance": 0.001,
  *      "items": [
  *     {"id": "a", "sha256": "...", "dense": "...", "sparse": {"indices": "...", "values": "..."},
  *      "colbert": {"rows": 12, "cols": 1024, "data": "..."}},
@@ -37,7 +37,7 @@ export interface GoldenItem {
 /** A golden set, as read from its file. */
 export interface GoldenSet {
   createdAt: string
-  model: { name: string; fingerprint: string; standin: boolean }
+  model: { name: string; fingerprint: string }
   /** The largest drift (1 - cosine) that passes. */
   tolerance: number
   items: GoldenItem[]
@@ -212,12 +212,12 @@ export function parseGolden(text: string): GoldenSet {
   if (!Array.isArray(items) || typeof tolerance !== 'number' || !(tolerance >= 0)) {
     throw new InvalidInputError('The golden set lacks "items" or a "tolerance".')
   }
-  const { name, fingerprint, standin } = members(model, 'The "model" of the golden set')
+  const { name, fingerprint } = members(model, 'The "model" of the golden set')
   const parsed = items.map((item, i) => parseItem(item, `Item ${i} of the golden set`))
   checkIds(parsed)
   return {
     createdAt: String(createdAt),
-    model: { name: String(name), fingerprint: String(fingerprint), standin: standin === true },
+    model: { name: String(name), fingerprint: String(fingerprint) },
     tolerance,
     items: parsed,
   }

@@ -56,7 +56,7 @@ export interface Issue {
   limit?: number
 }
 
-/** The factors of a vector's score, each from 0 to 1, where 1 means that nothing is wrong. */
+/** The factors of a vector's soundness, each from 0 to 1, where 1 means that nothing is wrong. */
 export interface ScoreParts {
   /** 1 for the expected length, else 0. */
   dimension: number
@@ -72,7 +72,7 @@ export interface ScoreParts {
 
 /** What `vectorQuality` found. */
 export interface VectorQuality {
-  /** The product of the parts: 1 when nothing is wrong, 0 when the vector cannot be used. */
+  /** Soundness, the product of the parts: 1 when nothing is wrong, 0 when the vector cannot be used. */
   score: number
   parts: ScoreParts
   /** Euclidean length; `null` when it is not finite. */
@@ -188,7 +188,7 @@ export interface QualityReport {
   vectors: number
   /** The length expected, or that most vectors have; `null` for an empty set. */
   dimensions: number | null
-  /** The product of the parts. */
+  /** Soundness of the set, the product of the parts: it does not say how good the model is. */
   score: number
   parts: {
     /** Mean score of the vectors. */
@@ -340,8 +340,6 @@ export interface EvaluationReport extends Partial<Record<EvaluationMode, ModeMet
   ci: Partial<Record<EvaluationMode, Partial<Record<MetricName, Interval>>>>
   model?: string
   fingerprint?: string
-  /** The model's weights are random: no figure here means anything. */
-  standin?: boolean
   corpus?: { documents: number; failures: number }
   queries?: { evaluated: number; withoutRelevant: number; failures: number }
   sts?: { pairs: number; failures: number }

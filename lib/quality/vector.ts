@@ -23,7 +23,7 @@ const ZERO_RUN = { float: 3, int8: 8, bits: 64 }
  * the wrong place (another model's vector, shuffled dimensions) is found only against a reference, and
  * the vector of another text not at all: see `verifyRows`.
  *
- * The score is the product of the parts, so 1 means that nothing was found, and 0 that the vector is of
+ * The score, its soundness, is the product of the parts, so 1 means that nothing was found, and 0 that the vector is of
  * no use.
  *
  * @throws InvalidInputError when `vector` is no vector

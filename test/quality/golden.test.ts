@@ -23,7 +23,7 @@ const items: GoldenItem[] = vectors.slice(0, 4).map((dense, i) => ({
 }))
 const set: GoldenSet = {
   createdAt: '2026-11-21T00:00:00.000Z',
-  model: { name: 'm', fingerprint: 'f', standin: true },
+  model: { name: 'm', fingerprint: 'f' },
   tolerance: 0.001,
   items,
 }

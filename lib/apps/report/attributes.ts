@@ -29,13 +29,14 @@ export function numbers(name: string, values: Float32Array): Attribute {
   return { kind: 'number', name, values: pack(values) }
 }
 
-/** A column for each member that the metadata have, but for those that name every point. */
+/** A column for each member that the metadata have, but for those that name every point, or are all alike. */
 export function metadataAttributes({ metadata, rows }: VectorTable): Attribute[] {
   const names = new Set<string>()
   for (const record of metadata) for (const name of Object.keys(record ?? {})) names.add(name)
   return [...names].flatMap((name) => {
     const values = metadata.map((record) => record?.[name])
     const distinct = new Set(values.filter((value) => value !== undefined))
+    if (new Set(values).size < 2) return []
     const isNumeric = values.every((value) => value === undefined || typeof value === 'number')
     if (isNumeric && distinct.size > FEW_NUMBERS) {
       const floats = Float32Array.from(

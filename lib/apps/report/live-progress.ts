@@ -61,7 +61,7 @@ export function liveProgress(options: LiveProgressOptions = {}): LiveProgress {
   }
 }
 
-export function progressBundle(label: string, progress: Progress | undefined): MimeBundle {
+function progressBundle(label: string, progress: Progress | undefined): MimeBundle {
   const { done, total, tokens, rate, eta } = progress ?? {
     done: 0,
     total: 0,

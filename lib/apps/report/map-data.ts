@@ -8,14 +8,15 @@ import { mapClusters } from './project/clusters.js'
 import { nearest, sharedNeighbours } from './project/nearest.js'
 import { type Components, principalComponents, project } from './project/pca.js'
 import { FEWEST, landmarksOf, umap } from './project/umap.js'
+import { varies } from './sections/distributions.js'
 import type { Attribute, Layout, MapData, MapSet } from './shared/data.js'
 import type { VectorTable } from './vectors/table.js'
 
 /** Principal components that UMAP, clusters and neighbours work on. */
-export const COMPONENTS = 50
+const COMPONENTS = 50
 const OVERLAP_AT = 10
 
-export interface MapOptions {
+interface MapOptions {
   name: string
   /** Lay out by UMAP too. */
   umap: boolean
@@ -41,7 +42,7 @@ export async function mapData(table: VectorTable, options: MapOptions): Promise<
     clusters[item] = `cluster ${(labels[i] as number) + 1}`
   })
   const attributes: Attribute[] = [categories('cluster', clusters), ...metadataAttributes(table)]
-  if (varies(norms)) attributes.push(numbers('vector length', norms))
+  if (varies(spanOf(norms))) attributes.push(numbers('vector length', norms))
   if (quality && quality.issues.length > 0) attributes.push(issueKinds(quality, items))
   const sets: MapSet[] = [packedSet(options.name, first, laid, items)]
   if (other) {
@@ -190,14 +191,12 @@ function follow(before: Matrix, from: Uint32Array, to: Uint32Array, allItems: nu
   return { data, rows: to.length, cols }
 }
 
-/** Lengths of normalized vectors differ by rounding, which is nothing to look at. */
-function varies(norms: Float32Array): boolean {
+function spanOf(norms: Float32Array): { min: number; max: number } {
   const finite = norms.filter(Number.isFinite)
-  const [least, most] = [
-    finite.reduce((a, b) => Math.min(a, b)),
-    finite.reduce((a, b) => Math.max(a, b)),
-  ]
-  return most - least > 1e-3 * most
+  return {
+    min: finite.reduce((a, b) => Math.min(a, b)),
+    max: finite.reduce((a, b) => Math.max(a, b)),
+  }
 }
 
 /** How each item moved from one set to the other. Both are of unit length by now. */
@@ -256,7 +255,7 @@ function issueKinds({ issues }: QualityReport, items: number): Attribute {
     if (before === undefined) kinds[index] = kind
     else if (!before.split(', ').includes(kind)) kinds[index] = `${before}, ${kind}`
   }
-  return categories('quality issue', kinds)
+  return categories('issue', kinds)
 }
 
 function packedSet(

@@ -1,6 +1,6 @@
 /** What results look like in a notebook: HTML without scripts, in the notebook's own colours. */
 
-import type { EmbeddedChunk, EmbedderStats, Precision, RunStats } from '../../common/types.js'
+import type { EmbeddedChunk, EmbedderStats, Precision } from '../../common/types.js'
 import type { EmbeddingResult } from '../../embedder/documents/types.js'
 import type { ComparisonReport, EvaluationReport, QualityReport } from '../../quality/types.js'
 import { components } from '../../scoring/components.js'
@@ -10,6 +10,7 @@ import { histogramSvg, pointsSvg } from './html/svg.js'
 import { mapClusters } from './project/clusters.js'
 import { principalComponents } from './project/pca.js'
 import { comparisonBody } from './sections/comparison.js'
+import { varies } from './sections/distributions.js'
 import { evaluationTable } from './sections/evaluation.js'
 import { distributions, issueCounts, qualityCards } from './sections/quality.js'
 import { runCards } from './sections/run.js'
@@ -41,10 +42,10 @@ export function framed(content: Markup): string {
 
 export function qualityHtml(report: QualityReport): Markup {
   const { similarities, norms } = report
-  return html`<h4>Quality of ${number(report.vectors)} vectors</h4>
+  return html`<h4>Soundness of ${number(report.vectors)} vectors</h4>
 ${qualityCards(report)}
 ${similarities && histogramSvg('Similarity of pairs (cosine)', similarities.histogram)}
-${norms && histogramSvg('Lengths of the vectors', norms.histogram)}
+${norms && varies(norms) && histogramSvg('Lengths of the vectors', norms.histogram)}
 ${issueCounts(report)}
 ${distributions(report)}
 ${notes(report.notes)}`
@@ -62,33 +63,26 @@ ${notes(report.notes)}`
 
 export function evaluationHtml(report: EvaluationReport): Markup {
   return html`<h4>Evaluation</h4>
-${report.standin && html`<p><strong>The model is a stand-in with random weights: these figures mean nothing.</strong></p>`}
 ${evaluationTable(report)}
 ${notes(report.notes ?? [])}`
 }
 
-export function statsHtml(stats: RunStats): Markup {
-  const { tokenizeMs, queueMs, computeMs } = stats.stages
-  return html`${runCards(stats)}
+export function embedderStatsHtml(stats: EmbedderStats): Markup {
+  const { memory, computeMs, tokenizeMs, queueMs: _, ...counts } = stats
+  const times = { tokenizing: tokenizeMs, computing: computeMs }
+  return html`<h4>Since the embedder was loaded</h4>
 ${facts([
-  ['tokenizing', formatted(tokenizeMs, 'milliseconds')],
-  ['waiting', formatted(queueMs, 'milliseconds')],
-  ['computing', formatted(computeMs, 'milliseconds')],
+  ...figures(counts, number),
+  ...figures(times, (value) => formatted(value, 'milliseconds')),
+  ...figures(memory, (value) => formatted(value, 'bytes'), 'memory: '),
 ])}`
 }
 
-export function embedderStatsHtml(stats: EmbedderStats): Markup {
-  const { memory, computeMs, ...counts } = stats
-  return html`<h4>Since the embedder was loaded</h4>
-${facts([
-  ...Object.entries(counts).flatMap(([name, value]): [string, string][] =>
-    typeof value === 'number' ? [[name, number(value)]] : [],
-  ),
-  ['computing', formatted(computeMs, 'milliseconds')],
-  ...Object.entries(memory).flatMap(([name, value]): [string, string][] =>
-    typeof value === 'number' ? [[`memory: ${name}`, formatted(value, 'bytes')]] : [],
-  ),
-])}`
+/** The numbers of a record that are not zero. */
+function figures(record: object, shown: (value: number) => string, prefix = '') {
+  return Object.entries(record).flatMap(([name, value]): [string, string][] =>
+    typeof value === 'number' && value > 0 ? [[`${prefix}${name}`, shown(value)]] : [],
+  )
 }
 
 /** Chunks that are listed, drawn, and checked: a notebook is no place for thousands. */
@@ -101,12 +95,12 @@ export function resultHtml(result: EmbeddingResult<Precision>): Markup {
   const quality = items.length <= CHECKED ? result.quality : undefined
   const codes = failures.map(({ id, error }) => [id, error.code])
   return html`<h4>${number(items.length)} chunks embedded${failures.length > 0 && `, ${number(failures.length)} failed`}</h4>
-${statsHtml(stats)}
+${runCards(stats)}
 ${items.length > 1 && mapHtml(items)}
 ${quality?.similarities && histogramSvg('Similarity of pairs (cosine)', quality.similarities.histogram)}
 ${chunkTable(items)}
 ${codes.length > 0 && html`<h4>Failures</h4>${table(['id', 'error'], codes.slice(0, LISTED))}`}
-${quality && html`<details><summary>Quality ${quality.score.toFixed(3)}</summary>${qualityHtml(quality)}</details>`}`
+${quality && html`<details><summary>Soundness ${quality.score.toFixed(3)}</summary>${qualityHtml(quality)}</details>`}`
 }
 
 /** Results of several documents. */
@@ -124,15 +118,13 @@ export function documentsHtml(results: ReadonlyMap<string, EmbeddingResult<Preci
 function chunkTable(items: readonly EmbeddedChunk<Precision>[]): Markup {
   const rows = items
     .slice(0, LISTED)
-    .map(({ id, embedding, norm, qualityScore }) => [
+    .map(({ id, embedding }) => [
       id,
       embedding.tokenCount,
-      Number.isNaN(norm) ? '–' : number(norm),
-      qualityScore === undefined ? '–' : number(qualityScore),
       `${outputsOf(embedding)}${embedding.cached ? ', cached' : ''}`,
     ])
   const left = items.length - rows.length
-  return html`${table(['id', 'tokens', 'length', 'quality', 'outputs'], rows)}
+  return html`${table(['id', 'tokens', 'outputs'], rows)}
 ${left > 0 && html`<p>and ${number(left)} more</p>`}`
 }
 

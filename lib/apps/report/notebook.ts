@@ -18,8 +18,8 @@ import {
   framed,
   qualityHtml,
   resultHtml,
-  statsHtml,
 } from './notebook-html.js'
+import { runCards } from './sections/run.js'
 import { number } from './shared/format.js'
 
 /** What a kernel looks for. */
@@ -50,7 +50,7 @@ export type Shown =
 /**
  * Makes a result, statistics, a quality report, a comparison or an evaluation show itself in a
  * notebook, and returns it. The method is not enumerable: JSON and loops over members stay as they
- * were. Of an object that takes no members a stand-in comes back that has its members and shows it.
+ * were. Of an object that takes no members another comes back that inherits them and shows it.
  *
  * @throws InvalidInputError when it is nothing that can be shown
  */
@@ -89,7 +89,7 @@ function viewOf(value: Shown): View {
   }
   if (typeof value !== 'object' || value === null) throw nothing()
   if ('kind' in value && value.kind === 'quality') {
-    const text = `quality ${value.score.toFixed(3)} of ${number(value.vectors)} vectors`
+    const text = `soundness ${value.score.toFixed(3)} of ${number(value.vectors)} vectors`
     return { html: () => qualityHtml(value), text }
   }
   if ('kind' in value && value.kind === 'comparison') {
@@ -103,7 +103,7 @@ function viewOf(value: Shown): View {
   }
   if ('stages' in value) {
     const text = `${number(value.texts)} texts, ${number(value.tokensPerSecond)} tokens/s`
-    return { html: () => statsHtml(value), text }
+    return { html: () => runCards(value), text }
   }
   if ('memory' in value && 'batches' in value) {
     const text = `${number(value.texts)} texts, ${number(value.tokens)} tokens`

@@ -12,8 +12,7 @@ import type {
 } from '../../quality/types.js'
 import { useSimd } from '../../scoring/simd.js'
 import { document, pageScript } from './html/document.js'
-import { cards, notes } from './html/fragments.js'
-import { html } from './html/markup.js'
+import { html, type Markup } from './html/markup.js'
 import { mapData } from './map-data.js'
 import { comparisonSection } from './sections/comparison.js'
 import { evaluationSection } from './sections/evaluation.js'
@@ -71,11 +70,10 @@ export async function createReport(options: ReportOptions): Promise<string> {
     await new Promise(setImmediate)
     signal?.throwIfAborted()
   }
-  const sections: Section[] = []
   await begin('quality')
   const quality = options.quality ?? checked(vectors, run)
+  const sections: Section[] = [qualitySection(quality, vectors.failures)]
   if (run) sections.push(runSection(run))
-  sections.push(qualitySection(quality))
   const rows = compare && matchedRows(vectors, compare.vectors)
   if (compare && rows) {
     await begin('comparison')
@@ -93,14 +91,15 @@ export async function createReport(options: ReportOptions): Promise<string> {
       signal,
       other: compare && rows && { table: compare.vectors, name: compare.name, rows },
     })
-    if (data) sections.splice(run ? 1 : 0, 0, mapSection(data))
+    if (data) sections.splice(run ? 2 : 1, 0, mapSection(data))
   }
   if (evaluation) sections.push(evaluationSection(evaluation))
   await begin('page')
   return document({
     title,
     subtitle: `${name}: ${number(vectors.rows)} vectors of ${vectors.cols} dimensions`,
-    sections: [overview(options, quality), ...sections],
+    about: modelOf(run),
+    sections,
     data: { charts: sections.flatMap(({ charts }) => charts), map: data },
     script,
   })
@@ -179,21 +178,10 @@ function isUsable({ data, cols }: VectorTable, row: number): boolean {
   return values.every(Number.isFinite) && values.some((value) => value !== 0)
 }
 
-function overview({ vectors, run, compare }: ReportOptions, quality: QualityReport): Section {
-  const failures = [...vectors.failures].map(([code, count]) => `${number(count)} × ${code}`)
-  const failed = [...vectors.failures.values()].reduce((sum, count) => sum + count, 0)
-  return {
-    id: 'overview',
-    title: 'Overview',
-    charts: [],
-    content: html`${cards([
-      { label: 'Vectors', value: number(vectors.rows) },
-      { label: 'Dimensions', value: String(vectors.cols) },
-      { label: 'Failed texts', value: number(failed) },
-      { label: 'Quality score', value: quality.score.toFixed(3), note: 'of 1' },
-      ...(run ? [{ label: 'Tokens per second', value: number(run.tokensPerSecond) }] : []),
-      ...(compare ? [{ label: 'Compared with', value: compare.name }] : []),
-    ])}
-${failures.length > 0 && html`<h3>Failures</h3>${notes(failures)}`}`,
-  }
+/** What the vectors were made with, as far as a record of the run says. */
+function modelOf(run: RunReading | undefined): Markup | null {
+  const { name, fingerprint, standin } = run?.model ?? {}
+  if (typeof name !== 'string') return null
+  return html`<p>Embedded by ${name}${typeof fingerprint === 'string' && html`, fingerprint <code>${fingerprint}</code>`}</p>
+${standin === true && html`<p class="warning">The model is a stand-in with random weights: its embeddings mean nothing, however sound they are.</p>`}`
 }

@@ -27,7 +27,7 @@ import { teiRoutes } from './routes/tei.js'
 
 const USER = 'bge-m3-node/server'
 
-export interface AppOptions {
+interface AppOptions {
   log: PinoLogger
   keys: readonly string[]
   tls: { cert: Buffer; key: Buffer } | undefined

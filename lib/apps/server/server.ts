@@ -201,13 +201,6 @@ class RunningServer implements Server {
     }
     context.loaded = loaded
     context.state = 'ready'
-    const { standin, model } = context.info
-    if (standin) {
-      this.#log.warn(
-        { model },
-        'the model is a stand-in with random weights: its embeddings mean nothing',
-      )
-    }
     const { driftInterval } = context.config
     if (driftInterval === 0) return
     this.#driftTimer = setInterval(() => {

@@ -5,7 +5,7 @@ import type { Gate } from './core/limits.js'
 import type { ServerMetrics } from './core/metrics.js'
 import type { WireStats } from './core/wire.js'
 
-export interface StatsSources {
+interface StatsSources {
   state: WireStats['state']
   startedAt: number
   gate: Gate
@@ -81,7 +81,7 @@ function cacheOf(engine: EmbedderStats | undefined): WireStats['cache'] {
 
 function modelOf(info: EmbedderInfo): NonNullable<WireStats['model']> {
   const { name, fingerprint, architecture, dimensions, layers, maxTokens } = info
-  const { threads, isa, outputs, standin } = info
+  const { threads, isa, outputs } = info
   return {
     name,
     fingerprint,
@@ -92,6 +92,5 @@ function modelOf(info: EmbedderInfo): NonNullable<WireStats['model']> {
     threads,
     isa,
     outputs,
-    standin,
   }
 }

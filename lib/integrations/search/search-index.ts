@@ -267,8 +267,8 @@ export class SearchIndex {
     }
     // says what is wrong with them
     await chunkText('', { ...chunking, tokenizer: embedder })
-    const { fingerprint, name, dimensions, standin, model: file, outputs } = info
-    const model = { fingerprint, name, file, dimensions, standin, sparse: outputs.sparse }
+    const { fingerprint, name, dimensions, model: file, outputs } = info
+    const model = { fingerprint, name, file, dimensions, sparse: outputs.sparse }
     claimSettings(this.#db, { model, chunking })
     return readSettings(this.#db) as IndexSettings
   }

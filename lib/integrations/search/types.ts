@@ -182,5 +182,4 @@ export interface IndexModel {
   dimensions: number
   /** Whether lexical weights are stored. */
   sparse: boolean
-  standin: boolean
 }

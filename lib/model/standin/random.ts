@@ -8,7 +8,7 @@
 const SUM_STD_DEV = 147.80054127
 
 /** FNV-1a, 32 bits, over UTF-16 code units. */
-export function hash32(text: string): number {
+function hash32(text: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)

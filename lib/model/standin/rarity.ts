@@ -24,7 +24,7 @@ export function rarity(id: number, tokenizer: ModelShape['tokenizer']): number {
     : log2(Math.max(0, id - WORDPIECE_FIRST) + 1) / log2(WORDPIECE_LAST + 1)
 }
 
-export interface PlantedDim {
+interface PlantedDim {
   index: number
   /** Alternating, so that planted values do not shift a state's mean. */
   sign: 1 | -1

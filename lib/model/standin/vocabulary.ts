@@ -18,7 +18,7 @@ const VOCAB_FILES: Record<StandinArch, string> = {
   'bert-base': 'ggml-vocab-bert-bge.gguf',
 }
 
-export interface Vocabulary {
+interface Vocabulary {
   size: number
   /** The `tokenizer.ggml.*` keys. */
   entries: GgufEntry[]

@@ -44,7 +44,7 @@ describe('embed', () => {
       expect(Float32Array.from(line.dense)).toEqual(expected[i]?.dense)
       expect(line.tokenCount).toBe(expected[i]?.tokenCount)
     })
-    expect(stderr).toContain(`bge-m3: note: ${model} is a stand-in with random weights`)
+    expect(stderr).toContain(`bge-m3: warning: ${model} is a stand-in with random weights`)
   })
 
   it('keeps the order of many texts of all lengths', async () => {

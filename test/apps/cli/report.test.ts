@@ -51,12 +51,13 @@ describe('bge-m3 report', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
     const report = read(output)
     const { charts, map } = dataOf(report)
-    expect(charts.map(({ id }) => id)).toEqual(
-      expect.arrayContaining(['run-tokens', 'run-memory', 'run-cache', 'stages', 'norms']),
-    )
+    expect(charts.map(({ id }) => id)).toContain('similarities')
     expect(map?.texts?.[0]).toBe(rows[0]?.text)
     expect(map?.attributes.map(({ name }) => name)).toEqual(['cluster', 'tokens', 'lang'])
     expect(report.includes('a stand-in with random weights')).toBe(true)
+    expect(run.model.fingerprint).toMatch(/^[0-9a-f]{8,}/)
+    expect(report.includes(`Embedded by ${run.model.name}, fingerprint`)).toBe(true)
+    expect(report.includes(run.model.fingerprint)).toBe(true)
   })
 
   it('compares, evaluates, and says what it made as JSON', async () => {

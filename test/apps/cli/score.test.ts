@@ -36,7 +36,7 @@ describe('score', () => {
     expect(code).toBe(0)
     expect(stderr).toContain('is a stand-in')
     const report = JSON.parse(stdout)
-    expect(report).toMatchObject({ model, standin: true, weights: [0.4, 0.2, 0.4] })
+    expect(report).toMatchObject({ model, weights: [0.4, 0.2, 0.4] })
 
     const embedder = await Embedder.load({ model })
     const outputs = { dense: true, sparse: true, colbert: true }

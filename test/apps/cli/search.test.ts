@@ -51,7 +51,7 @@ describe('search', () => {
     const { code, stdout } = await search(texts[3] as string, '--json', '-n', '3')
     expect(code).toBe(0)
     const found = JSON.parse(stdout)
-    expect(found).toMatchObject({ model, standin: true })
+    expect(found).toMatchObject({ model })
     expect(found.hits).toHaveLength(3)
     expect(found.hits[0]).toMatchObject({
       id: `${join(docs, '3.txt')}#0`,

@@ -70,7 +70,6 @@ const result: EmbeddingResult = {
 const evaluation: EvaluationReport = {
   dense: { 'ndcg@10': 0.5 },
   ci: { dense: { 'ndcg@10': [0.4, 0.6] } },
-  standin: true,
   notes: [],
 }
 const embedderStats = {
@@ -91,8 +90,8 @@ describe('show', () => {
     expect(Object.keys(shown)).toEqual(Object.keys(JSON.parse(before)))
     expect(JUPYTER_DISPLAY).toBe(Symbol.for('Jupyter.display'))
     const bundle = shown[JUPYTER_DISPLAY]()
-    expect(bundle['text/plain']).toBe(`quality ${quality.score.toFixed(3)} of 80 vectors`)
-    expect(bundle['text/html']).toContain('Quality of 80 vectors')
+    expect(bundle['text/plain']).toBe(`soundness ${quality.score.toFixed(3)} of 80 vectors`)
+    expect(bundle['text/html']).toContain('Soundness of 80 vectors')
     // again does no harm
     expect(show(shown)[JUPYTER_DISPLAY]()).toEqual(bundle)
   })
@@ -123,7 +122,7 @@ describe('show', () => {
       'comparison of 80 items',
       ['Neighbour overlap@10', 'Drift per item (dense)'],
     ],
-    ['an evaluation', evaluation, 'evaluation', ['0.5000', '0.400 to 0.600', 'mean nothing']],
+    ['an evaluation', evaluation, 'evaluation', ['0.5000', '0.400 to 0.600']],
   ])('%s', (_, value, text, parts) => {
     const bundle = mimeBundle(value as never)
     expect(bundle['text/plain']).toBe(text)
@@ -266,7 +265,7 @@ describe.skipIf(!deno || !python)("the example notebook, run by Deno's kernel", 
     )
     execFileSync(
       python as string,
-      [path.join(root, 'test/report/run-notebook.py'), 'in.ipynb', 'out.ipynb'],
+      [path.join(root, 'test/apps/report/run-notebook.py'), 'in.ipynb', 'out.ipynb'],
       {
         cwd: folder,
         env: {
@@ -307,7 +306,7 @@ describe.skipIf(!deno || !python)("the example notebook, run by Deno's kernel", 
     expect(whole).toContain('20 chunks embedded')
     expect(whole?.match(/<circle /g)).toHaveLength(20)
     expect(stats).toContain('Tokens per second')
-    expect(quality).toContain('Quality of 20 vectors')
+    expect(quality).toContain('Soundness of 20 vectors')
     expect(comparison).toContain('Comparison of 20 items')
   })
 

@@ -4,6 +4,7 @@ import { document, inScript, pageScript } from '../../../lib/apps/report/html/do
 import { html, jsonForScript, raw } from '../../../lib/apps/report/html/markup.js'
 import {
   createReport,
+  type RunReading,
   readEvaluation,
   readRun,
   readVectors,
@@ -78,7 +79,7 @@ describe('a report', () => {
     const { map } = dataOf(report)
     const present = Buffer.from(map?.sets[0]?.present ?? '', 'base64')
     expect([...present.subarray(59)]).toEqual([1, 0, 0, 0, 1])
-    const issues = map?.attributes.find(({ name }) => name === 'quality issue')
+    const issues = map?.attributes.find(({ name }) => name === 'issue')
     expect(issues?.kind === 'category' && issues.labels).toEqual(
       expect.arrayContaining(['dimension, norm', 'zero', 'not-finite']),
     )
@@ -100,6 +101,68 @@ describe('a report', () => {
     }))
     const report = await createReport({ vectors: tableOf(rows), map: 'none' })
     expectIn(report, 'No issue was found in any vector.')
+  })
+
+  it('draws lengths where they differ, and says so where they do not', async () => {
+    const rows = clustered({ rows: 30 })
+    const ids = (report: string) => dataOf(report).charts.map(({ id }) => id)
+    const unit = await createReport({ vectors: tableFrom(rows), map: 'none' })
+    expect(ids(unit)).not.toContain('norms')
+    expectIn(unit, 'Every vector has the length 1.')
+    const long = rows.map((row, i) => ({ ...row, dense: row.dense.map((x) => x * (1 + i)) }))
+    const other = await createReport({ vectors: tableFrom(long), map: 'none' })
+    expect(ids(other)).toContain('norms')
+    expect(other.includes('Every vector has the length')).toBe(false)
+  })
+
+  it('names the model at its head as the run does, and nothing that nobody said', async () => {
+    const rows = clustered({ rows: 30 })
+    const run = { seconds: 1, texts: 30, tokens: 90, failures: 0, textsPerSecond: 30 }
+    const head = async (model?: RunReading['model'], options?: RunReading['options']) => {
+      const given = {
+        ...run,
+        tokensPerSecond: 90,
+        ...(model && { model }),
+        ...(options && { options }),
+      }
+      const report = await createReport({ vectors: tableFrom(rows), map: 'none', run: given })
+      return { report, head: /<header>.*?<\/header>/s.exec(report)?.[0] ?? '' }
+    }
+    const real = await head({ name: '<m3>', fingerprint: 'abc123', standin: false })
+    expect(real.head).toContain('Embedded by &lt;m3&gt;, fingerprint <code>abc123</code>')
+    expect(real.report.includes('random weights')).toBe(false)
+    const random = await head({ name: 'm3', standin: true })
+    expect(random.head).toContain('stand-in with random weights')
+    expect(random.head).not.toContain('fingerprint')
+    expect((await head()).head).not.toMatch(/Embedded by|random/)
+    const options = { outputs: { dense: true, sparse: true, colbert: false }, threads: 2 }
+    const { report } = await head({ name: 'm3' }, options)
+    expectIn(report, '<dt>outputs</dt><dd>dense, sparse</dd>')
+    expect(report.includes('&quot;dense&quot;')).toBe(false)
+  })
+
+  it('draws nothing of a run that has one sample, and no cache that gave nothing', async () => {
+    const sample = { texts: 1, tokens: 2, textsPerSecond: 1, tokensPerSecond: 2, rssBytes: 3 }
+    const charts = async (...cached: number[]) => {
+      const timeline = cached.map((count, i) => ({ ...sample, seconds: i + 1, cached: count }))
+      const run = { ...sample, seconds: 2, failures: 0, timeline }
+      const vectors = tableFrom(clustered({ rows: 5 }))
+      const report = await createReport({ vectors, map: 'none', run })
+      return dataOf(report).charts.flatMap(({ id }) => (id.startsWith('run-') ? [id] : []))
+    }
+    expect(await charts(0)).toEqual([])
+    expect(await charts(0, 0)).toEqual(['run-tokens', 'run-texts', 'run-memory'])
+    expect(await charts(0, 1)).toContain('run-cache')
+  })
+
+  it('leaves out metadata that are alike for all', async () => {
+    const rows = clustered({ rows: 30 }).map((row) => ({
+      ...row,
+      metadata: { ...row.metadata, source: 'one' },
+    }))
+    const report = await createReport({ vectors: tableFrom(rows), map: 'pca' })
+    const names = dataOf(report).map?.attributes.map(({ name }) => name)
+    expect(names).toEqual(['cluster', 'tokens', 'subject', 'year', 'draft'])
   })
 
   it('refuses to compare sets without a common id, and stops at a signal', async () => {
@@ -191,10 +254,10 @@ describe('files beside the vectors', () => {
     await expect(readRun(write('run.json', '[1]'))).rejects.toThrow('run.json is no JSON object.')
     await expect(readRun(write('run.json', '{'))).rejects.toThrow('run.json is no JSON object.')
     await expect(readRun(file('nowhere.json'))).rejects.toThrow('There is no file')
-    const evaluation = write('eval.json', '{"dense":{"ndcg@10":0.5},"sparse":7,"standin":true}')
+    const evaluation = write('eval.json', '{"dense":{"ndcg@10":0.5},"sparse":7,"seconds":2}')
     expect(await readEvaluation(evaluation)).toEqual({
       dense: { 'ndcg@10': 0.5 },
-      standin: true,
+      seconds: 2,
       ci: {},
       notes: [],
     })

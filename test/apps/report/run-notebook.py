@@ -38,7 +38,10 @@ def main(source, target):
         for cell in cells:
             asked.append(client.execute(cell.source))
             outputs[asked[-1]] = []
-            reply = client.get_shell_msg(timeout=deadline - time.monotonic())
+            # a slow kernel may still answer what it was asked while it started
+            reply = {"parent_header": {}}
+            while reply["parent_header"].get("msg_id") != asked[-1]:
+                reply = client.get_shell_msg(timeout=deadline - time.monotonic())
             cell.execution_count = reply["content"]["execution_count"]
             if reply["content"]["status"] != "ok":
                 break

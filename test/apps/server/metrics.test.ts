@@ -52,7 +52,6 @@ describe('/metrics', () => {
     expect(reading(text, 'bge_m3_queue_wait_seconds_count')).toBe(2)
     expect(reading(text, 'bge_m3_drift_similarity_count')).toBe(10)
     expect(reading(text, 'bge_m3_ready')).toBe(1)
-    expect(reading(text, 'bge_m3_standin')).toBe(1)
     expect(reading(text, 'bge_m3_queue_depth')).toBe(0)
     expect(reading(text, 'bge_m3_engine_batches_total')).toBeGreaterThan(before.batches)
     expect(reading(text, 'bge_m3_engine_texts_total')).toBe(embedder.stats().texts)

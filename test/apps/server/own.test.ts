@@ -36,7 +36,7 @@ describe('/embed_all', () => {
     const texts = [...mixedTexts(6), '']
     const { json } = await served.post('/embed_all', { inputs: texts })
     const direct = await embedAll(texts)
-    expect(json).toMatchObject({ standin: true, dimensions: 64, model: embedder.info.name })
+    expect(json).toMatchObject({ dimensions: 64, model: embedder.info.name })
     expect(json.usage.tokens).toBe(direct.reduce((sum, { tokenCount }) => sum + tokenCount, 0))
     direct.forEach(({ dense, sparse, colbert, tokenCount }, i) => {
       const wire = json.embeddings[i] as FullWire
@@ -219,7 +219,7 @@ describe('operation', () => {
     const { json } = await served.get('/stats')
     expect(json).toMatchObject({
       state: 'ready',
-      model: { standin: true, dimensions: 64, outputs: ALL },
+      model: { dimensions: 64, outputs: ALL },
       queue: { running: 0, waiting: 0, concurrency: 64, capacity: 512 },
     })
     expect(json.totals.texts).toBeGreaterThan(10)

@@ -193,7 +193,6 @@ describe('/info', () => {
       max_input_length: 8192,
       max_client_batch_size: 2048,
       auto_truncate: false,
-      standin: true,
     })
   })
 })

@@ -7,7 +7,7 @@ import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { Input } from '../../../integrations/files/source.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues, outputsOf } from '../shared/options.js'
 import { mapAhead, windows } from '../shared/pipeline.js'
 import { present } from '../shared/present.js'
@@ -45,7 +45,6 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   try {
     const embedder = await openEmbedder(io, values)
     try {
-      announceStandin(io, embedder.info)
       const { maxTokens, truncate, dimensions, normalize } = values
       const options = {
         ...present({ maxTokens, truncate, dimensions, normalize }),
@@ -175,10 +174,11 @@ function rateNote({ texts, tokens, seconds }: RunRecorder): string {
 
 async function writeStats(run: Run, recorder: RunRecorder, interrupted: boolean): Promise<void> {
   if (run.stats === undefined) return
-  const { model: path, name, architecture, dimensions, threads, standin } = run.embedder.info
+  const { info } = run.embedder
+  const { model: path, name, fingerprint, architecture, dimensions, threads, standin } = info
   const about = {
     interrupted,
-    model: { path, name, architecture, dimensions, standin },
+    model: { path, name, fingerprint, architecture, dimensions, standin },
     options: { ...run.options, threads },
   }
   const record = recorder.finish(about, run.embedder.stats().computeMs)

@@ -5,7 +5,6 @@ import type { Embedder } from '../../../embedder/embedder.js'
 import type { OptionValues } from '../../../options/table.js'
 import type { ScoreWeights } from '../../../scoring/hybrid.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin } from '../shared/load.js'
 import { present } from '../shared/present.js'
 
 export interface EvaluateFlags {
@@ -40,12 +39,6 @@ export interface EvaluateContext {
 /** Resamples of an interval. */
 export const SAMPLES = 1000
 
-/** Says what a stand-in's figures are worth: nothing. */
-export function announce(io: CliIo, embedder: Embedder): void {
-  announceStandin(io, embedder.info)
-  if (embedder.info.standin) say(io, 'NOTE: THE FIGURES ARE MEANINGLESS with random weights.')
-}
-
 export function contextOf(
   io: CliIo,
   embedder: Embedder,
@@ -53,7 +46,6 @@ export function contextOf(
   weights: ScoreWeights,
   { maxTokens, truncate }: OptionValues,
 ): EvaluateContext {
-  announce(io, embedder)
   const { outputs } = embedder.info
   if (!(outputs.sparse && outputs.colbert)) {
     say(io, 'note: this model has no heads, so it is evaluated dense only.')

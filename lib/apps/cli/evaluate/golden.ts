@@ -22,7 +22,7 @@ import { openEmbedder } from '../shared/load.js'
 import { present } from '../shared/present.js'
 import { progressBar } from '../shared/progress-bar.js'
 import { Sink } from '../shared/sink.js'
-import { announce, type EvaluateFlags } from './context.js'
+import type { EvaluateFlags } from './context.js'
 import { goldenTable } from './output.js'
 
 const BLOCK = 64
@@ -39,7 +39,6 @@ export async function runGolden(
   const items = await readTexts(io, flags.input)
   const embedder = await openEmbedder(io, values)
   try {
-    announce(io, embedder)
     const outputs = golden ? outputsIn(golden, embedder) : outputsToSave(embedder, flags)
     const { maxTokens, truncate } = values
     const options = { ...present({ maxTokens, truncate }), outputs, signal: io.signal }
@@ -51,9 +50,7 @@ export async function runGolden(
     const { fingerprint } = embedder.info
     const comparison = compareGolden(golden, { fingerprint, items: current }, { tolerance })
     await Sink.stdout(io).write(
-      flags.json
-        ? `${JSON.stringify({ golden: comparison, standin: embedder.info.standin })}\n`
-        : goldenTable(comparison),
+      flags.json ? `${JSON.stringify({ golden: comparison })}\n` : goldenTable(comparison),
     )
     return comparison.passed ? EXIT.done : EXIT.failed
   } finally {
@@ -69,18 +66,16 @@ async function save(
   tolerance: number | undefined,
   { json }: EvaluateFlags,
 ): Promise<number> {
-  const { name, fingerprint, standin } = embedder.info
+  const { name, fingerprint } = embedder.info
   const set: GoldenSet = {
     createdAt: new Date().toISOString(),
-    model: { name, fingerprint, standin },
+    model: { name, fingerprint },
     tolerance: tolerance ?? GOLDEN_TOLERANCE,
     items,
   }
   await writeFileAtomic(file, encodeGolden(set))
   if (json) {
-    await Sink.stdout(io).write(
-      `${JSON.stringify({ saved: { file, items: items.length }, standin })}\n`,
-    )
+    await Sink.stdout(io).write(`${JSON.stringify({ saved: { file, items: items.length } })}\n`)
   } else say(io, `saved the embeddings of ${items.length} texts to ${file}.`)
   return EXIT.done
 }

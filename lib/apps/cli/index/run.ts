@@ -12,7 +12,7 @@ import type {
 } from '../../../integrations/search/types.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { printable } from '../shared/printable.js'
 import { NO_BAR, progressBar } from '../shared/progress-bar.js'
@@ -47,7 +47,6 @@ export async function runIndex(io: CliIo, args: readonly string[], flags: Flags)
   }
   const embedder = await openEmbedder(io, values)
   try {
-    announceStandin(io, embedder.info)
     const { rebuild = false } = own
     const index = await openIndex(own.store, { embedder, chunking, rebuild })
     try {

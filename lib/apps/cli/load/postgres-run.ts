@@ -9,7 +9,7 @@ import {
 } from '../../../integrations/stores/postgres/load.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { NO_BAR, progressBar } from '../shared/progress-bar.js'
@@ -63,7 +63,6 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
   }
   const embedder = await openEmbedder(io, values)
   try {
-    announceStandin(io, embedder.info)
     let bar = NO_BAR
     const result = await loadTable(embedder, url, {
       ...options,

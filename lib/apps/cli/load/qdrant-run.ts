@@ -13,7 +13,7 @@ import {
 } from '../../../integrations/stores/qdrant/load.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues, outputsOf } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { type ProgressBar, progressBar } from '../shared/progress-bar.js'
@@ -65,7 +65,6 @@ export async function runLoadQdrant(io: CliIo, flags: Flags): Promise<number> {
   try {
     const embedder = await openEmbedder(io, values)
     try {
-      announceStandin(io, embedder.info)
       warnOfOpenKey(io, url, apiKey)
       const reader = new Reader(input)
       const bar = new LoadBar(io, input, reader)

@@ -6,7 +6,7 @@ import type { CorpusItem } from '../../../integrations/queue/cut.js'
 import { type EnqueueResult, enqueue } from '../../../integrations/queue/enqueue.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { NO_BAR, progressBar } from '../shared/progress-bar.js'
@@ -35,7 +35,6 @@ export async function runQueueAdd(
   try {
     const embedder = await openEmbedder(io, values)
     try {
-      announceStandin(io, embedder.info)
       const total = input.size !== undefined && 'bytes' in input.size ? input.size.bytes : undefined
       const bar = own.json ? NO_BAR : progressBar(io, { label: 'queue', total })
       const reading = { bytes: 0 }

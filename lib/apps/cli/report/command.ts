@@ -2,10 +2,10 @@ import { type Command, Option } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 
 const REPORT_HELP = `
-The report shows, as far as it is given: how a run went (--run), the quality of the vectors, a map of
-the embedding space in two and three dimensions, the comparison with another set of the same ids
-(--compare), and the figures of bge-m3 evaluate --json (--evaluation). It is one HTML file that needs
-no network and no other file. With --texts, starts of texts and metadata are part of it.`
+The report shows, as far as it is given: whether the vectors are sound, the model and how its run went
+(--run), a map of the embedding space in two and three dimensions, the comparison with another set of
+the same ids (--compare), and the figures of bge-m3 evaluate --json (--evaluation). It is one HTML file
+that needs no network and no other file. With --texts, starts of texts and metadata are part of it.`
 
 export function reportCommand(program: Command, cli: Cli): void {
   const command = program
@@ -32,7 +32,7 @@ export function reportCommand(program: Command, cli: Cli): void {
     .addHelpText('after', REPORT_HELP)
   examples(
     command,
-    ['bge-m3 report -i vectors.jsonl -o report.html', 'quality and a map'],
+    ['bge-m3 report -i vectors.jsonl -o report.html', 'soundness and a map'],
     [
       'bge-m3 report -i vectors.jsonl --texts corpus.jsonl --run run.json -o report.html',
       'with the run, and search by text',

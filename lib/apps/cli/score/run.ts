@@ -11,7 +11,7 @@ import {
 } from '../../../scoring/hybrid.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { renamed } from '../shared/renamed.js'
@@ -28,8 +28,7 @@ export async function runScore(io: CliIo, args: readonly string[], flags: Flags)
   const weights = text === undefined ? DEFAULT_WEIGHTS : parseWeights(text)
   const embedder = await openEmbedder(io, values)
   try {
-    announceStandin(io, embedder.info)
-    const { outputs, model, standin } = embedder.info
+    const { outputs, model } = embedder.info
     const options: Omit<EmbedOptions, 'precision' | 'onError'> = {
       ...present({ maxTokens: values.maxTokens, truncate: values.truncate }),
       outputs,
@@ -48,7 +47,7 @@ export async function runScore(io: CliIo, args: readonly string[], flags: Flags)
     }
     const sink = Sink.stdout(io)
     await sink.write(
-      json ? `${JSON.stringify({ model, standin, weights, scores })}\n` : scoreTable(scores, args),
+      json ? `${JSON.stringify({ model, weights, scores })}\n` : scoreTable(scores, args),
     )
     return scores.some((score) => 'error' in score) ? EXIT.failed : EXIT.done
   } finally {

@@ -7,7 +7,7 @@ import type { OptionValues } from '../../../options/table.js'
 import { fromHere } from '../index/run.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { printable } from '../shared/printable.js'
@@ -34,12 +34,11 @@ export async function runSearch(io: CliIo, args: readonly string[], flags: Flags
   const values = await withModel(optionValues(flags, io.env), own.store)
   const embedder = await openEmbedder(io, values)
   try {
-    announceStandin(io, embedder.info)
     const index = await openIndex(own.store, { embedder, create: false })
     try {
       const hits = await index.search(query, options)
-      const { model, standin } = embedder.info
-      const text = own.json ? `${JSON.stringify({ model, standin, hits })}\n` : list(hits, query)
+      const { model } = embedder.info
+      const text = own.json ? `${JSON.stringify({ model, hits })}\n` : list(hits, query)
       await Sink.stdout(io).write(text)
       return EXIT.done
     } finally {

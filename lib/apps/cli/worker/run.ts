@@ -4,7 +4,7 @@ import { runWorker, type WorkerResult } from '../../../integrations/queue/worker
 import { queueAddress } from '../queue/address.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { announceStandin, openEmbedder } from '../shared/load.js'
+import { openEmbedder } from '../shared/load.js'
 import { loggerOf } from '../shared/logger.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
@@ -32,7 +32,6 @@ export async function runWorkerCommand(io: CliIo, flags: Flags): Promise<number>
   io.onInterrupt?.(SHUTDOWN_MS + GIVE_BACK_MS)
   const embedder = await openEmbedder(io, values)
   try {
-    announceStandin(io, embedder.info)
     const store = await open(embedder, values.dimensions)
     try {
       const { truncate, maxTokens, dimensions } = values

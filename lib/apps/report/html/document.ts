@@ -16,9 +16,11 @@ export interface DocumentSection {
   content: Markup
 }
 
-export interface DocumentParts {
+interface DocumentParts {
   title: string
   subtitle: string
+  /** Under the subtitle. */
+  about?: Markup | null
   sections: readonly DocumentSection[]
   data: PageData
   /** The page's script; see `pageScript`. */
@@ -50,7 +52,14 @@ export function inScript(script: string): string {
 }
 
 /** Only the one script and the one style may be used: not by a name, by their hashes. */
-export function document({ title, subtitle, sections, data, script }: DocumentParts): string {
+export function document({
+  title,
+  subtitle,
+  about,
+  sections,
+  data,
+  script,
+}: DocumentParts): string {
   const policy = [
     "default-src 'none'",
     `script-src ${hashOf(script)}`,
@@ -71,7 +80,7 @@ export function document({ title, subtitle, sections, data, script }: DocumentPa
 </head>
 <body>
 <a class="skip" href="#main">Skip to the report</a>
-<header><h1>${title}</h1><p>${subtitle}</p></header>
+<header><h1>${title}</h1><p>${subtitle}</p>${about}</header>
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
 <main id="main">
 ${sections.map(

@@ -4,9 +4,9 @@ import type { ChartSpec } from '../shared/data.js'
 import { formatted, number, tick } from '../shared/format.js'
 import { html, type Markup } from './markup.js'
 
-export type Cell = string | number | Markup | null
+type Cell = string | number | Markup | null
 
-export interface TableOptions {
+interface TableOptions {
   caption?: string
   /** The first cell of a row names it. */
   rowHeads?: boolean
@@ -73,29 +73,25 @@ ${scrolled(`${spec.title}, as a table`, chartTable(spec))}</details>
 /** Rows of a chart's table; more samples than that are thinned out evenly. */
 const MOST_ROWS = 120
 
-export function chartTable(spec: ChartSpec): Markup {
+function chartTable(spec: ChartSpec): Markup {
   switch (spec.kind) {
     case 'histogram': {
-      const bins = spec.series[0]?.counts.length ?? 0
-      const width = (spec.to - spec.from) / bins
-      const rows = Array.from({ length: bins }, (_, i) => [
+      const width = (spec.to - spec.from) / spec.counts.length
+      const rows = spec.counts.map((count, i) => [
         tick(spec.from + i * width, width),
         tick(spec.from + (i + 1) * width, width),
-        ...spec.series.map(({ counts }) => counts[i] as number),
+        count,
       ])
-      const names = spec.series.map(({ name }) => name || spec.yLabel)
-      return table(['from', 'to', ...names], rows, { compact: true })
+      return table(['from', 'to', spec.yLabel], rows, { compact: true })
     }
     case 'line': {
       const step = Math.ceil(spec.x.length / MOST_ROWS)
       const kept = spec.x.map((_, i) => i).filter((i) => i % step === 0 || i === spec.x.length - 1)
       const rows = kept.map((i) => [
         formatted(spec.x[i] as number, spec.xFormat),
-        ...spec.series.map(({ values }) => formatted(values[i] as number, spec.yFormat)),
+        formatted(spec.values[i] as number, spec.yFormat),
       ])
-      return table([spec.xLabel, ...spec.series.map(({ name }) => name || spec.yLabel)], rows, {
-        compact: true,
-      })
+      return table([spec.xLabel, spec.yLabel], rows, { compact: true })
     }
     case 'bars': {
       const rows = spec.categories.map((name, i) => [
@@ -107,9 +103,8 @@ export function chartTable(spec: ChartSpec): Markup {
           return `${formatted(value, spec.format)}${ends ? ` (${ends})` : ''}`
         }),
       ])
-      const label = spec.horizontal ? spec.yLabel : spec.xLabel
-      const values = spec.series.map(({ name }) => name || 'value')
-      return table([label || 'name', ...values], rows, { rowHeads: true, compact: true })
+      const values = spec.series.map(({ name }) => name || spec.yLabel)
+      return table([spec.xLabel || 'name', ...values], rows, { rowHeads: true, compact: true })
     }
   }
 }

@@ -24,7 +24,7 @@ export function histogramSvg(label: string, { from, to, counts }: Histogram): Ma
 </svg></figure>`
 }
 
-export interface DrawnPoint {
+interface DrawnPoint {
   x: number
   y: number
   name: string

@@ -6,7 +6,7 @@ import type { Matrix } from '../../../scoring/types.js'
 /** As many as there are colours that can be told apart. */
 const MOST = 10
 
-export interface MapClusters {
+interface MapClusters {
   /** Largest first. */
   sizes: number[]
   /** Of each row, its cluster. */

@@ -10,7 +10,7 @@ import type { Matrix } from '../../../scoring/types.js'
 import { type Neighbours, nearest } from './nearest.js'
 
 export const MAX_LANDMARKS = 2000
-export const NEIGHBOURS = 15
+const NEIGHBOURS = 15
 /** By dimensions: the third is added to a layout that is done. */
 const EPOCHS = { 2: 200, 3: 80 }
 /** Landmarks that another point is placed by. */
@@ -18,7 +18,7 @@ const PLACED_BY = 5
 /** UMAP lays out in about this range, and the start should be as wide. */
 const START_RANGE = 10
 
-export interface Landmarks {
+interface Landmarks {
   /** Rows, ascending. */
   rows: Uint32Array
   points: Matrix

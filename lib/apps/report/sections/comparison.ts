@@ -8,7 +8,7 @@ import { formatted, number } from '../shared/format.js'
 import { DISTRIBUTION_HEADS, distributionChart, distributionRow } from './distributions.js'
 import type { Section } from './section.js'
 
-export interface ComparedNames {
+interface ComparedNames {
   a: string
   b: string
   /** Items that only one of them has. */
@@ -65,16 +65,24 @@ function glance({ preservation, overlap, drift, clusters }: OutputComparison): M
       value: share(overlap.mean),
       note: `lowest ${share(overlap.min)}, over ${number(overlap.queries)} items`,
     },
-    {
-      label: 'Median drift',
-      value: drift ? number(drift.median) : '–',
-      note: drift ? `1 − similarity to itself; at most ${number(drift.max)}` : 'no common space',
-    },
-    {
-      label: 'Cluster coherence kept',
-      value: share(clusters?.retained ?? null),
-      note: clusters ? `${clusters.k} clusters` : 'not clustered',
-    },
+    ...(drift
+      ? [
+          {
+            label: 'Median drift',
+            value: number(drift.median),
+            note: `1 − similarity to itself; at most ${number(drift.max)}`,
+          },
+        ]
+      : []),
+    ...(clusters
+      ? [
+          {
+            label: 'Cluster coherence kept',
+            value: share(clusters.retained),
+            note: `${clusters.k} clusters`,
+          },
+        ]
+      : []),
   ])
 }
 
@@ -82,8 +90,9 @@ function share(value: number | null): string {
   return value === null ? '–' : formatted(value, 'percent')
 }
 
-function figureRows(found: readonly OutputComparison[]): (string | number)[][] {
-  const rows: [string, (one: OutputComparison) => string | number | null][] = [
+/** Figures that at least one of the outputs has. */
+function figureRows(found: readonly OutputComparison[]): (string | number | null)[][] {
+  const rows: [string, (one: OutputComparison) => number | null][] = [
     ['Spearman correlation of similarities', ({ preservation }) => preservation.spearman],
     ['Pearson correlation of similarities', ({ preservation }) => preservation.pearson],
     ['Mean difference of a similarity', ({ preservation }) => preservation.meanDifference],
@@ -96,16 +105,12 @@ function figureRows(found: readonly OutputComparison[]): (string | number)[][] {
     ['Silhouette in A', ({ clusters }) => clusters?.silhouette.a ?? null],
     ['Silhouette in B', ({ clusters }) => clusters?.silhouette.b ?? null],
   ]
-  return rows.map(([name, read]) => [
-    name,
-    ...found.map((one) => {
-      const value = read(one)
-      return value === null ? '–' : typeof value === 'number' ? number(value) : value
-    }),
-  ])
+  return rows
+    .map(([name, read]) => [name, ...found.map(read)])
+    .filter(([, ...values]) => values.some((value) => value !== null))
 }
 
-export function comparisonCharts(report: ComparisonReport): ChartSpec[] {
+function comparisonCharts(report: ComparisonReport): ChartSpec[] {
   return outputs(report).flatMap(([name, { drift }]) =>
     drift
       ? [

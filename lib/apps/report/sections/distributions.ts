@@ -10,7 +10,12 @@ export function distributionChart(
 ): HistogramSpec {
   const summary = `Of ${number(count)}, half lie below ${number(median)}, and nine in ten between ${number(p05)} and ${number(p95)}.`
   const { from, to, counts } = histogram
-  return { kind: 'histogram', ...about, summary, from, to, series: [{ name: '', counts }] }
+  return { kind: 'histogram', ...about, summary, from, to, counts }
+}
+
+/** Lengths of normalized vectors differ by rounding, which is nothing to look at. */
+export function varies({ min, max }: Pick<Distribution, 'min' | 'max'>): boolean {
+  return max - min > 1e-3 * max
 }
 
 /** The same figures for several distributions, side by side. */

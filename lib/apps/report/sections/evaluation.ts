@@ -14,11 +14,7 @@ export function evaluationSection(report: EvaluationReport): Section {
     id: 'evaluation',
     title: 'Evaluation',
     charts: [chart],
-    content: html`${
-      report.standin &&
-      html`<p class="warning">The model is a stand-in with random weights: these figures mean nothing.</p>`
-    }
-${facts(about(report))}
+    content: html`${facts(about(report))}
 ${scrolled('Measures by mode', evaluationTable(report))}
 <div class="charts">${figure(chart)}</div>
 ${notes(report.notes ?? [])}`,
@@ -63,7 +59,7 @@ export function evaluationTable(report: EvaluationReport): Markup {
   return table(['mode', ...metrics], rows, { rowHeads: true })
 }
 
-export function evaluationChart(report: EvaluationReport): BarsSpec {
+function evaluationChart(report: EvaluationReport): BarsSpec {
   const { modes, metrics } = present(report)
   const best = metrics.map((metric) => {
     const values = modes.map((mode) => report[mode]?.[metric] ?? Number.NEGATIVE_INFINITY)
@@ -82,7 +78,6 @@ export function evaluationChart(report: EvaluationReport): BarsSpec {
       values: metrics.map((metric) => report[mode]?.[metric] ?? null),
       intervals: metrics.map((metric) => report.ci?.[mode]?.[metric] ?? null),
     })),
-    horizontal: false,
     format: 'number',
     max: 1,
   }

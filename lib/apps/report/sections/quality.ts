@@ -1,23 +1,26 @@
-/** The quality report of a set. */
+/** Whether the vectors of a set are sound: what a quality report found. */
 
 import type { IssueKind, ItemIssue, QualityReport } from '../../../quality/types.js'
 import { cards, figure, notes, scrolled, table } from '../html/fragments.js'
 import { html, type Markup } from '../html/markup.js'
 import type { ChartSpec } from '../shared/data.js'
 import { formatted, number } from '../shared/format.js'
-import { DISTRIBUTION_HEADS, distributionChart, distributionRow } from './distributions.js'
+import type { VectorTable } from '../vectors/table.js'
+import { DISTRIBUTION_HEADS, distributionChart, distributionRow, varies } from './distributions.js'
 import type { Section } from './section.js'
 
 /** Issues that are listed in a report; the quality report itself may hold more. */
 const LISTED = 200
 
-export function qualitySection(report: QualityReport): Section {
+/** @param failures texts that have no vector: error code -> how many */
+export function qualitySection(report: QualityReport, failures: VectorTable['failures']): Section {
   const charts = qualityCharts(report)
   return {
-    id: 'quality',
-    title: 'Quality',
+    id: 'soundness',
+    title: 'Soundness of the vectors',
     charts,
-    content: html`${qualityCards(report)}
+    content: html`<p class="note">Whether the vectors are sound, not whether the model is good: 1, nothing was found; 0, of no use.</p>
+${qualityCards(report, failures)}
 <div class="charts">${charts.map(figure)}</div>
 ${issuesTable(report)}
 ${nearPairs(report)}
@@ -26,11 +29,14 @@ ${notes([report.outliers.description, ...report.notes].filter(Boolean))}`,
   }
 }
 
-export function qualityCards(report: QualityReport): Markup {
+export function qualityCards(
+  report: QualityReport,
+  failures: VectorTable['failures'] = new Map(),
+): Markup {
   const { score, parts, flagged, vectors, duplicates, anisotropy, effectiveDimension } = report
   return cards([
     {
-      label: 'Quality score',
+      label: 'Soundness',
       value: score.toFixed(3),
       note: `vectors ${parts.vectors.toFixed(3)} × unique ${parts.unique.toFixed(3)} × diversity ${parts.diversity.toFixed(3)}`,
     },
@@ -49,25 +55,41 @@ export function qualityCards(report: QualityReport): Markup {
       value: number(report.outliers.count),
       note: `of ${number(report.outliers.rows)} measured`,
     },
-    {
-      label: 'Mean similarity',
-      value: anisotropy === null ? '–' : number(anisotropy),
-      note: 'anisotropy: 0 spread evenly, 1 collapsed',
-    },
-    {
-      label: 'Effective dimension',
-      value: effectiveDimension === null ? '–' : number(effectiveDimension),
-      note: `of ${report.dimensions ?? '–'}: directions in use`,
-    },
+    ...(anisotropy === null
+      ? []
+      : [
+          {
+            label: 'Mean similarity',
+            value: number(anisotropy),
+            note: 'anisotropy: 0 spread evenly, 1 collapsed',
+          },
+        ]),
+    ...(effectiveDimension === null
+      ? []
+      : [
+          {
+            label: 'Effective dimension',
+            value: number(effectiveDimension),
+            note: `of ${report.dimensions ?? '–'}: directions in use`,
+          },
+        ]),
+    ...failedTexts(failures),
   ])
+}
+
+function failedTexts(failures: VectorTable['failures']) {
+  if (failures.size === 0) return []
+  const failed = [...failures.values()].reduce((sum, count) => sum + count, 0)
+  const codes = [...failures].map(([code, count]) => `${number(count)} × ${code}`)
+  return [{ label: 'Texts without a vector', value: number(failed), note: codes.join(', ') }]
 }
 
 function issueTotal({ counts }: QualityReport): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0)
 }
 
-export function qualityCharts(report: QualityReport): ChartSpec[] {
-  const { similarities, norms, scores, variance, parts, score } = report
+function qualityCharts(report: QualityReport): ChartSpec[] {
+  const { similarities, norms, scores, variance } = report
   const charts: ChartSpec[] = []
   if (similarities) {
     const pairs = `${number(similarities.pairs)} ${similarities.sampled ? 'sampled ' : ''}pairs`
@@ -78,7 +100,7 @@ export function qualityCharts(report: QualityReport): ChartSpec[] {
       ),
     )
   }
-  if (norms) {
+  if (norms && varies(norms)) {
     charts.push(
       distributionChart(
         {
@@ -91,19 +113,6 @@ export function qualityCharts(report: QualityReport): ChartSpec[] {
       ),
     )
   }
-  charts.push({
-    kind: 'bars',
-    id: 'parts',
-    title: 'Parts of the score',
-    summary: `The score ${score.toFixed(3)} is their product.`,
-    xLabel: '',
-    yLabel: '',
-    categories: ['vectors', 'unique', 'diversity'],
-    series: [{ name: '', values: [parts.vectors, parts.unique, parts.diversity] }],
-    horizontal: true,
-    format: 'number',
-    max: 1,
-  })
   if (variance.length > 0) {
     charts.push({
       kind: 'bars',
@@ -114,14 +123,18 @@ export function qualityCharts(report: QualityReport): ChartSpec[] {
       yLabel: 'share of the variance',
       categories: variance.map((_, i) => String(i + 1)),
       series: [{ name: '', values: variance }],
-      horizontal: false,
       format: 'percent',
     })
   }
   if (scores && scores.min < 1) {
     charts.push(
       distributionChart(
-        { id: 'scores', title: 'Scores of the vectors', xLabel: 'score', yLabel: 'vectors' },
+        {
+          id: 'scores',
+          title: 'Soundness of each vector',
+          xLabel: 'soundness',
+          yLabel: 'vectors',
+        },
         scores,
       ),
     )
@@ -182,12 +195,12 @@ function nearPairs({ duplicates }: QualityReport): Markup | null {
 ${scrolled('The most similar pairs', table(['vector', 'vector', 'cosine'], rows))}</details>`
 }
 
-export function distributions({ norms, similarities, scores }: QualityReport): Markup | null {
+export function distributions({ norms, similarities, scores }: QualityReport): Markup {
   const rows = [
     similarities && distributionRow('similarity (cosine)', similarities),
-    norms && distributionRow('length', norms),
-    scores && distributionRow('score', scores),
-  ].filter((row) => row !== null)
-  if (rows.length === 0) return null
-  return html`<h3>Distributions</h3>${scrolled('Distributions', table(DISTRIBUTION_HEADS, rows, { rowHeads: true }))}`
+    norms && varies(norms) && distributionRow('length', norms),
+    scores && scores.min < 1 && distributionRow('soundness', scores),
+  ].filter((row) => row !== null && row !== false)
+  return html`${rows.length > 0 && html`<h3>Distributions</h3>${scrolled('Distributions', table(DISTRIBUTION_HEADS, rows, { rowHeads: true }))}`}
+${norms && !varies(norms) && html`<p class="note">Every vector has the length ${number(norms.median)}.</p>`}`
 }

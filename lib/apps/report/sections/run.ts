@@ -14,16 +14,14 @@ export function runSection(run: RunReading): Section {
     title: 'Run',
     charts,
     content: html`${run.interrupted && html`<p class="warning">The run was interrupted: it had not come to the end of its input.</p>`}
-${run.model?.standin === true && html`<p class="warning">The model is a stand-in with random weights: its embeddings mean nothing.</p>`}
 ${runCards(run)}
-<div class="charts">${charts.map(figure)}</div>
-${about('Model', run.model)}
-${about('Options', run.options)}`,
+${charts.length > 0 && html`<div class="charts">${charts.map(figure)}</div>`}
+${options(run)}`,
   }
 }
 
 export function runCards(run: RunReading): Markup {
-  const { texts, tokens, failures, seconds, peakRssBytes } = run
+  const { texts, tokens, failures, seconds, peakRssBytes, stages } = run
   const hitRate =
     run.cacheHitRate ?? (run.cached !== undefined && texts > 0 ? run.cached / texts : undefined)
   return cards([
@@ -49,56 +47,48 @@ export function runCards(run: RunReading): Markup {
       value: number(run.tokensPerSecond),
       note: `${number(run.textsPerSecond)} texts per second`,
     },
+    ...(stages
+      ? [
+          {
+            label: 'Computing',
+            value: formatted(stages.computeMs, 'milliseconds'),
+            note: `${formatted(stages.computeMs / 1000 / seconds, 'percent')} of the time; tokenizing ${formatted(stages.tokenizeMs, 'milliseconds')}`,
+          },
+        ]
+      : []),
     ...(peakRssBytes ? [{ label: 'Peak memory', value: formatted(peakRssBytes, 'bytes') }] : []),
-    ...(hitRate === undefined
-      ? []
-      : [
+    ...(hitRate
+      ? [
           {
             label: 'From the cache',
             value: formatted(hitRate, 'percent'),
             note: `${number(run.cached ?? 0)} texts`,
           },
-        ]),
+        ]
+      : []),
   ])
 }
 
-export function runCharts(run: RunReading): ChartSpec[] {
-  const timeline = run.timeline ?? []
-  const charts: ChartSpec[] = []
-  if (timeline.length > 0) {
+/** Of a run that was long enough for a line: a point is none. */
+function runCharts({ timeline = [] }: RunReading): ChartSpec[] {
+  if (timeline.length < 2) return []
+  const charts = [
+    overTime(
+      timeline,
+      'tokens',
+      'Tokens per second',
+      'tokens/s',
+      'number',
+      (s) => s.tokensPerSecond,
+    ),
+    overTime(timeline, 'texts', 'Texts per second', 'texts/s', 'number', (s) => s.textsPerSecond),
+    overTime(timeline, 'memory', 'Resident memory', 'memory', 'bytes', (s) => s.rssBytes),
+  ]
+  if (timeline.some(({ cached = 0 }) => cached > 0)) {
+    const rate = ({ cached = 0, texts }: RunSample) => (texts > 0 ? cached / texts : 0)
     charts.push(
-      overTime(
-        timeline,
-        'tokens',
-        'Tokens per second',
-        'tokens/s',
-        'number',
-        (s) => s.tokensPerSecond,
-      ),
-      overTime(timeline, 'texts', 'Texts per second', 'texts/s', 'number', (s) => s.textsPerSecond),
-      overTime(timeline, 'memory', 'Resident memory', 'memory', 'bytes', (s) => s.rssBytes),
+      overTime(timeline, 'cache', 'Texts from the cache so far', 'share', 'percent', rate),
     )
-    if (timeline.some(({ cached }) => cached !== undefined)) {
-      const rate = ({ cached = 0, texts }: RunSample) => (texts > 0 ? cached / texts : 0)
-      charts.push(
-        overTime(timeline, 'cache', 'Texts from the cache so far', 'share', 'percent', rate),
-      )
-    }
-  }
-  if (run.stages) {
-    const { tokenizeMs, queueMs, computeMs } = run.stages
-    charts.push({
-      kind: 'bars',
-      id: 'stages',
-      title: 'Where the time went (tokenize and wait: of texts; compute: of batches)',
-      summary: 'Tokenizing and waiting are summed over texts, computing over batches.',
-      xLabel: 'time, summed',
-      yLabel: '',
-      categories: ['tokenize', 'wait', 'compute'],
-      series: [{ name: '', values: [tokenizeMs, queueMs, computeMs] }],
-      horizontal: true,
-      format: 'milliseconds',
-    })
   }
   return charts
 }
@@ -122,19 +112,19 @@ function overTime(
     xLabel: 'time',
     yLabel,
     x: timeline.map(({ seconds }) => seconds),
-    series: [{ name: '', values }],
+    values,
     xFormat: 'seconds',
     yFormat,
   }
 }
 
-function about(
-  title: string,
-  record: Readonly<Record<string, unknown>> | undefined,
-): Markup | null {
-  const lines = Object.entries(record ?? {}).flatMap(([name, value]): [string, string][] => {
-    if (value === null || value === undefined) return []
-    return [[name, typeof value === 'object' ? JSON.stringify(value) : String(value)]]
-  })
-  return lines.length === 0 ? null : html`<h3>${title}</h3>${facts(lines)}`
+/** The options of the run by their names, but for those whose value is an object of its own. */
+function options({ options = {} }: RunReading): Markup | null {
+  const { outputs, ...others } = options
+  const chosen = Object.entries(outputs ?? {}).flatMap(([name, isOn]) => (isOn ? [name] : []))
+  const lines = Object.entries({ outputs: chosen.join(', '), ...others }).filter(
+    ([, value]) => value !== '' && ['string', 'number', 'boolean'].includes(typeof value),
+  )
+  if (lines.length === 0) return null
+  return html`<h3>Options</h3>${facts(lines.map(([name, value]) => [name, String(value)]))}`
 }

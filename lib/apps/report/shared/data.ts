@@ -23,18 +23,18 @@ interface ChartBase {
   yLabel: string
 }
 
-/** Equally wide bins from `from` to `to`, one list of counts per series. */
+/** Equally wide bins from `from` to `to`. */
 export interface HistogramSpec extends ChartBase {
   kind: 'histogram'
   from: number
   to: number
-  series: { name: string; counts: number[] }[]
+  counts: number[]
 }
 
 export interface LineSpec extends ChartBase {
   kind: 'line'
   x: number[]
-  series: { name: string; values: number[] }[]
+  values: number[]
   xFormat: NumberFormat
   yFormat: NumberFormat
 }
@@ -48,8 +48,6 @@ export interface BarsSpec extends ChartBase {
     values: (number | null)[]
     intervals?: ([number, number] | null)[]
   }[]
-  /** Bars that lie, for long category names. */
-  horizontal: boolean
   format: NumberFormat
   /** End of the axis; by the data if it is not given. */
   max?: number

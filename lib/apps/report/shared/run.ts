@@ -34,7 +34,8 @@ export interface RunReading {
   cacheHitRate?: number
   interrupted?: boolean
   stages?: RunStats['stages']
-  model?: Readonly<Record<string, unknown>>
+  /** An embedder's `info` is one. */
+  model?: { readonly name?: string; readonly fingerprint?: string; readonly standin?: boolean }
   options?: Readonly<Record<string, unknown>>
   timeline?: readonly RunSample[]
 }

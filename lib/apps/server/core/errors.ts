@@ -6,7 +6,7 @@ import { BatchError, EmbedderError, type ErrorCode } from '../../../common/error
 /** Whose error body a route answers with. */
 export type ErrorStyle = 'openai' | 'tei'
 
-export interface HttpErrorDetails {
+interface HttpErrorDetails {
   /** The member of the body that is wrong. */
   param?: string | undefined
   /** Seconds. */

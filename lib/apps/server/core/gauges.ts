@@ -26,11 +26,6 @@ const GAUGES: readonly Reading[] = [
     value: ({ stats }) => Number(stats.state === 'ready'),
   },
   {
-    name: 'bge_m3_standin',
-    help: '1 when the model is a stand-in whose embeddings mean nothing.',
-    value: ({ stats }) => stats.model && Number(stats.model.standin),
-  },
-  {
     name: 'bge_m3_queue_running',
     help: 'Requests with the embedder.',
     value: ({ stats }) => stats.queue.running,

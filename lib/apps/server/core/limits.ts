@@ -10,7 +10,7 @@
 import { Admission, type Room } from '../../../common/admission.js'
 import { HttpError } from './errors.js'
 
-export interface GateOptions {
+interface GateOptions {
   /** Requests with the embedder at a time. */
   concurrency: number
   /** Requests that may wait beside those. */

@@ -8,7 +8,7 @@ import { Recent } from './recent.js'
 
 type PromClient = typeof import('prom-client')
 
-export interface RequestEnd {
+interface RequestEnd {
   /** The route's pattern; `unknown` when there was none. */
   route: string
   method: string
@@ -16,7 +16,7 @@ export interface RequestEnd {
   milliseconds: number
 }
 
-export interface Totals {
+interface Totals {
   requests: number
   texts: number
   tokens: number

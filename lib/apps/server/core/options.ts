@@ -9,7 +9,7 @@ import { count, duration, type Kind, oneOf, path, size, toggle } from '../../../
 import { type Environment, environmentName } from '../../../options/table.js'
 import { list, text } from './option-kinds.js'
 
-export interface ServerOptionSpec<T> {
+interface ServerOptionSpec<T> {
   readonly kind: Kind<T>
   /** `undefined`: not set. */
   readonly default: T | undefined

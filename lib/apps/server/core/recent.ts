@@ -4,7 +4,7 @@ const SECONDS = 10
 /** Latest durations, for percentiles. */
 const SAMPLES = 1024
 
-export interface StageTimes {
+interface StageTimes {
   tokenizeMs: number
   queueMs: number
   computeMs: number

@@ -49,7 +49,6 @@ export interface WireEmbeddingBase64 extends Omit<WireEmbedding, 'dense' | 'colb
 /** `POST /embed_all`. */
 export interface WireEmbedAllResponse {
   model: string
-  standin: boolean
   dimensions: number
   embeddings: (WireEmbedding | WireEmbeddingBase64)[]
   usage: { tokens: number }
@@ -82,7 +81,6 @@ export interface WireSimilarity {
 /** `POST /similarity`. */
 export interface WireSimilarityResponse {
   model: string
-  standin: boolean
   weights: [dense: number, sparse: number, colbert: number]
   query: {
     tokenCount: number
@@ -113,7 +111,6 @@ export interface WireStats {
     threads: number
     isa: string
     outputs: { dense: boolean; sparse: boolean; colbert: boolean }
-    standin: boolean
   }
   /** Means over the last `seconds` seconds. */
   throughput: {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { packageRoot } from '../../../native/paths.js'
 
-export interface Asset {
+interface Asset {
   url: string
   /** Content type. */
   type: string
@@ -20,7 +20,7 @@ const FILES = [
   { url: '/page/icon.svg', file: 'icon.svg', type: 'image/svg+xml' },
 ] as const
 
-export interface PageOptions {
+interface PageOptions {
   /** Whether there is documentation at /docs to link to. */
   docs: boolean
   /** Where the files are, if not in this package. */

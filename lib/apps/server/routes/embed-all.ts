@@ -13,7 +13,7 @@ import { acceptsNdjson, sendNdjson } from './ndjson.js'
 import * as schemas from './schemas.js'
 import { describeTokens } from './tokens.js'
 
-export interface EmbedAllBody {
+interface EmbedAllBody {
   inputs: string | string[]
   /** Default: all that the model has. */
   outputs?: Outputs
@@ -48,7 +48,6 @@ const schema = {
     type: 'object',
     properties: {
       model: { type: 'string' },
-      standin: { type: 'boolean' },
       dimensions: { type: 'integer' },
       embeddings: {
         type: 'array',
@@ -116,7 +115,6 @@ export function embedAllRoutes(app: FastifyInstance, context: ServerContext): vo
       const tokens = embeddings.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
       const head = {
         model: modelName(info),
-        standin: info.standin,
         dimensions: body.dimensions ?? info.dimensions,
       }
       return sendJson(reply, envelope(head, written, tokens), () => work.renewDeadline())
@@ -135,7 +133,7 @@ function* envelope(
 }
 
 /** What was asked for; all that the model has if nothing was. */
-export function outputsOf(asked: Outputs | undefined, has: Required<Outputs>): Required<Outputs> {
+function outputsOf(asked: Outputs | undefined, has: Required<Outputs>): Required<Outputs> {
   if (!asked) return { ...has }
   return {
     dense: asked.dense ?? false,

@@ -10,14 +10,14 @@ import type { RequestWork, RequestWorkOptions } from '../core/request-work.js'
 /** Texts that are embedded before their lines are written. */
 const WINDOW_TEXTS = 32
 
-export const NDJSON = 'application/x-ndjson'
+const NDJSON = 'application/x-ndjson'
 
 /** Whether the client asks for NDJSON by name. */
 export function acceptsNdjson({ headers }: FastifyRequest): boolean {
   return /(^|,)\s*application\/(x-)?ndjson\b/i.test(headers.accept ?? '')
 }
 
-export interface NdjsonJob {
+interface NdjsonJob {
   work: RequestWork
   texts: readonly string[]
   options: RequestWorkOptions

@@ -148,6 +148,5 @@ function modelObject({ info, startedAt }: ServerContext): object {
     owned_by: 'bge-m3-node',
     dimensions: info.dimensions,
     max_tokens: info.maxTokens,
-    standin: info.standin,
   }
 }

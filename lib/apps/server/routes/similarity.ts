@@ -66,7 +66,6 @@ const schema = {
     type: 'object',
     properties: {
       model: { type: 'string' },
-      standin: { type: 'boolean' },
       weights: schemas.numbers,
       query: { type: 'object', additionalProperties: true },
       passages: {
@@ -133,7 +132,6 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       const { index: _, ...queryMembers } = first
       const answer: WireSimilarityResponse = {
         model: modelName(info),
-        standin: info.standin,
         weights: [...weights],
         query: queryMembers,
         passages: rest.map((passage, i) => ({

@@ -234,7 +234,6 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
       auto_truncate: false,
       tokenization_workers: info.threads,
       version: packageVersion(),
-      standin: info.standin,
       dimensions: info.dimensions,
       outputs: info.outputs,
     }

@@ -58,7 +58,7 @@ export function drawCharts(specs: readonly ChartSpec[]): Map<string, echarts.ECh
 }
 
 /** @param width of the element, in pixels */
-export function optionOf(spec: ChartSpec, width: number): Option {
+function optionOf(spec: ChartSpec, width: number): Option {
   switch (spec.kind) {
     case 'histogram':
       return histogram(spec)
@@ -69,12 +69,11 @@ export function optionOf(spec: ChartSpec, width: number): Option {
   }
 }
 
-function histogram({ from, to, series, xLabel, yLabel }: HistogramSpec): Option {
-  const bins = series[0]?.counts.length ?? 0
-  const width = (to - from) / bins
-  const starts = Array.from({ length: bins }, (_, i) => from + i * width)
+function histogram({ from, to, counts, xLabel, yLabel }: HistogramSpec): Option {
+  const width = (to - from) / counts.length
+  const starts = counts.map((_, i) => from + i * width)
   return {
-    ...base(series.map(({ name }) => name)),
+    ...base(),
     // a category per bin: bars as wide as their bins, and labels at their starts
     xAxis: {
       ...axis(xLabel),
@@ -83,26 +82,17 @@ function histogram({ from, to, series, xLabel, yLabel }: HistogramSpec): Option 
       boundaryGap: true,
     },
     yAxis: { ...axis(yLabel, 'number', 'y'), type: 'value' },
-    tooltip: tooltip((at) => {
-      const i = at[0]?.dataIndex ?? 0
-      const start = starts[i] ?? 0
-      const lines = at.map((item) => `${named(item.seriesName)}${number(Number(item.value))}`)
-      return [`${tick(start, width)} to ${tick(start + width, width)}`, ...lines].join('\n')
+    tooltip: tooltip(([item]) => {
+      const start = starts[item?.dataIndex ?? 0] ?? 0
+      return `${tick(start, width)} to ${tick(start + width, width)}\n${number(Number(item?.value))}`
     }),
-    series: series.map(({ name, counts }) => ({
-      type: 'bar',
-      name,
-      data: counts,
-      barCategoryGap: '4%',
-      barGap: '-100%',
-      itemStyle: { opacity: series.length > 1 ? 0.65 : 1 },
-    })),
+    series: [{ type: 'bar', data: counts, barCategoryGap: '4%' }],
   }
 }
 
-function line({ x, series, xLabel, yLabel, xFormat, yFormat }: LineSpec): Option {
+function line({ x, values, xLabel, yLabel, xFormat, yFormat }: LineSpec): Option {
   return {
-    ...base(series.map(({ name }) => name)),
+    ...base(),
     xAxis: {
       ...timeAxis(axis(xLabel, xFormat)),
       type: 'value',
@@ -111,23 +101,20 @@ function line({ x, series, xLabel, yLabel, xFormat, yFormat }: LineSpec): Option
       splitNumber: 4,
     },
     yAxis: { ...axis(yLabel, yFormat, 'y'), type: 'value', min: 0 },
-    tooltip: tooltip((at) => {
-      const [time] = (at[0]?.value ?? [0]) as number[]
-      const lines = at.map((item) => {
-        const value = (item.value as number[])[1] ?? Number.NaN
-        return `${named(item.seriesName)}${formatted(value, yFormat)}`
-      })
-      return [`at ${formatted(time ?? 0, xFormat)}`, ...lines].join('\n')
+    tooltip: tooltip(([item]) => {
+      const [time = 0, value = Number.NaN] = (item?.value ?? []) as number[]
+      return `at ${formatted(time, xFormat)}\n${formatted(value, yFormat)}`
     }),
-    series: series.map(({ name, values }) => ({
-      type: 'line',
-      name,
-      data: values.map((value, i) => [x[i], value]),
-      showSymbol: values.length === 1,
-      sampling: 'lttb',
-      lineStyle: { width: 2 },
-      areaStyle: series.length === 1 ? { opacity: 0.12 } : undefined,
-    })),
+    series: [
+      {
+        type: 'line',
+        data: values.map((value, i) => [x[i], value]),
+        showSymbol: false,
+        sampling: 'lttb',
+        lineStyle: { width: 2 },
+        areaStyle: { opacity: 0.12 },
+      },
+    ],
   }
 }
 
@@ -135,38 +122,28 @@ function line({ x, series, xLabel, yLabel, xFormat, yFormat }: LineSpec): Option
 const BAR_LAYOUT = { barMaxWidth: 36, barGap: '10%', barCategoryGap: '25%' }
 
 function bars(spec: BarsSpec, width: number): Option {
-  const { categories, series, horizontal, format, max, xLabel, yLabel } = spec
-  const names = {
-    ...axis(horizontal ? yLabel : xLabel, undefined, horizontal ? 'y' : 'x'),
-    type: 'category' as const,
-    data: categories,
-    inverse: horizontal,
-    splitLine: { show: false },
-  }
-  if (!horizontal && series.length > 1) {
+  const { categories, series, format, max, xLabel, yLabel } = spec
+  const names = { ...axis(xLabel), type: 'category' as const, data: categories }
+  if (series.length > 1) {
     // every group has a name, aslant where there is no room
     const rotate = width < 90 * categories.length ? 35 : 0
     Object.assign(names.axisLabel, { interval: 0, hideOverlap: false, rotate })
   }
-  const values = {
-    ...axis(horizontal ? xLabel : yLabel, format, horizontal ? 'x' : 'y'),
-    type: 'value' as const,
-    min: 0,
-    ...(max !== undefined && { max }),
-  }
   const label = {
-    show: series.length === 1 && (horizontal || categories.length <= 6),
-    position: horizontal ? 'right' : 'top',
+    show: series.length === 1 && categories.length <= 6,
+    position: 'top',
     color: property('--text'),
     formatter: (item: { value: unknown }) => formatted(Number(item.value), format),
   }
   return {
-    ...base(
-      series.map(({ name }) => name),
-      horizontal ? 72 : 24,
-    ),
-    xAxis: horizontal ? values : names,
-    yAxis: horizontal ? names : values,
+    ...base(series.map(({ name }) => name)),
+    xAxis: names,
+    yAxis: {
+      ...axis(yLabel, format, 'y'),
+      type: 'value',
+      min: 0,
+      ...(max !== undefined && { max }),
+    },
     tooltip: tooltip((at) => {
       const shown = at.filter((item) => item.seriesType === 'bar')
       const index = at[0]?.dataIndex ?? 0
@@ -242,13 +219,13 @@ interface TooltipItem {
 
 const COLOURS = ['--series-1', '--series-2', '--series-3', '--series-4', '--series-5']
 
-function base(names: readonly string[], right = 24): Option {
+function base(names: readonly string[] = []): Option {
   const isMany = names.length > 1
   return {
     animation: false,
     color: COLOURS.map(property),
     textStyle: { fontFamily: 'inherit', color: property('--text') },
-    grid: { left: 12, right, top: isMany ? 56 : 28, bottom: 30, containLabel: true },
+    grid: { left: 12, right: 24, top: isMany ? 56 : 28, bottom: 30, containLabel: true },
     ...(isMany && {
       legend: {
         top: 0,

@@ -7,7 +7,7 @@ import { mixed, pixelOf } from './splat.js'
 import { unpack } from './unpack.js'
 
 /** Colours that can be told apart; the rest of the labels share one. */
-export const CATEGORY_COLOURS = 10
+const CATEGORY_COLOURS = 10
 
 export interface LegendEntry {
   label: string
@@ -39,7 +39,7 @@ export function columnOf(attribute: Attribute): Column {
   return { kind: 'number', name: attribute.name, values, min, max }
 }
 
-export function categoryColour(code: number): string {
+function categoryColour(code: number): string {
   return code < CATEGORY_COLOURS ? property(`--category-${code + 1}`) : property('--category-other')
 }
 

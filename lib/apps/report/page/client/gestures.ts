@@ -3,7 +3,7 @@
 import { panned, rotated, START, zoomed } from './camera.js'
 import type { Scatter } from './scatter.js'
 
-export interface Gestures {
+interface Gestures {
   /** The camera has moved. */
   moved(): void
   /** A point was clicked; -1 beside all. */

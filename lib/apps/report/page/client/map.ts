@@ -10,7 +10,7 @@ import { Matches } from './matches.js'
 import { Scatter } from './scatter.js'
 import { PointSet } from './sets.js'
 
-export interface View {
+interface View {
   set: PointSet
   scatter: Scatter
 }

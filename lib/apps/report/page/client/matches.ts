@@ -6,7 +6,7 @@ import { h } from './dom.js'
 /** Rows of the table; more would be slow, and nobody reads them. */
 const SHOWN = 50
 
-export interface MatchEvents {
+interface MatchEvents {
   changed(): void
   chosen(item: number): void
 }

@@ -5,7 +5,7 @@ import { onTheme, property } from './dom.js'
 import { mixed, pixelOf, type Raster, splat } from './splat.js'
 
 /** How each point looks. */
-export interface Looks {
+interface Looks {
   /** 0xAABBGGRR. */
   colours: Uint32Array
   /** 0: not drawn. 1: faint. 2: as usual. */

@@ -24,9 +24,6 @@ function warnings(state: WireStats['state'], model: WireStats['model']): string[
   if (state === 'loading') lines.push('The model is still being loaded.')
   if (state === 'failed') lines.push('The model could not be loaded; the server’s log says why.')
   if (state === 'draining') lines.push('The server is shutting down.')
-  if (model?.standin) {
-    lines.push('This is a stand-in model with random weights: the scores mean nothing.')
-  }
   const missing = model ? (['sparse', 'colbert'] as const).filter((o) => !model.outputs[o]) : []
   if (missing.length > 0) {
     const names = missing.map((output) => (output === 'colbert' ? 'ColBERT' : output)).join(' or ')

@@ -3,7 +3,7 @@
  * HTML, so a text that looks like markup is shown as it was typed.
  */
 
-export type Child = Node | string | false | null | undefined
+type Child = Node | string | false | null | undefined
 
 /** Attributes by name; `true` sets an empty one, `false` and `undefined` leave it out. */
 type Attributes = Record<string, string | number | boolean | undefined>

@@ -2,7 +2,7 @@
 import { h, setVariable } from './dom.js'
 import type { Token } from './types.js'
 
-export interface MappedText {
+interface MappedText {
   /** `Query`, `Passage 1`. */
   name: string
   tokens: readonly Token[]

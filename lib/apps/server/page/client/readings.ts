@@ -44,7 +44,7 @@ export const CHARTS: readonly Chart[] = [
   },
 ]
 
-export interface Fact {
+interface Fact {
   name: string
   read(stats: WireStats): string
 }

@@ -3,7 +3,7 @@ import { svg } from './dom.js'
 
 const WIDTH = 120
 const HEIGHT = 32
-export const SAMPLES = 60
+const SAMPLES = 60
 
 export interface Sparkline {
   element: SVGElement
