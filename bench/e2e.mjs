@@ -2,7 +2,7 @@
 //   node bench/e2e.mjs [--model FILE] [--rounds 5] [--json]
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
-import { chunkOfTokens, loadParagraphs } from './texts.mjs'
+import { chunkOfTokens, loadParagraphs } from './node/texts.mjs'
 
 const { values: options } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 // What is embedded in a race: real text (XQuAD in four languages), cut to exact numbers of tokens.
 import { Embedder } from 'bge-m3-node'
-import { chunkOfTokens, loadParagraphs } from '../texts.mjs'
+import { chunkOfTokens, loadParagraphs } from '../node/texts.mjs'
 
 /** Shapes for all engines, and those that only we are asked for. */
 export const SHAPES = [

@@ -158,7 +158,7 @@ describe('workflows', () => {
 
 describe('the benchmark page', () => {
   it('is what the kept results give', async () => {
-    const module = JSON.stringify(path.join(root, 'bench/page.mjs'))
+    const module = JSON.stringify(path.join(root, 'bench/node/page.mjs'))
     const program = `import { page } from ${module}; process.stdout.write(page())`
     const end = await run(process.execPath, ['--input-type=module', '-e', program])
     expect(end.stderr).toBe('')

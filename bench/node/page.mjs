@@ -1,10 +1,10 @@
 // docs/benchmarks.md, put together from the results that benches left in bench/results.
 import fs from 'node:fs'
 import path from 'node:path'
+import { asMarkdown } from '../race/report.mjs'
 import { installMarkdown } from './install/report.mjs'
-import { asMarkdown } from './race/report.mjs'
 
-const root = path.resolve(import.meta.dirname, '..')
+const root = path.resolve(import.meta.dirname, '../..')
 const results = path.join(root, 'bench/results')
 
 /** Keeps a bench's result and writes the page anew. @param name `race` or `install` */

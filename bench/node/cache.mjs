@@ -1,11 +1,11 @@
-// What the cache costs, in microseconds: `node bench/cache.mjs [texts]`. The disk tier is measured as the
+// What the cache costs, in microseconds: `node bench/node/cache.mjs [texts]`. The disk tier is measured as the
 // system's page cache has it, which is how it is used.
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { buildSync } from 'esbuild'
 
-const root = path.resolve(import.meta.dirname, '..')
+const root = path.resolve(import.meta.dirname, '../..')
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-bench-cache-'))
 const bundle = path.join(home, 'cache.mjs')
 buildSync({

@@ -2,7 +2,7 @@
 // the mean of 1 - cosine over real texts, and its share of the mean distance between those texts. `stock` is
 // llama.cpp's own Q8_0 kernels (BGE_M3_KERNELS=off), one text at a time.
 //   npm run build && node scripts/test-native.mjs   (builds the reference)
-//   node bench/accuracy.mjs --model small.gguf [--lengths 8,16,32] [--texts 8] [--json F]
+//   node bench/node/accuracy.mjs --model small.gguf [--lengths 8,16,32] [--texts 8] [--json F]
 // A text of n tokens is taken `--texts` times at up to 256 tokens, half as often at each doubling after.
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -11,8 +11,8 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
+import { machine } from '../race/machine.mjs'
 import { askChild, average, cosine } from './compare.mjs'
-import { machine } from './race/machine.mjs'
 import { chunkOfTokens, loadParagraphs, shuffled } from './texts.mjs'
 
 const { values: options } = parseArgs({
@@ -101,7 +101,7 @@ async function chooseTexts() {
 
 /** Dense vectors in float64; the record is described in reference_cli.cpp. */
 function referenceOf(texts, folder) {
-  const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
+  const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
   const raw = path.join(folder, 'reference')
   execFileSync(
     path.join(root, '.build', 'tests', 'bin', 'reference_cli'),

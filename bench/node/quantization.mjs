@@ -3,16 +3,16 @@
 // block with one weight per layer changed by a unit in its last place; `stock`, llama.cpp's own Q8_0 kernels;
 // `float16`, the same weights in float16. Once with the stand-in's own outlier dimensions, once with five of
 // 20 to 100 times the rest, as trained XLM-R models have them.
-//   node bench/quantization.mjs [--size full] [--texts 1000] [--forms block,fixed,nudged,...] [--json F]
+//   node bench/node/quantization.mjs [--size full] [--texts 1000] [--forms block,fixed,nudged,...] [--json F]
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { createStandin } from 'bge-m3-node/model'
+import { benchCache } from '../race/cache-dir.mjs'
+import { machine } from '../race/machine.mjs'
 import { askChild, average, dot } from './compare.mjs'
-import { benchCache } from './race/cache-dir.mjs'
-import { machine } from './race/machine.mjs'
 import { loadParagraphs, sentencesOf, shuffled } from './texts.mjs'
 
 const { values: options } = parseArgs({

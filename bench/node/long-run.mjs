@@ -1,13 +1,13 @@
 // A long job from start to end: distinct chunks of 500 tokens, made of XQuAD paragraphs joined in
 // shuffled order, cache off; then one text of 8,192 tokens in a process of its own.
-//   node bench/long-run.mjs [--model FILE] [--chunks 1000] [--tokens 500] [--longest 8192] [--json F]
+//   node bench/node/long-run.mjs [--model FILE] [--chunks 1000] [--tokens 500] [--longest 8192] [--json F]
 import { fork } from 'node:child_process'
 import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
-import { machine } from './race/machine.mjs'
-import { benchModel } from './race/model.mjs'
+import { machine } from '../race/machine.mjs'
+import { benchModel } from '../race/model.mjs'
 import { chunkOfTokens, loadParagraphs, shuffled } from './texts.mjs'
 
 const { values: options } = parseArgs({

@@ -1,5 +1,5 @@
 // What the sparse and ColBERT heads cost on top of a dense pass, in one run, interleaved.
-//   node bench/heads.mjs [--model FILE] [--rounds 9]
+//   node bench/node/heads.mjs [--model FILE] [--rounds 9]
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { chunkOfTokens, loadParagraphs } from './texts.mjs'

@@ -1,7 +1,7 @@
 // What a score costs: our TypeScript, a plain loop, the addon's SIMD when it is built, and simsimd when it
 // is installed in bench/peers. One thread.
 //
-//   node bench/scoring.bench.mjs [--json] [--addon FILE]
+//   node bench/node/scoring.bench.mjs [--json] [--addon FILE]
 import { mkdtempSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ const here = import.meta.dirname
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    addon: { type: 'string', default: path.join(here, '../build/Release/bge_m3_node.node') },
+    addon: { type: 'string', default: path.join(here, '../../build/Release/bge_m3_node.node') },
   },
 })
 // with and without SIMD, which the package switches on by itself
@@ -22,7 +22,7 @@ const module = path.join(mkdtempSync(path.join(tmpdir(), 'bge-m3-scoring-')), 's
 buildSync({
   stdin: {
     contents: "export * from './exports/scoring.js'; export { useSimd } from './scoring/simd.js'",
-    resolveDir: path.join(here, '../lib'),
+    resolveDir: path.join(here, '../../lib'),
   },
   bundle: true,
   platform: 'node',
@@ -87,7 +87,7 @@ function optional(load) {
   }
 }
 const require = createRequire(import.meta.url)
-const simsimd = optional(() => createRequire(path.join(here, 'peers/package.json'))('simsimd'))
+const simsimd = optional(() => createRequire(path.join(here, '../peers/package.json'))('simsimd'))
 const addon = optional(() => require(path.resolve(options.addon)))
 const native =
   typeof addon?.matmulTransposed === 'function'

@@ -1,22 +1,22 @@
 // What it costs to install and to start: this package, onnxruntime-node and node-llama-cpp, in one run.
-//   node bench/install.mjs [--model full.gguf] [--installs 3] [--starts 7] [--json F] [--report]
+//   node bench/node/install.mjs [--model full.gguf] [--installs 3] [--starts 7] [--json F] [--report]
 // Needs bench/peers (for the ONNX model) and the registry. Close what else computes: times are times.
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { packPackage } from '../scripts/package/pack.mjs'
+import { packPackage } from '../../scripts/package/pack.mjs'
+import { makeOnnxModel } from '../peers/onnx-model.mjs'
+import { benchCache } from '../race/cache-dir.mjs'
+import { machine } from '../race/machine.mjs'
+import { benchModel } from '../race/model.mjs'
 import { contenders } from './install/contenders.mjs'
 import { coldStart, install, sizes } from './install/measure.mjs'
 import { installMarkdown } from './install/report.mjs'
 import { report } from './page.mjs'
-import { makeOnnxModel } from './peers/onnx-model.mjs'
-import { benchCache } from './race/cache-dir.mjs'
-import { machine } from './race/machine.mjs'
-import { benchModel } from './race/model.mjs'
 
-const root = path.resolve(import.meta.dirname, '..')
+const root = path.resolve(import.meta.dirname, '../..')
 const { values: options } = parseArgs({
   options: {
     model: { type: 'string' },

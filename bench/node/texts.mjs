@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 const fixtures = path.resolve(
   path.dirname(fileURLToPath(import.meta.url)),
-  '../test/fixtures/xquad',
+  '../../test/fixtures/xquad',
 )
 
 /** All paragraphs of the named languages, languages taken in turn. */

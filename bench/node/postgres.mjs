@@ -1,12 +1,12 @@
 // What filling a table costs beside plain `embed` of the same texts, in turn.
-//   node bench/postgres.mjs [--model FILE] [--rows 48] [--rounds 3] [--url CONNECTION]   (PGlite without)
+//   node bench/node/postgres.mjs [--model FILE] [--rows 48] [--rounds 3] [--url CONNECTION]   (PGlite without)
 import { parseArgs } from 'node:util'
 import { PGlite } from '@electric-sql/pglite'
 import { vector } from '@electric-sql/pglite-pgvector'
 import { Embedder } from 'bge-m3-node'
 import { loadTable } from 'bge-m3-node/postgres'
 import pg from 'pg'
-import { benchModel } from './race/model.mjs'
+import { benchModel } from '../race/model.mjs'
 import { loadParagraphs } from './texts.mjs'
 
 const { values: options } = parseArgs({

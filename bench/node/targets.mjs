@@ -1,16 +1,16 @@
 // The targets that a user would name (REQUIREMENTS P3 to P5): one short text, batches of them, a MiniLM-shaped
 // model, 2,600 chunks of 100 tokens. Cache off, medians of several runs, real text,
 // no text twice in a call.
-//   node bench/targets.mjs [--model full.gguf] [--minilm minilm.gguf] [--chunks 2600] [--json F]
+//   node bench/node/targets.mjs [--model full.gguf] [--minilm minilm.gguf] [--chunks 2600] [--json F]
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { createStandin } from 'bge-m3-node/model'
-import { benchCache } from './race/cache-dir.mjs'
-import { machine } from './race/machine.mjs'
-import { benchModel } from './race/model.mjs'
+import { benchCache } from '../race/cache-dir.mjs'
+import { machine } from '../race/machine.mjs'
+import { benchModel } from '../race/model.mjs'
 import { distinctTexts } from './texts.mjs'
 
 const { values: options } = parseArgs({

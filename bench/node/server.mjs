@@ -1,6 +1,6 @@
 // What the server adds to a direct call: the same texts through `embedder.embed` and through HTTP, in
 // turns, in one run, on one loaded model. Prints the ratio of the medians.
-//   node bench/server.mjs [--model FILE] [--texts 32] [--rounds 9] [--paragraphs]
+//   node bench/node/server.mjs [--model FILE] [--texts 32] [--rounds 9] [--paragraphs]
 // Texts are sentences, some 40 tokens each, unless paragraphs are asked for: short ones make the most of
 // what the server adds.
 import { parseArgs } from 'node:util'

@@ -1,6 +1,6 @@
 // What a queue costs beside plain `embed` of the same texts, in turn: texts go into Redis, one worker takes
 // them out and writes rows.
-//   node bench/queue.mjs [--model FILE] [--texts 48] [--rounds 3] [--redis URL] [--database CONNECTION]
+//   node bench/node/queue.mjs [--model FILE] [--texts 48] [--rounds 3] [--redis URL] [--database CONNECTION]
 // Without --redis a redis-server of its own is started, without --database rows are only counted.
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { PostgresStore } from 'bge-m3-node/postgres'
 import { clearQueue, enqueue, runWorker } from 'bge-m3-node/queue'
-import { benchModel } from './race/model.mjs'
+import { benchModel } from '../race/model.mjs'
 import { loadParagraphs } from './texts.mjs'
 
 const { values: options } = parseArgs({

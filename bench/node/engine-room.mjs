@@ -1,6 +1,6 @@
 // How the queue serves many callers: many short texts one by one against one call, the latency of a
 // query beside a bulk job, a repeated job with the cache.
-//   node bench/engine-room.mjs [--model FILE] [--texts 2000] [--rounds 5] [--json]
+//   node bench/node/engine-room.mjs [--model FILE] [--texts 2000] [--rounds 5] [--json]
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'

@@ -1,5 +1,5 @@
 // Estimated over measured seconds on mixed lengths, alone and beside a busy process:
-//   node bench/estimate.mjs [--model F] [--texts 24] [--rounds 5] [--threads 1]
+//   node bench/node/estimate.mjs [--model F] [--texts 24] [--rounds 5] [--threads 1]
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -7,7 +7,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { createStandin } from 'bge-m3-node/model'
-import { benchCache } from './race/cache-dir.mjs'
+import { benchCache } from '../race/cache-dir.mjs'
 import { loadParagraphs } from './texts.mjs'
 
 const { values: options } = parseArgs({

@@ -1,6 +1,6 @@
 // What kind of guest are we? The event loop while we embed, the speed beside a busy process, the cost of
 // idling, the second load.
-//   node bench/guest.mjs [--model FILE] [--seconds 10]        prints a table, --json for programs
+//   node bench/node/guest.mjs [--model FILE] [--seconds 10]        prints a table, --json for programs
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'

@@ -1,14 +1,14 @@
 // What indexing files costs beside plain `embed` of the same chunks, in turn; and with --search what a search
 // takes in an index of so many made-up chunks.
-//   node bench/search.mjs [--model FILE] [--files 24] [--rounds 3]
-//   node bench/search.mjs --search 20000 --model SMALL.gguf
+//   node bench/node/search.mjs [--model FILE] [--files 24] [--rounds 3]
+//   node bench/node/search.mjs --search 20000 --model SMALL.gguf
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { openIndex } from 'bge-m3-node/search'
-import { benchModel } from './race/model.mjs'
+import { benchModel } from '../race/model.mjs'
 import { loadParagraphs } from './texts.mjs'
 
 const { values: options } = parseArgs({

@@ -6,13 +6,13 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { report } from './page.mjs'
-import { EngineProcess } from './race/engine-process.mjs'
-import { entrants, havePeers } from './race/entrants.mjs'
-import { availableCores, machine } from './race/machine.mjs'
-import { benchModel } from './race/model.mjs'
-import { againstBaseline, asMarkdown } from './race/report.mjs'
-import { makeInputs, SHAPES } from './race/shapes.mjs'
+import { report } from '../node/page.mjs'
+import { EngineProcess } from './engine-process.mjs'
+import { entrants, havePeers } from './entrants.mjs'
+import { availableCores, machine } from './machine.mjs'
+import { benchModel } from './model.mjs'
+import { againstBaseline, asMarkdown } from './report.mjs'
+import { makeInputs, SHAPES } from './shapes.mjs'
 
 const { values: options } = parseArgs({
   options: {

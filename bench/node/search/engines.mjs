@@ -3,7 +3,7 @@
 // kill -9 in the middle of inserting. The engines are installed beside, not with this package:
 //   mkdir engines && cd engines && npm init -y && npm install --ignore-scripts @electric-sql/pglite@0.5.14 \
 //     @electric-sql/pglite-pgvector libsql sqlite-vec node-sqlite3-wasm @lancedb/lancedb apache-arrow@18.1.0
-//   node bench/search/engines.mjs --from engines [--rows 20000] [--only pglite]
+//   node bench/node/engines.mjs --from engines [--rows 20000] [--only pglite]
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -304,7 +304,7 @@ if (options.child) await child(options.child, options.store)
 else await parent()
 
 async function child(name, store) {
-  scoring = await import(new URL('../../dist/scoring.js', import.meta.url).href)
+  scoring = await import(new URL('../../../dist/scoring.js', import.meta.url).href)
   const opened = performance.now()
   const engine = await ENGINES[name](store)
   const have = await engine.count()

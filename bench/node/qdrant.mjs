@@ -1,5 +1,5 @@
 // What filling a Qdrant collection costs beside plain `embed` of the same texts, in turn.
-//   node bench/qdrant.mjs [--model FILE] [--texts 48] [--rounds 3] [--outputs dense,sparse] [--url URL]
+//   node bench/node/qdrant.mjs [--model FILE] [--texts 48] [--rounds 3] [--outputs dense,sparse] [--url URL]
 // Without --url the tests' contract server stands for Qdrant, in a process of its own on the same cores: it
 // parses and checks each request, which a Qdrant on another machine would do there.
 import { spawn } from 'node:child_process'
@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { Embedder } from 'bge-m3-node'
 import { loadQdrant } from 'bge-m3-node/qdrant'
 import { buildSync } from 'esbuild'
-import { benchModel } from './race/model.mjs'
+import { benchModel } from '../race/model.mjs'
 import { loadParagraphs } from './texts.mjs'
 
 const { values: options } = parseArgs({
@@ -72,7 +72,7 @@ async function seconds(run, processor) {
 }
 
 async function startServer() {
-  const root = path.resolve(import.meta.dirname, '..')
+  const root = path.resolve(import.meta.dirname, '../..')
   // inside of the project, so that its imports are found
   const outfile = path.join(root, 'node_modules/.cache/bge-m3-bench/qdrant-contract.mjs')
   buildSync({
