@@ -1,14 +1,22 @@
 import { defineConfig } from 'vitest/config'
 
+/** `npm test` runs `quick`, `npm run test:long` runs `slow`; a file that is named runs in either. */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/global-setup.ts'],
     // forks: a test that brings its process down must not take the others along
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
+    // against hanging alone: no test is about time
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'quick', include: ['test/**/*.test.ts'], exclude: ['test/slow/**'] },
+      },
+      { extends: true, test: { name: 'slow', include: ['test/slow/**/*.test.ts'] } },
+    ],
     coverage: {
       provider: 'v8',
       include: ['lib/**'],

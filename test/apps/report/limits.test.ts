@@ -4,7 +4,8 @@ import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root, run } from '../../helpers/child.js'
-import { hasNoChromium, launch, open } from './browser.js'
+import { has } from '../../helpers/needs.mjs'
+import { launch, open } from './browser.js'
 import { file, gaussian } from './data.js'
 
 const ROWS = 10_000
@@ -50,7 +51,7 @@ describe('a report over 10,000 chunks', () => {
     expect(peak).toBeLessThan(500)
   })
 
-  it.skipIf(hasNoChromium())('is panned and turned smoothly', async () => {
+  it.skipIf(!has('chromium'))('is panned and turned smoothly', async () => {
     browser = await launch()
     const { evaluate, problems } = await open(browser, report, { width: 1400 })
     for (const dims of [2, 3]) {

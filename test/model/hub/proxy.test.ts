@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vites
 import { DownloadError } from '../../../lib/common/errors.js'
 import { proxyOf } from '../../../lib/model/hub/proxy.js'
 import { pullModel } from '../../../lib/model/hub/pull.js'
+import { has } from '../../helpers/needs.mjs'
 import { usePullChild } from './children.js'
 import { errorOf, expectBytes, HASTE, noise, useHub } from './fixtures.js'
 import { cutAfter, TestHub } from './test-hub.js'
@@ -109,10 +110,9 @@ describe('a mute proxy', () => {
   })
 })
 
-const tls = makeCertificate()
-if (tls === undefined) console.warn('SKIPPED: https through a proxy (there is no openssl here)')
+const tls = has('openssl') ? makeCertificate() : undefined
 
-describe.skipIf(tls === undefined)('an https:// hub', () => {
+describe.skipIf(!tls)('an https:// hub', () => {
   let secure: TestHub
   beforeEach(async () => {
     secure = await TestHub.start(tls)
