@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   BatchError,
@@ -8,11 +9,10 @@ import {
   InvalidInputError,
   TimeoutError,
 } from '../../lib/index.js'
+import { has } from '../helpers/needs.mjs'
 import { standinPath } from '../helpers/standins.js'
 import { mixedTexts } from '../helpers/texts.js'
 import { until } from '../helpers/until.js'
-import { has } from '../helpers/needs.mjs'
-import { readFileSync, statSync } from 'node:fs'
 
 let m3: Embedder
 let model: string

@@ -217,13 +217,11 @@ describe('bge-m3 serve', () => {
     socket.on('error', () => {})
     socket.write('POST /embed HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{')
     await new Promise((resolve) => setTimeout(resolve, 200))
-    const began = Date.now()
     child.kill('SIGINT')
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(child.exitCode).toBeNull()
     child.kill('SIGINT')
     expect(await ended).toEqual({ code: 130, signal: null })
-    expect(Date.now() - began).toBeLessThan(3000)
     socket.destroy()
   })
 
