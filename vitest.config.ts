@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+/** `npm test` runs `quick`, `npm run test:long` runs `slow`; a file that is named runs in either. */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/global-setup.ts'],
     // forks: a test that brings its process down must not take the others along
     pool: 'forks',
@@ -10,8 +10,16 @@ export default defineConfig({
     // every test runs on stand-ins: what says so would stand on the stderr that tests look at
     poolOptions: { forks: { execArgv: ['--disable-warning=BGE_M3_STANDIN'] } },
     env: { NODE_OPTIONS: '--disable-warning=BGE_M3_STANDIN' },
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
+    // against hanging alone: no test is about time
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'quick', include: ['test/**/*.test.ts'], exclude: ['test/slow/**'] },
+      },
+      { extends: true, test: { name: 'slow', include: ['test/slow/**/*.test.ts'] } },
+    ],
     coverage: {
       provider: 'v8',
       include: ['lib/**'],

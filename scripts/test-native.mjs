@@ -1,6 +1,6 @@
 // Builds and runs the C++ tests.
-//   node scripts/test-native.mjs [--sanitize address,undefined | thread] [--long]
-// Prints a summary on stderr and, as its last stdout line, JSON {passed, failed}.
+//   node scripts/test-native.mjs [--sanitize address,undefined | thread] [--mutations N]
+// With --mutations only the fuzzers run, with so many. Prints a summary on stderr and, as its last stdout line, JSON {passed, failed}.
 
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -10,7 +10,7 @@ import { root } from './paths.mjs'
 import { run, say } from './run.mjs'
 
 const { values: options } = parseArgs({
-  options: { sanitize: { type: 'string', default: '' }, long: { type: 'boolean', default: false } },
+  options: { sanitize: { type: 'string', default: '' }, mutations: { type: 'string' } },
 })
 
 const tree = path.join(
@@ -45,15 +45,14 @@ function execute() {
   const count = { passed: 0, failed: 0 }
   for (const name of fs.readdirSync(bin).sort()) {
     const fuzz = name.startsWith('fuzz_')
-    if (!fuzz && !name.startsWith('test_')) continue
-    const args = fuzz ? [options.long ? '4000' : options.sanitize ? '150' : '400'] : []
+    if (!fuzz && (options.mutations || !name.startsWith('test_'))) continue
+    const args = fuzz ? [options.mutations ?? (options.sanitize ? '150' : '400')] : []
     const result = spawnSync(path.join(bin, name), args, {
       cwd: root,
       encoding: 'utf8',
-      timeout: 15 * 60_000,
+      timeout: options.mutations ? 0 : 15 * 60_000,
       env: {
         ...process.env,
-        BGE_M3_TEST_LONG: options.long ? '1' : '',
         // llama.cpp is not instrumented: containers that cross the border look overflowed
         ASAN_OPTIONS: 'detect_container_overflow=0:detect_leaks=1',
         UBSAN_OPTIONS: 'print_stacktrace=1',

@@ -3,33 +3,19 @@ import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
+import { describe, expect, it, type TestContext } from 'vitest'
 import { DiskStore } from '../../lib/cache/disk/store.js'
 import { entryKey, Kind, ModelKeys, textTag } from '../../lib/cache/entry/key.js'
-import { run } from '../helpers/child.js'
-import {
-  bundleProgram,
-  DAY,
-  DENSE,
-  dense,
-  floats,
-  LIMIT,
-  openCache,
-  useTemporaryFolders,
-} from './helpers.js'
+import { has } from '../helpers/needs.mjs'
+import { damagedStores } from './damage.js'
+import { DAY, DENSE, dense, floats, LIMIT, openCache, useTemporaryFolders } from './helpers.js'
 
 const folder = useTemporaryFolders()
 
-/** A file system of its own; the test is skipped, loudly, where none can be mounted. */
+/** A file system of its own. */
 function mount(context: TestContext, bytes: number): string {
   const place = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-mount-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', place], { stdio: 'pipe' })
-  } catch {
-    fs.rmdirSync(place)
-    console.warn(`SKIPPED: ${context.task.name} (mounting a tmpfs takes root)`)
-    context.skip()
-  }
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', place], { stdio: 'pipe' })
   context.onTestFinished(() => {
     execFileSync('umount', ['-l', place])
     fs.rmdirSync(place)
@@ -38,36 +24,43 @@ function mount(context: TestContext, bytes: number): string {
 }
 
 describe('a disk that is full', () => {
-  it('is one warning; what is there is still read, and memory goes on', async (context) => {
-    const dir = path.join(mount(context, 2_000_000), 'cache')
-    const { cache, warnings } = await openCache({ dir, memoryBytes: 100_000, maxBytes: 50_000_000 })
-    for (let i = 0; i < 1000; i++) {
-      cache.set('m', `t${i}`, dense(i, 1024), LIMIT)
-      if (i % 10 === 0) await cache.flush()
-    }
-    await cache.flush()
-    expect(warnings).toEqual([
-      `The disk cache in ${dir} cannot be written (the disk is full); it is only read from here on.`,
-    ])
-    expect(cache.get('m', 't999', DENSE, LIMIT)).toBeDefined()
-    const { disk } = cache.stats()
-    expect(disk).toMatchObject({ state: 'read-only', reason: 'the disk is full', damaged: 0 })
-    expect(disk.entries).toBeGreaterThan(200)
-    for (let i = 0; i < disk.entries - 10; i++) {
-      expect(cache.get('m', `t${i}`, DENSE, LIMIT)?.pooled).toEqual(floats(1024, i))
-    }
-    await cache.close()
-    // and so it is for the next process
-    const next = await openCache({ dir, maxBytes: 50_000_000 })
-    expect(next.cache.get('m', 't1', DENSE, LIMIT)).toBeDefined()
-    for (let i = 2000; i < 2100; i++) next.cache.set('m', `t${i}`, dense(i, 1024), LIMIT)
-    await next.cache.flush()
-    expect(next.warnings).toHaveLength(1)
-    expect(next.cache.get('m', 't1', DENSE, LIMIT)).toBeDefined()
-    await next.cache.close()
-  })
+  it.skipIf(!has('mount'))(
+    'is one warning; what is there is still read, and memory goes on',
+    async (context) => {
+      const dir = path.join(mount(context, 2_000_000), 'cache')
+      const { cache, warnings } = await openCache({
+        dir,
+        memoryBytes: 100_000,
+        maxBytes: 50_000_000,
+      })
+      for (let i = 0; i < 1000; i++) {
+        cache.set('m', `t${i}`, dense(i, 1024), LIMIT)
+        if (i % 10 === 0) await cache.flush()
+      }
+      await cache.flush()
+      expect(warnings).toEqual([
+        `The disk cache in ${dir} cannot be written (the disk is full); it is only read from here on.`,
+      ])
+      expect(cache.get('m', 't999', DENSE, LIMIT)).toBeDefined()
+      const { disk } = cache.stats()
+      expect(disk).toMatchObject({ state: 'read-only', reason: 'the disk is full', damaged: 0 })
+      expect(disk.entries).toBeGreaterThan(200)
+      for (let i = 0; i < disk.entries - 10; i++) {
+        expect(cache.get('m', `t${i}`, DENSE, LIMIT)?.pooled).toEqual(floats(1024, i))
+      }
+      await cache.close()
+      // and so it is for the next process
+      const next = await openCache({ dir, maxBytes: 50_000_000 })
+      expect(next.cache.get('m', 't1', DENSE, LIMIT)).toBeDefined()
+      for (let i = 2000; i < 2100; i++) next.cache.set('m', `t${i}`, dense(i, 1024), LIMIT)
+      await next.cache.flush()
+      expect(next.warnings).toHaveLength(1)
+      expect(next.cache.get('m', 't1', DENSE, LIMIT)).toBeDefined()
+      await next.cache.close()
+    },
+  )
 
-  it('from the start is one warning', async (context) => {
+  it.skipIf(!has('mount'))('from the start is one warning', async (context) => {
     const place = mount(context, 400_000)
     try {
       fs.writeFileSync(path.join(place, 'filler'), Buffer.alloc(1_000_000))
@@ -88,7 +81,7 @@ describe('a disk that is full', () => {
     await cache.close()
   })
 
-  it('is written again when there is room', async (context) => {
+  it.skipIf(!has('mount'))('is written again when there is room', async (context) => {
     const place = mount(context, 1_000_000)
     const warnings: string[] = []
     const store = await DiskStore.open({
@@ -131,7 +124,7 @@ describe('a disk that is full', () => {
 })
 
 describe('a folder that cannot be written', () => {
-  it('is one warning, and is read', async (context) => {
+  it.skipIf(!has('mount'))('is one warning, and is read', async (context) => {
     const place = mount(context, 4_000_000)
     const first = await openCache({ dir: place })
     for (let i = 0; i < 20; i++) first.cache.set('m', `t${i}`, dense(i), LIMIT)
@@ -191,7 +184,7 @@ describe('a folder that cannot be written', () => {
 })
 
 describe('a process with too many files open', () => {
-  it('misses, and goes on when it can', async (context) => {
+  it.skipIf(!has('fileLimit'))('misses, and goes on when it can', async () => {
     const dir = folder()
     const first = await openCache({ dir })
     first.cache.set('m', 't', dense(1), LIMIT)
@@ -206,10 +199,6 @@ describe('a process with too many files open', () => {
     }
     const got = cache.get('m', 't', DENSE, LIMIT)
     for (const fd of open) fs.closeSync(fd)
-    if (open.length === 200_000) {
-      console.warn(`SKIPPED: ${context.task.name} (files without a limit, see ulimit -n)`)
-      context.skip()
-    }
     expect(got).toBeUndefined()
     expect(warnings).toEqual([])
     expect(cache.get('m', 't', DENSE, LIMIT)).toEqual(dense(1))
@@ -217,59 +206,4 @@ describe('a process with too many files open', () => {
   })
 })
 
-describe('a store that was damaged', () => {
-  const CASES = 500
-  const PER_PROCESS = 50
-  /** In the store, as program.ts makes it. */
-  const ENTRIES = 100
-  let home: string
-  let program: string
-  beforeAll(() => {
-    home = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3-damage-'))
-    program = bundleProgram(home)
-  })
-  afterAll(() => fs.rmSync(home, { recursive: true }))
-
-  it(`at random bytes, or cut short, ${CASES} times, never crashes, hangs or lies`, async () => {
-    const dir = path.join(home, 'store')
-    const prepared = await run(process.execPath, [program, 'prepare', dir])
-    expect(prepared).toMatchObject({ code: 0, stderr: '' })
-
-    const starts = Array.from({ length: CASES / PER_PROCESS }, (_, i) => i * PER_PROCESS)
-    const outputs: string[] = []
-    const worker = async () => {
-      for (let start = starts.shift(); start !== undefined; start = starts.shift()) {
-        const args = [program, 'survive', dir, String(start), String(start + PER_PROCESS)]
-        const { stdout, stderr, code, signal, timedOut } = await run(process.execPath, args)
-        const last = stdout.trimEnd().split('\n').at(-1)
-        expect({ stderr, code, signal, timedOut }, `the last line was ${last}`).toEqual({
-          stderr: '',
-          code: 0,
-          signal: null,
-          timedOut: false,
-        })
-        outputs.push(stdout)
-      }
-    }
-    await Promise.all([worker(), worker()])
-
-    const cases = outputs
-      .flatMap((output) => output.split('\n'))
-      .filter((line) => line.startsWith('end '))
-      .map((line) => JSON.parse(line.slice(4)))
-    expect(cases).toHaveLength(CASES)
-    for (const { number, missing, wrong, lost, warnings } of cases) {
-      // what was damaged is not there, and once it is made again it stays
-      expect({ number, wrong, lost }).toEqual({ number, wrong: 0, lost: 0 })
-      expect(missing).toBeLessThanOrEqual(ENTRIES)
-      expect(warnings.length, `case ${number}: ${warnings}`).toBeLessThanOrEqual(2)
-      expect(warnings.join()).not.toContain('cannot')
-    }
-    // the damage was real, and mostly not the end of everything
-    const harmed = cases.filter(({ missing }) => missing > 0).length
-    const partly = cases.filter(({ missing }) => missing > 0 && missing < ENTRIES).length
-    expect(harmed).toBeGreaterThan(CASES * 0.5)
-    expect(partly).toBeGreaterThan(CASES * 0.3)
-    expect(cases.filter(({ warnings }) => warnings.length > 0).length).toBeGreaterThan(CASES * 0.3)
-  }, 240_000)
-})
+damagedStores(100)

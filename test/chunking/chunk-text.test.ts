@@ -1,11 +1,10 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chunkDocument } from '../../lib/chunking/chunk-document.js'
 import { chunkText } from '../../lib/chunking/chunk-text.js'
-import type { TextChunk } from '../../lib/chunking/types.js'
 import { Embedder, InvalidInputError } from '../../lib/index.js'
 import { standinPath } from '../helpers/standins.js'
-import { mixedTexts, paragraphs } from '../helpers/texts.js'
+import { mixedTexts } from '../helpers/texts.js'
+import { chunksAreSound, rejoined } from './sound.js'
 
 let m3: Embedder
 
@@ -18,84 +17,7 @@ afterAll(() => m3.dispose())
 /** A tokenizer of one token a code point, without begin and end. */
 const codePoints = { countTokens: (texts: readonly string[]) => texts.map((t) => [...t].length) }
 
-/** What each chunk adds to the one before, joined. */
-function rejoined(chunks: readonly TextChunk[]): string {
-  let at = 0
-  return chunks
-    .map((chunk) => {
-      const own = chunk.text.slice(at - chunk.start)
-      at = chunk.end
-      return own
-    })
-    .join('')
-}
-
-const wellFormed = (text: string) => (text as string & { toWellFormed(): string }).toWellFormed()
-
-interface Limits {
-  maxTokens: number
-  overlap: number
-}
-
-async function expectSound(text: string, chunks: TextChunk[], limits: Limits): Promise<void> {
-  expect(rejoined(chunks)).toBe(text)
-  const graphemes = new Set([0, text.length])
-  for (const { index } of new Intl.Segmenter('en').segment(text)) graphemes.add(index)
-  const counts = await m3.countTokens(chunks.map((chunk) => chunk.text))
-  let before: TextChunk | undefined
-  for (const [i, chunk] of chunks.entries()) {
-    expect(chunk.text).toBe(text.slice(chunk.start, chunk.end))
-    expect(chunk.text.length).toBeGreaterThan(0)
-    expect(chunk.tokenCount).toBe(counts[i])
-    expect(chunk.tokenCount).toBeLessThanOrEqual(limits.maxTokens)
-    expect(graphemes.has(chunk.start)).toBe(true)
-    expect(graphemes.has(chunk.end)).toBe(true)
-    if (before) {
-      expect(chunk.start).toBeGreaterThan(before.start)
-      expect(chunk.start).toBeLessThanOrEqual(before.end)
-      expect(chunk.end).toBeGreaterThan(before.end)
-      const repeated = await m3.countTokens(text.slice(chunk.start, before.end))
-      expect(repeated - 2).toBeLessThanOrEqual(limits.overlap)
-    }
-    before = chunk
-  }
-}
-
 describe('chunkText on real text', () => {
-  it.each(['en', 'de', 'zh', 'ar'] as const)(
-    'cuts %s within its limits, at sentences',
-    async (l) => {
-      const list = paragraphs(l).map((p) => p.text)
-      await fc.assert(
-        fc.asyncProperty(
-          fc.integer({ min: 0, max: list.length - 6 }),
-          fc.integer({ min: 1, max: 6 }),
-          fc.integer({ min: 16, max: 600 }),
-          fc.integer({ min: 0, max: 50 }),
-          fc.constantFrom('\n\n', '\n', ' ', '\r\n\r\n'),
-          async (from, count, maxTokens, asked, glue) => {
-            const text = list.slice(from, from + count).join(glue)
-            const overlap = asked % Math.floor(maxTokens / 2)
-            const chunks = await chunkText(text, { maxTokens, overlap, tokenizer: m3 })
-            await expectSound(text, chunks, { maxTokens, overlap })
-          },
-        ),
-        { numRuns: process.env.BGE_M3_TEST_LONG === '1' ? 300 : 12 },
-      )
-      const text = list.slice(0, 40).join('\n\n')
-      const chunks = await chunkText(text, { tokenizer: m3 })
-      await expectSound(text, chunks, { maxTokens: 500, overlap: 50 })
-      // 500 and 50 by default: well filled, and nearly all cut behind a sentence or a paragraph
-      const inner = chunks.slice(0, -1)
-      const mean = inner.reduce((sum, { tokenCount }) => sum + tokenCount, 0) / inner.length
-      expect(mean).toBeGreaterThan(350)
-      const clean = inner.filter(({ text: t }) => /[.!?。！？؟…”"»)）:]\s*$/u.test(t)).length
-      expect(clean / inner.length).toBeGreaterThan(0.9)
-      const repeats = chunks.slice(1).filter(({ start }, i) => start < (chunks[i]?.end as number))
-      expect(repeats.length / inner.length).toBeGreaterThan(0.9)
-    },
-  )
-
   it('gives a text that fits as it is', async () => {
     const chunks = await chunkText('Short.', { tokenizer: m3 })
     expect(chunks).toEqual([{ text: 'Short.', start: 0, end: 6, tokenCount: 4 }])
@@ -184,83 +106,7 @@ describe('borders', () => {
   })
 })
 
-describe('hostile text', () => {
-  it('covers random Unicode, never over the limit, never inside a grapheme', async () => {
-    const hard = fc.oneof(
-      fc.string({ unit: 'grapheme', maxLength: 80 }),
-      fc.string({ unit: 'binary', maxLength: 80 }),
-      fc.constantFrom(
-        '\r\n',
-        '\n\n',
-        ' \u0301',
-        '\u0600',
-        '\u200d',
-        '🇩',
-        '👩‍🚀',
-        '한국어',
-        'क्षि',
-        'ﷺ',
-        '\0',
-      ),
-      fc.constantFrom('word ', '。', '. ', '「', 'ไทยแลนด์'),
-    )
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(hard, { minLength: 1, maxLength: 30 }),
-        fc.integer({ min: 40, max: 90 }),
-        fc.integer({ min: 0, max: 20 }),
-        async (parts, maxTokens, overlap) => {
-          const text = wellFormed(parts.join(''))
-          if (text === '') return
-          const chunks = await chunkText(text, { maxTokens, overlap, tokenizer: m3 })
-          await expectSound(text, chunks, { maxTokens, overlap })
-        },
-      ),
-      { numRuns: process.env.BGE_M3_TEST_LONG === '1' ? 3000 : 400 },
-    )
-  })
-
-  it('cuts one word of a megabyte, and blanks, and marks, in linear time', async () => {
-    const monsters = {
-      word: 'qx7'.repeat(350_000),
-      marks: `a${'\u0301'.repeat(500_000)}`,
-      blanks: ' '.repeat(1_000_000),
-      flags: '🇩🇪'.repeat(100_000),
-      zh: '天地玄黃宇宙洪荒'.repeat(60_000),
-      newlines: 'a\n'.repeat(300_000),
-    }
-    for (const [name, text] of Object.entries(monsters)) {
-      const started = performance.now()
-      const chunks = await chunkText(text, { tokenizer: m3 })
-      const ms = performance.now() - started
-      expect(rejoined(chunks) === text, name).toBe(true)
-      expect(Math.max(...chunks.map((c) => c.tokenCount)), name).toBeLessThanOrEqual(500)
-      expect(ms, name).toBeLessThan(20_000)
-    }
-  })
-
-  it('takes 10 MB without holding up the event loop', async () => {
-    let text = paragraphs('en')
-      .map((p) => p.text)
-      .join('\n\n')
-    while (text.length < 10_000_000) text += text
-    text = text.slice(0, 10_000_000)
-    let late = 0
-    let last = performance.now()
-    const timer = setInterval(() => {
-      late = Math.max(late, performance.now() - last - 10)
-      last = performance.now()
-    }, 10)
-    const started = performance.now()
-    const chunks = await chunkText(text, { tokenizer: m3 })
-    const seconds = (performance.now() - started) / 1000
-    clearInterval(timer)
-    expect(rejoined(chunks) === text).toBe(true)
-    expect(chunks.length).toBeGreaterThan(4000)
-    expect(seconds).toBeLessThan(30)
-    expect(late).toBeLessThan(400)
-  })
-})
+chunksAreSound({ real: 5, random: 200, monsterSize: 100_000 })
 
 describe('options', () => {
   it('refuses what it cannot do', async () => {

@@ -9,10 +9,8 @@ import { join } from 'node:path'
 import { validate } from 'dockerfile-utils'
 import { afterEach, describe, expect, it } from 'vitest'
 import { root, run } from '../helpers/child.js'
+import { has } from '../helpers/needs.mjs'
 import { argumentsOf, dockerfileText, inherited, isInContext, read, stages } from './files.js'
-
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0
-if (!hasOpenssl) console.warn('SKIPPED: the health check over TLS (there is no openssl here)')
 
 interface Manifest {
   bin: Record<string, string>
@@ -164,7 +162,7 @@ describe('healthcheck.mjs', () => {
     })
   })
 
-  it.skipIf(!hasOpenssl)('speaks TLS when the server does', async () => {
+  it.skipIf(!has('openssl'))('speaks TLS when the server does', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'bge-m3-health-'))
     const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
     const subject = ['-subj', '/CN=elsewhere', '-days', '1', '-nodes']

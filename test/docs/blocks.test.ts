@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml } from 'yaml'
 import { cacheDir } from '../../lib/common/cache-dir.js'
 import { root, run } from '../helpers/child.js'
+import { has } from '../helpers/needs.mjs'
 import { standinPath } from '../helpers/standins.js'
 import { type Block, blocksOf, pages } from './blocks.js'
 import { unknownFlags } from './commands.js'
@@ -134,7 +135,7 @@ async function check(block: Block): Promise<void> {
   if (language === 'json') expect(() => JSON.parse(code)).not.toThrow()
   if (language === 'jsonl') for (const line of code.trim().split('\n')) JSON.parse(line)
   if (language === 'yaml') expect(() => parseYaml(code)).not.toThrow()
-  if (language === 'python' && hasProgram('python3')) {
+  if (language === 'python' && has('python')) {
     const parsed = await run('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', code])
     expect(parsed.code, parsed.stderr).toBe(0)
   }
@@ -170,17 +171,8 @@ async function runProgram(block: Block, cwd: string, model: string): Promise<voi
   expectOutput(block, ran, cwd)
 }
 
-/** Says so where a program that is no part of every Debian is missing. */
-function hasProgram(name: string): boolean {
-  const found = (process.env.PATH ?? '')
-    .split(':')
-    .some((dir) => fs.existsSync(path.join(dir, name)))
-  if (!found) console.warn(`SKIPPED: blocks that need ${name}, which is not installed`)
-  return found
-}
-
 async function runShell(block: Block, cwd: string, model: string): Promise<void> {
-  if (/\bcurl\b/.test(block.code) && !hasProgram('curl')) return
+  if (/\bcurl\b/.test(block.code) && !has('curl')) return
   const code = await servers.address(block.code, block.with, models.tiny as string)
   const ran = await runner.shell(code, cwd, model)
   expect(ran.exits, ran.error).toBe(block.exits)

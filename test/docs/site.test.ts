@@ -7,8 +7,9 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasNoChromium, launch } from '../apps/server/page/browser.js'
+import { launch } from '../apps/server/page/browser.js'
 import { root, run } from '../helpers/child.js'
+import { has } from '../helpers/needs.mjs'
 
 const site = path.join(root, '.build', 'site')
 const htmlFiles = () =>
@@ -88,7 +89,7 @@ const SEEN = [
   '/reference/bge-m3-node.html',
 ]
 
-describe.skipIf(hasNoChromium())('in Chromium', () => {
+describe.skipIf(!has('chromium'))('in Chromium', () => {
   let browser: Browser
   let server: http.Server
   let base: string

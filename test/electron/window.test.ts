@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { hasNoChromium, launch, textOf } from '../apps/server/page/browser.js'
+import { launch, textOf } from '../apps/server/page/browser.js'
 import { root } from '../helpers/child.js'
+import { has } from '../helpers/needs.mjs'
 
 const example = path.join(root, 'examples/electron')
 const TYPES: Record<string, string> = { '.html': 'text/html', '.mjs': 'text/javascript' }
@@ -40,7 +41,7 @@ function fakeBridge(): void {
   Object.assign(globalThis, { embedder: bridge })
 }
 
-describe.skipIf(hasNoChromium())('the window', () => {
+describe.skipIf(!has('chromium'))('the window', () => {
   let server: Server
   let browser: Browser
   let page: Page

@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   BatchError,
@@ -8,8 +9,10 @@ import {
   InvalidInputError,
   TimeoutError,
 } from '../../lib/index.js'
+import { has } from '../helpers/needs.mjs'
 import { standinPath } from '../helpers/standins.js'
 import { mixedTexts } from '../helpers/texts.js'
+import { until } from '../helpers/until.js'
 
 let m3: Embedder
 let model: string
@@ -156,13 +159,11 @@ describe('bad input', () => {
 
   it('takes 10 MB of text: too long, with the exact count', async () => {
     const text = 'lorem ipsum '.repeat(875_000)
-    const started = performance.now()
     const error = await m3.embed(text).catch((e) => e)
     expect(error).toBeInstanceOf(InputTooLongError)
     expect(error.tokenCount).toBe(await m3.countTokens(text))
     const cut = await m3.embed(text, { truncate: 'end', maxTokens: 64 })
     expect(cut).toMatchObject({ tokenCount: 64, truncated: true })
-    expect(performance.now() - started).toBeLessThan(30_000)
   })
 
   it('takes an array of 100,000 texts', async () => {
@@ -181,7 +182,9 @@ describe('cancelling and ending', () => {
     await expect(m3.embed('a', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
     const controller = new AbortController()
     const work = m3.embed(mixedTexts(200), { signal: controller.signal })
-    setTimeout(() => controller.abort(reason), 20)
+    work.catch(() => {})
+    await until(() => m3.stats().pending > 0)
+    controller.abort(reason)
     await expect(work).rejects.toBe(reason)
     // and the embedder goes on
     expect((await m3.embed('a')).dense).toHaveLength(m3.info.dimensions)
@@ -203,7 +206,7 @@ describe('cancelling and ending', () => {
   it('dispose ends work under way with DisposedError, and later calls too', async () => {
     const other = await Embedder.load({ model, threads: 1, cache: false })
     const work = other.embed(mixedTexts(400)).catch((e) => e)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => other.stats().pending > 0)
     await other.dispose()
     expect(await work).toBeInstanceOf(DisposedError)
     await expect(other.embed('a')).rejects.toBeInstanceOf(DisposedError)
@@ -234,11 +237,15 @@ describe('cancelling and ending', () => {
   })
 })
 
+/** By this process, ever; nothing where the system does not say. */
+const bytesRead = () =>
+  has('linux') ? Number(/rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]) : 0
+
 describe('loading', () => {
-  it('shares weights: a second load of a loaded file takes under 100 ms', async () => {
-    const started = performance.now()
+  it('shares weights: a second load of a loaded file does not read it again', async () => {
+    const before = bytesRead()
     const again = await Embedder.load({ model, cache: false })
-    expect(performance.now() - started).toBeLessThan(100)
+    expect(bytesRead() - before).toBeLessThan(statSync(model).size / 2)
     expect((await again.embed('a')).dense).toEqual((await m3.embed('a')).dense)
     await again.dispose()
     expect((await m3.embed('a')).dense).toBeDefined()
@@ -285,7 +292,7 @@ describe('loading', () => {
     let ticks = 0
     const timer = setInterval(() => ticks++, 5)
     // as long as it takes on a busy machine: a starved timer never ticks
-    const end = performance.now() + 10_000
+    const end = performance.now() + 60_000
     while (ticks <= 10 && performance.now() < end) await m3.tokenize('a few words')
     clearInterval(timer)
     expect(ticks).toBeGreaterThan(10)

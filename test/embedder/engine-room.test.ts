@@ -17,6 +17,7 @@ import {
 } from '../../lib/index.js'
 import { standinPath } from '../helpers/standins.js'
 import { mixedTexts } from '../helpers/texts.js'
+import { until } from '../helpers/until.js'
 
 let model: string
 let minilm: string
@@ -85,7 +86,7 @@ describe('turns', () => {
           { priority: 'bulk' },
         )
         .then(() => ended.push('million'))
-      await new Promise((resolve) => setTimeout(resolve, 30))
+      await until(() => m3.stats().batches > 0)
       await m3.embed('a query').then(() => ended.push('query'))
       await m3.embed('another', { priority: 'bulk' }).then(() => ended.push('small'))
       await million
@@ -106,15 +107,15 @@ describe('turns', () => {
     }))
 
   it('a queue that is full refuses the call, and takes the next one when it is empty', () =>
-    withEmbedder({ cache: false, maxPending: 50 }, async (m3) => {
-      const texts = mixedTexts(40).map((text, i) => `${i} ${text}`)
+    withEmbedder({ cache: false, maxPending: 250 }, async (m3) => {
+      const texts = mixedTexts(200).map((text, i) => `${i} ${text}`)
       const first = m3.embed(texts)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+      await until(() => m3.stats().pending > 50)
       const error = await m3.embed(texts.map((text) => `again ${text}`)).catch((e) => e)
       expect(error).toBeInstanceOf(QueueFullError)
-      expect(error.message).toMatch(/maxPending is 50/)
+      expect(error.message).toMatch(/maxPending is 250/)
       await first
-      expect(await m3.embed(texts)).toHaveLength(40)
+      expect(await m3.embed(texts)).toHaveLength(200)
     }))
 })
 
@@ -329,7 +330,7 @@ describe('idling', () => {
     withEmbedder({ unloadAfter: 50, cache: false }, async (m3) => {
       const before = bits(await m3.embed('text'))
       expect(m3.stats().memory.weights).toBeGreaterThan(0)
-      await expect.poll(() => m3.stats().memory.weights, { timeout: 5000 }).toBe(0)
+      await until(() => m3.stats().memory.weights === 0)
       expect(bits(await m3.embed('text'))).toBe(before)
     }))
 })

@@ -1,6 +1,7 @@
 /** Too little memory is a typed error, never an abort of the process. */
 import { beforeAll, describe, expect, it } from 'vitest'
 import { importPackage, runModule } from '../helpers/child.js'
+import { has } from '../helpers/needs.mjs'
 import { standinPath } from '../helpers/standins.js'
 
 let small: string
@@ -64,7 +65,7 @@ async function under(
 }
 
 // address space is limited this way on Linux alone
-describe.skipIf(process.platform !== 'linux')('address space', () => {
+describe.skipIf(!has('linux'))('address space', () => {
   it('too small for the weights: MemoryLimitError that names the file and both sizes', async () => {
     const outcome = await under(100, small, JSON.stringify('hello'))
     expect(outcome).toMatchObject({ step: 'load', name: 'MemoryLimitError', code: 'MEMORY_LIMIT' })
@@ -126,7 +127,7 @@ describe.skipIf(process.platform !== 'linux')('address space', () => {
   }, 150_000)
 })
 
-describe.skipIf(process.platform !== 'linux')('resident memory', () => {
+describe.skipIf(!has('linux'))('resident memory', () => {
   it('does not grow with every other length of text', async () => {
     // llama.cpp lays states behind room for a quarter of a million logits a token: each length of text
     // touches other pages, 190 MB of them here if nobody gave them back

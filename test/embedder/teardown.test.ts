@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { importPackage, runModule } from '../helpers/child.js'
+import { type ChildResult, importPackage, runModule } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
 
 let model: string
@@ -16,57 +16,59 @@ const busy = () => `${importPackage}
 const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
 const text = 'the quick brown fox jumps over the lazy dog '.repeat(50)
 const work = m3.embed(Array.from({ length: 2000 }, (_, i) => i + text))
-work.catch(() => {})
-setTimeout(() => console.log('MARK'), 300)
+work.then(() => console.log('FINISHED'), () => {})
+while (m3.stats().batches === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+console.log('MARK')
 `
 
-describe('a clean end within two seconds', () => {
+/** Not because the work was done in the meantime. */
+const expectUnfinished = ({ stdout }: ChildResult) => expect(stdout).not.toContain('FINISHED')
+
+describe('a clean end', () => {
   it('process.exit() while embedding', async () => {
     const end = await runModule(`${busy()}
-      setTimeout(() => process.exit(7), 310); await work`)
+      process.exit(7)`)
     expect(end).toMatchObject({ code: 7, signal: null, timedOut: false, stderr: '' })
-    expect(end.millisecondsAfterMark).toBeLessThan(2000)
+    expectUnfinished(end)
   })
 
   it('dispose while embedding: the process ends by itself', async () => {
     const end = await runModule(`${busy()}
-      setTimeout(async () => { await m3.dispose(); console.log('disposed') }, 310)
-      await work.catch((e) => console.log(e.code))`)
+      const code = work.catch((e) => console.log(e.code))
+      await m3.dispose(); await code`)
     expect(end).toMatchObject({ code: 0, signal: null, timedOut: false, stderr: '' })
     expect(end.stdout).toContain('DISPOSED')
-    expect(end.millisecondsAfterMark).toBeLessThan(2000)
+    expectUnfinished(end)
   })
 
   it('an embedder that is never disposed does not keep the process alive', async () => {
     const end = await runModule(
       `${importPackage}
       const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
-      await m3.embed('a'); console.log('MARK')`,
+      await m3.embed('a')`,
     )
     expect(end).toMatchObject({ code: 0, signal: null, timedOut: false, stderr: '' })
-    expect(end.millisecondsAfterMark).toBeLessThan(2000)
   })
 
   it('SIGINT while embedding ends as any process does', async () => {
     const end = await runModule(`${busy()} await work`, { signalAtMark: 'SIGINT' })
     expect(end).toMatchObject({ signal: 'SIGINT', timedOut: false })
-    expect(end.millisecondsAfterMark).toBeLessThan(2000)
+    expectUnfinished(end)
   })
 
   it('an uncaught exception while embedding', async () => {
     const end = await runModule(`${busy()}
-      setTimeout(() => { throw new Error('boom') }, 310); await work`)
+      setTimeout(() => { throw new Error('boom') }); await work`)
     expect(end).toMatchObject({ code: 1, signal: null, timedOut: false })
     expect(end.stderr).toContain('boom')
-    expect(end.millisecondsAfterMark).toBeLessThan(2000)
+    expectUnfinished(end)
   })
 
   it('exit while the model is being read', async () => {
     const end = await runModule(`${importPackage}
       Embedder.load({ model: ${JSON.stringify(model)}, cache: false }).catch(() => {})
-      setTimeout(() => { console.log('MARK'); process.exit(3) }, 15)`)
+      setTimeout(() => process.exit(3), 15)`)
     expect(end).toMatchObject({ code: 3, signal: null, timedOut: false, stderr: '' })
-    expect(end.millisecondsAfterMark).toBeLessThan(2500)
   })
 })
 
@@ -100,37 +102,36 @@ describe('worker threads', () => {
         await new Promise((r) => setTimeout(r, 5 * i)); await w.terminate()
       }
       const four = [start(), start(), start(), start()]
-      await Promise.all(four.map(message)); console.log('MARK')
-      await Promise.all(four.map((w) => w.terminate())); console.log('ended')`)
+      await Promise.all(four.map(message)); await Promise.all(four.map((w) => w.terminate())); console.log('ended')`)
     expect(end).toMatchObject({ code: 0, signal: null, timedOut: false, stderr: '' })
     expect(end.stdout).toContain('ended')
-    expect(end.millisecondsAfterMark).toBeLessThan(2000)
   })
 
   it('gives the same bits as the main thread, and shares its weights', async () => {
     const end = await runModule(`${worker(`
       import { parentPort } from 'node:worker_threads'
-      const started = performance.now()
       const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
-      const load = performance.now() - started
-      parentPort.postMessage({ load, dense: (await m3.embed('same bits')).dense })`)}
+      parentPort.postMessage({ dense: (await m3.embed('same bits')).dense })`)}
       ${importPackage}
+      import fs from 'node:fs'
       const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })
       const here = (await m3.embed('same bits')).dense
-      const { load, dense } = await message(start())
-      console.log(JSON.stringify({ same: Buffer.from(here.buffer).equals(Buffer.from(dense.buffer)), load }))
+      const bytesRead = () => Number(/rchar: (\\d+)/.exec(fs.readFileSync('/proc/self/io', 'utf8'))?.[1])
+      const before = process.platform === 'linux' ? bytesRead() : 0
+      const { dense } = await message(start())
+      const read = process.platform === 'linux' ? bytesRead() - before : 0
+      console.log(JSON.stringify({ same: Buffer.from(here.buffer).equals(Buffer.from(dense.buffer)), read }))
       await m3.dispose()`)
     expect(end).toMatchObject({ code: 0, signal: null, timedOut: false, stderr: '' })
-    const { same, load } = JSON.parse(end.stdout)
+    const { same, read } = JSON.parse(end.stdout)
     expect(same).toBe(true)
-    expect(load).toBeLessThan(1000)
+    expect(read).toBeLessThan(fs.statSync(model).size / 2)
   })
 
   it('process.exit() in the main thread while workers embed', async () => {
     const end = await runModule(`${worker(embedLong())}
       const two = [start(), start()]; await Promise.all(two.map(message))
-      setTimeout(() => { console.log('MARK'); process.exit(5) }, 100)`)
+      setTimeout(() => process.exit(5), 100)`)
     expect(end).toMatchObject({ code: 5, signal: null, timedOut: false, stderr: '' })
-    expect(end.millisecondsAfterMark).toBeLessThan(2500)
   })
 })

@@ -10,8 +10,6 @@ export interface ChildResult {
   stdout: string
   stderr: string
   timedOut: boolean
-  /** From the line `MARK` on stdout (or the start, without one) to the end. */
-  millisecondsAfterMark: number
 }
 
 export interface ChildOptions {
@@ -51,7 +49,6 @@ export function run(
     let stdout = ''
     let stderr = ''
     let timedOut = false
-    let mark = performance.now()
     let marked = false
     const timer = setTimeout(() => {
       timedOut = true
@@ -62,7 +59,6 @@ export function run(
       stdout += data
       if (!marked && /^MARK$/m.test(stdout)) {
         marked = true
-        mark = performance.now()
         if (signalAtMark) child.kill(signalAtMark)
       }
     })
@@ -72,8 +68,7 @@ export function run(
     child.on('error', reject)
     child.on('close', (code, signal) => {
       clearTimeout(timer)
-      const millisecondsAfterMark = performance.now() - mark
-      resolve({ code, signal, stdout, stderr, timedOut, millisecondsAfterMark })
+      resolve({ code, signal, stdout, stderr, timedOut })
     })
   })
 }

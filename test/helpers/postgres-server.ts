@@ -1,14 +1,14 @@
 /** A real PostgreSQL server in a folder of its own, where Debian's package is installed. */
 import { execFile, spawn } from 'node:child_process'
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { postgresPrograms } from './needs.mjs'
 
 const exec = promisify(execFile)
-const PLACE = '/usr/lib/postgresql'
 
 export interface PostgresServer {
   url: string
@@ -17,14 +17,8 @@ export interface PostgresServer {
   close(): Promise<void>
 }
 
-/** The folder of its programs, or undefined: say loudly that tests are skipped. */
-export async function postgresPrograms(): Promise<string | undefined> {
-  const versions = await readdir(PLACE).catch(() => [])
-  const newest = versions.sort((a, b) => Number(b) - Number(a))[0]
-  return newest === undefined ? undefined : join(PLACE, newest, 'bin')
-}
-
-export async function startPostgres(programs: string): Promise<PostgresServer> {
+export async function startPostgres(): Promise<PostgresServer> {
+  const programs = postgresPrograms() as string
   const folder = await mkdtemp(join(tmpdir(), 'bge-m3-pg-'))
   const data = join(folder, 'data')
   // it refuses to run as root

@@ -1,11 +1,10 @@
 /** A real Redis server in a folder of its own, where Debian's package is installed. */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 
 export interface RedisServer {
@@ -20,14 +19,6 @@ export interface RedisServer {
 
 export interface RedisServerOptions {
   password?: string
-}
-
-/** Whether it is installed: say loudly that tests are skipped where it is not. */
-export async function hasRedis(): Promise<boolean> {
-  return promisify(execFile)('redis-server', ['--version']).then(
-    () => true,
-    () => false,
-  )
 }
 
 /** Every write is on disk before it is answered, so that a kill loses nothing. */

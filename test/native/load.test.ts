@@ -16,6 +16,7 @@ import { GLIBC_FLOOR } from '../../scripts/check-symbols.mjs'
 import { packageName } from '../../scripts/package/platforms.mjs'
 import { hostTarget, prebuildFile, TARGETS } from '../../scripts/targets.mjs'
 import { importPackage, root, runModule } from '../helpers/child.js'
+import { has } from '../helpers/needs.mjs'
 import { standinPath } from '../helpers/standins.js'
 
 const linux = (libc: 'glibc' | 'musl', arch = 'x64') => ({ platform: 'linux', arch, libc })
@@ -153,7 +154,7 @@ describe('the C library', () => {
     expect(fromInterpreter(path.join(folder, 'none'))).toBeUndefined()
   })
 
-  it.runIf(process.platform === 'linux')('is the same by the interpreter and the report', () => {
+  it.runIf(has('linux'))('is the same by the interpreter and the report', () => {
     expect(fromInterpreter(process.execPath)).toBe(fromReport())
     expect(libc()).toBe(fromReport())
     if (libc() === 'glibc') expect(glibcVersion()).toMatch(/^\d+\.\d+$/)

@@ -12,6 +12,7 @@ import { compareVersions, readElf } from '../../scripts/elf.mjs'
 import { importProblems, readPe } from '../../scripts/pe.mjs'
 import { hostTarget, prebuildFile, TARGETS } from '../../scripts/targets.mjs'
 import { importPackage, root, run } from '../helpers/child.js'
+import { has } from '../helpers/needs.mjs'
 import { standinPath } from '../helpers/standins.js'
 
 const shipped = Object.entries(TARGETS).flatMap(([name, target]) => {
@@ -20,17 +21,6 @@ const shipped = Object.entries(TARGETS).flatMap(([name, target]) => {
 })
 const built = path.join(root, 'build/Release/bge_m3_node.node')
 const glibcHost = /^linux-(x64|arm64)$/.test(hostTarget())
-
-/** What a program prints, or undefined (said loudly) where it is not installed. */
-function output(tool: string, ...args: string[]): string | undefined {
-  try {
-    return execFileSync(tool, args, { encoding: 'utf8', maxBuffer: 1 << 28 })
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'ENOENT') throw error
-    console.warn(`SKIPPED: ${tool} is not installed`)
-    return undefined
-  }
-}
 
 describe.runIf(glibcHost)('the addon on Linux with glibc', () => {
   it(`runs on glibc ${GLIBC_FLOOR} and needs no C++ library`, () => {
@@ -50,10 +40,11 @@ describe.runIf(glibcHost)('the addon on Linux with glibc', () => {
     )
   })
 
-  it('is read as binutils read it', () => {
-    const dynamic = output('objdump', '-p', built)
-    const table = output('objdump', '-T', built)
-    if (!dynamic || !table) return
+  it.skipIf(!has('objdump'))('is read as binutils read it', () => {
+    const output = (option: string) =>
+      execFileSync('objdump', [option, built], { encoding: 'utf8', maxBuffer: 1 << 28 })
+    const dynamic = output('-p')
+    const table = output('-T')
     const { needed, symbols } = readElf(built)
     expect(needed).toEqual([...dynamic.matchAll(/^ {2}NEEDED +(\S+)$/gm)].map(([, name]) => name))
     const theirs = table.split('\n').filter((line) => line.includes('*UND*'))
@@ -86,7 +77,6 @@ describe('the reader of ELF and PE files', () => {
   })
 })
 
-if (shipped.length === 0) console.warn('SKIPPED: nothing in prebuilds/ (npm run prebuild:all)')
 describe.each(shipped)('prebuilds: $name', ({ file, platform, arch, libc }) => {
   it.runIf(platform === 'linux')('is for its processor and C library, and asks for no more', () => {
     expect(readElf(file).machine).toBe(arch)
@@ -103,8 +93,7 @@ describe.each(shipped)('prebuilds: $name', ({ file, platform, arch, libc }) => {
   })
 })
 
-const qemu = process.arch === 'x64' && output('qemu-x86_64-static', '--version')
-describe.runIf(qemu)('an x86-64 processor', () => {
+describe.skipIf(!has('qemu'))('an x86-64 processor', () => {
   const embed = async (cpu: string) =>
     run(
       'qemu-x86_64-static',

@@ -14,6 +14,7 @@ import {
   reciprocalRankAt,
   spearman,
 } from '../../lib/exports/quality.js'
+import { has, pythonWith } from '../helpers/needs.mjs'
 
 interface Reference {
   rankings: {
@@ -58,9 +59,11 @@ const recorded = readFileSync(
 const reference = JSON.parse(recorded) as Reference
 
 describe('the recorded reference', () => {
-  const python = spawnSync('python3', ['-c', 'import numpy'])
-  it.skipIf(python.status !== 0)('is what the script gives', () => {
-    const { stdout } = spawnSync('python3', [script], { encoding: 'utf8', maxBuffer: 1 << 26 })
+  it.skipIf(!has('numpy'))('is what the script gives', () => {
+    const { stdout } = spawnSync(pythonWith('numpy') as string, [script], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    })
     expectNear(JSON.parse(stdout), JSON.parse(recorded))
   })
 })

@@ -1,6 +1,6 @@
 // The section about installing and starting.
 
-/** @param result as bench/install.mjs writes it */
+/** @param result as bench/node/install.mjs writes it */
 export function installMarkdown(result) {
   const { machine, load, date, npm, installs, starts, platforms, engines } = result
   const row = (name, cell) => [name, ...engines.map(cell)]
@@ -17,7 +17,7 @@ export function installMarkdown(result) {
   return [
     '## Installing and starting',
     '',
-    'Written by `node bench/install.mjs --report`. Each package is installed into an empty folder with',
+    'Written by `node bench/node/install.mjs --report`. Each package is installed into an empty folder with',
     '`--ignore-scripts` from a warm npm cache; what its install script would fetch on top is not counted.',
     `Ours is the packed tarball with ${platforms.length === 1 ? 'one prebuilt file' : `${platforms.length} prebuilt files`}`,
     `(${platforms.join(', ')}), with its dependencies. node-llama-cpp's optional packages for GPUs are`,

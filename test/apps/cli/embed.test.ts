@@ -9,6 +9,7 @@ import { runCli } from '../../../lib/apps/cli/run.js'
 import type { RunRecord } from '../../../lib/apps/cli/shared/run-record.js'
 import { Embedder } from '../../../lib/index.js'
 import { standinPath } from '../../helpers/standins.js'
+import { settled, until } from '../../helpers/until.js'
 import { writeHeadless } from './headless.js'
 import { cli, interruptible, jsonLines } from './run.js'
 
@@ -331,11 +332,8 @@ describe('embed in a pipe', () => {
     const stdin = Readable.from(endless(), { highWaterMark: 1, objectMode: true })
     const io = { stdin, stdout, stderr: new PassThrough().resume(), env: {}, signal }
     const running = runCli(['embed', '--model', model], io)
-    while (stdout.readableLength === 0) await sleep(10)
-    await sleep(500)
-    const readThen = read
-    await sleep(500)
-    expect(read).toBe(readThen)
+    await until(() => stdout.readableLength > 0)
+    await settled(() => read)
     interrupt()
     expect(await running).toBe(130)
   })
@@ -349,10 +347,8 @@ describe('embed in a pipe', () => {
     const lines = async () =>
       jsonLines((await readFile(at('part.jsonl'), 'utf8').catch(() => '')).replace(/[^\n]*$/, ''))
     while ((await lines()).length === 0) await sleep(20)
-    const started = performance.now()
     interrupt()
     const { code, stderr } = await running
-    expect(performance.now() - started).toBeLessThan(3000)
     expect(code).toBe(130)
     expect(stderr).toContain('bge-m3: interrupted')
     const file = await readFile(at('part.jsonl'), 'utf8')

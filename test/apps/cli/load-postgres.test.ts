@@ -1,15 +1,9 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type PostgresServer,
-  postgresPrograms,
-  startPostgres,
-} from '../../helpers/postgres-server.js'
+import { has } from '../../helpers/needs.mjs'
+import { type PostgresServer, startPostgres } from '../../helpers/postgres-server.js'
 import { standinPath } from '../../helpers/standins.js'
 import { cli } from './run.js'
-
-const programs = await postgresPrograms()
-if (!programs) console.warn('!! SKIPPED: PostgreSQL is not installed (apt-get install postgresql)')
 
 let model: string
 beforeAll(async () => {
@@ -48,11 +42,11 @@ describe('load postgres', () => {
     expect(stderr).not.toContain('secret')
   })
 
-  describe.skipIf(!programs)('with a server', () => {
+  describe.skipIf(!has('postgres'))('with a server', () => {
     let server: PostgresServer
     let pool: pg.Pool
     beforeAll(async () => {
-      server = await startPostgres(programs as string)
+      server = await startPostgres()
       pool = new pg.Pool({ connectionString: server.url })
       pool.on('error', () => {})
       await pool.query('CREATE TABLE docs (id text PRIMARY KEY, body text, v float4[])')

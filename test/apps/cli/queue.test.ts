@@ -1,23 +1,12 @@
 /** `queue add`, `status`, `retry`, `clear` and `worker`, against real servers. */
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type PostgresServer,
-  postgresPrograms,
-  startPostgres,
-} from '../../helpers/postgres-server.js'
+import { has } from '../../helpers/needs.mjs'
+import { type PostgresServer, startPostgres } from '../../helpers/postgres-server.js'
 import { startContractServer } from '../../helpers/qdrant-contract.js'
-import { hasRedis, type RedisServer, startRedis } from '../../helpers/redis-server.js'
+import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
 import { standinPath } from '../../helpers/standins.js'
 import { cli, interruptible, jsonLines } from './run.js'
-
-const programs = await postgresPrograms()
-const there = programs !== undefined && (await hasRedis())
-if (!there) {
-  console.warn(
-    '!! SKIPPED: Redis or PostgreSQL is not installed (apt-get install redis-server postgresql)',
-  )
-}
 
 let model: string
 beforeAll(async () => {
@@ -71,14 +60,14 @@ describe('wrong usage', () => {
   })
 })
 
-describe.skipIf(!there)('with servers', () => {
+describe.skipIf(!has('redis', 'postgres'))('with servers', () => {
   let redis: RedisServer
   let postgres: PostgresServer
   let pool: pg.Pool
   let env: Record<string, string>
   beforeAll(async () => {
     redis = await startRedis()
-    postgres = await startPostgres(programs as string)
+    postgres = await startPostgres()
     pool = new pg.Pool({ connectionString: postgres.url })
     pool.on('error', () => {})
     env = { REDIS_URL: redis.url, DATABASE_URL: postgres.url, BGE_M3_MODEL: model }

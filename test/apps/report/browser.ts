@@ -1,26 +1,9 @@
 /** A report in a real Chromium, and everything that it should not have done there. */
-import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
-
-const CANDIDATES = [
-  process.env.CHROMIUM_PATH ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-]
-const chromiumPath = CANDIDATES.find((path) => path !== '' && existsSync(path))
-
-/** What `describe.skipIf` takes; says so where it will be read. */
-export function hasNoChromium(): boolean {
-  if (chromiumPath) return false
-  console.warn(
-    '\nSKIPPED: reports are not tested in a browser, because no Chromium is installed (apt-get install chromium, or set CHROMIUM_PATH).\n',
-  )
-  return true
-}
+import { chromiumPath } from '../../helpers/needs.mjs'
 
 export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath ?? '', args: ['--no-sandbox'] })
+  return chromium.launch({ executablePath: chromiumPath() ?? '', args: ['--no-sandbox'] })
 }
 
 export interface Opened {

@@ -1,7 +1,6 @@
 /** Results in notebooks: what a kernel is given, and an example run by a real one. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -22,8 +21,9 @@ import {
   show,
 } from '../../../lib/exports/report.js'
 import { root } from '../../helpers/child.js'
+import { denoBinary, has, pythonWith } from '../../helpers/needs.mjs'
 import { standinPath } from '../../helpers/standins.js'
-import { hasNoChromium, launch } from './browser.js'
+import { launch } from './browser.js'
 import { clustered, file } from './data.js'
 
 const rows = clustered({ rows: 80 })
@@ -187,7 +187,7 @@ describe('live progress', () => {
   })
 })
 
-describe.skipIf(hasNoChromium())('in a browser', () => {
+describe.skipIf(!has('chromium'))('in a browser', () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await launch()
@@ -214,30 +214,7 @@ describe.skipIf(hasNoChromium())('in a browser', () => {
   })
 })
 
-/** Deno of npm, by its platform's package. */
-function denoBinary(): string | undefined {
-  const require = createRequire(path.join(root, 'package.json'))
-  try {
-    const entry = require.resolve('deno/package.json')
-    const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`
-    return createRequire(entry).resolve(`@deno/${platform}/deno`)
-  } catch {
-    return undefined
-  }
-}
-
-const deno = denoBinary()
-// Debian's own: where jupyter_client is
-const python = ['/usr/bin/python3', 'python3'].find(
-  (name) => spawnSync(name, ['-c', 'import jupyter_client, nbformat']).status === 0,
-)
-if (!deno || !python) {
-  console.warn(
-    `\nSKIPPED: the example notebook is not run, because ${deno ? "Python's jupyter_client" : 'Deno'} is not installed (${deno ? 'apt-get install python3-jupyter-client python3-nbformat' : 'npm install deno'}).\n`,
-  )
-}
-
-describe.skipIf(!deno || !python)("the example notebook, run by Deno's kernel", () => {
+describe.skipIf(!has('notebook'))("the example notebook, run by Deno's kernel", () => {
   interface Cell {
     cell_type: string
     outputs?: { output_type: string; data?: Record<string, string | string[]>; ename?: string }[]
@@ -258,13 +235,13 @@ describe.skipIf(!deno || !python)("the example notebook, run by Deno's kernel", 
     )
     const kernel = path.join(folder, 'jupyter', 'kernels', 'deno')
     fs.mkdirSync(kernel, { recursive: true })
-    const argv = [deno, 'jupyter', '--kernel', '--conn', '{connection_file}']
+    const argv = [denoBinary(), 'jupyter', '--kernel', '--conn', '{connection_file}']
     fs.writeFileSync(
       path.join(kernel, 'kernel.json'),
       JSON.stringify({ argv, display_name: 'Deno', language: 'typescript' }),
     )
     execFileSync(
-      python as string,
+      pythonWith('jupyter_client, nbformat') as string,
       [path.join(root, 'test/apps/report/run-notebook.py'), 'in.ipynb', 'out.ipynb'],
       {
         cwd: folder,

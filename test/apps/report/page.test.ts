@@ -13,7 +13,8 @@ import type {
 } from '../../../lib/apps/report/shared/data.js'
 import { createReport, tableOf } from '../../../lib/exports/report.js'
 import type { EvaluationReport } from '../../../lib/quality/types.js'
-import { hasNoChromium, launch, type Opened, open } from './browser.js'
+import { has } from '../../helpers/needs.mjs'
+import { launch, type Opened, open } from './browser.js'
 import { clustered, dataOf, write } from './data.js'
 
 const ROWS = 240
@@ -23,7 +24,6 @@ const longer = rows.map((row, i) => ({
   ...row,
   dense: row.dense.map((value) => value * (1 + (i % 7) / 10)),
 }))
-const skip = hasNoChromium()
 
 const run = {
   startedAt: '2026-11-20T10:00:00.000Z',
@@ -71,7 +71,7 @@ function tableFrom(list: typeof rows) {
   return tableOf(items, new Map(list.map(({ id, text }) => [id, text ?? ''])))
 }
 
-describe.skipIf(skip)('the page of a report', () => {
+describe.skipIf(!has('chromium'))('the page of a report', () => {
   let browser: Browser
   let single: { file: string; data: PageData }
   let pair: { file: string; data: PageData }

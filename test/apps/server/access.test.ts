@@ -4,7 +4,8 @@ import type { Embedding } from '../../../lib/common/types.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { createServer } from '../../../lib/exports/server.js'
 import { standinPath } from '../../helpers/standins.js'
-import { eventually, testServer, withOverrides } from './helper.js'
+import { until } from '../../helpers/until.js'
+import { testServer, withOverrides } from './helper.js'
 
 let embedder: Embedder
 let model: string
@@ -85,7 +86,7 @@ describe('an embedder', () => {
     const own = await Embedder.load({ model, unloadAfter: 50 })
     const served = await testServer({ embedder: own })
     await served.post('/embed', { inputs: 'x' })
-    await eventually(() => {
+    await until(() => {
       try {
         return own.info === undefined
       } catch {

@@ -7,8 +7,8 @@ import { Interrupted } from '../../../lib/apps/cli/shared/errors.js'
 import { SERVER_OPTION_NAMES } from '../../../lib/apps/server/core/options.js'
 import { environmentName, OPTION_NAMES, OPTIONS } from '../../../lib/options/table.js'
 import { standinPath } from '../../helpers/standins.js'
+import { until } from '../../helpers/until.js'
 import { cli } from '../cli/run.js'
-import { eventually } from './helper.js'
 
 let model: string
 beforeAll(async () => {
@@ -64,7 +64,7 @@ describe('bge-m3 serve', () => {
         },
       },
     )
-    await eventually(() => text.includes('bge-m3: listening on '))
+    await until(() => text.includes('bge-m3: listening on '))
     const url = /listening on (\S+)/.exec(text)?.[1] as string
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
     expect((await fetch(`${url}/ready`)).status).toBe(200)

@@ -3,7 +3,8 @@ import http from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { standinPath } from '../../helpers/standins.js'
-import { eventually, type TestServer, testServer, withOverrides } from './helper.js'
+import { until } from '../../helpers/until.js'
+import { type TestServer, testServer, withOverrides } from './helper.js'
 
 interface Endpoint {
   path: string
@@ -330,12 +331,12 @@ describe.each(POSTS)('POST $path', ({ path, body, required, wrong, style, extra,
       signal: controller.signal,
     })
     call.catch(() => {})
-    await eventually(() => begun > before.begun)
+    await until(() => begun > before.begun)
     expect(slow.server.context.gate.readings.places).toBe(1)
     controller.abort()
     await expect(call).rejects.toThrow()
-    if (path !== '/tokenize') await eventually(() => cancelled > before.cancelled)
-    await eventually(() => slow.server.context.gate.readings.places === 0)
+    if (path !== '/tokenize') await until(() => cancelled > before.cancelled)
+    await until(() => slow.server.context.gate.readings.places === 0)
     expect(slow.server.context.gate.readings).toMatchObject({ running: 0, answerBytes: 0 })
   })
 })

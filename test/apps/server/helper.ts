@@ -87,11 +87,3 @@ export function withOverrides(
     },
   })
 }
-
-/** Resolves when `isTrue` does; rejects after five seconds. */
-export async function eventually(isTrue: () => boolean): Promise<void> {
-  for (let left = 1500; !isTrue(); left--) {
-    if (left === 0) throw new Error('It did not happen within fifteen seconds.')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}

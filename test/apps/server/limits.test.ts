@@ -5,7 +5,8 @@ import { HttpError } from '../../../lib/apps/server/core/errors.js'
 import { Gate } from '../../../lib/apps/server/core/limits.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { standinPath } from '../../helpers/standins.js'
-import { eventually, type TestServer, testServer, withOverrides } from './helper.js'
+import { until } from '../../helpers/until.js'
+import { type TestServer, testServer, withOverrides } from './helper.js'
 
 const never = new AbortController().signal
 const tick = () => new Promise((resolve) => setImmediate(resolve))
@@ -128,7 +129,7 @@ describe('a server', () => {
     const { embedder: slow, release, most } = held()
     const served = await serve({ embedder: slow, concurrency: 3, queue: 4 })
     const calls = Array.from({ length: 20 }, (_, i) => served.post('/embed', { inputs: `${i}` }))
-    await eventually(() => served.server.context.metrics.totals.refused === 13)
+    await until(() => served.server.context.metrics.totals.refused === 13)
     const stats = (await served.get('/stats')).json
     expect(stats.queue).toMatchObject({ running: 3, waiting: 4 })
     release()
@@ -150,7 +151,7 @@ describe('a server', () => {
     const inputs = `${'a '.repeat(150_000)}`
     const first = served.post('/embed', { inputs, truncate: true })
     const second = served.post('/embed', { inputs: 'x' })
-    await eventually(() => served.server.context.gate.readings.running === 2)
+    await until(() => served.server.context.gate.readings.running === 2)
     const third = await served.post('/embed', { inputs, truncate: true })
     expect(third.status).toBe(429)
     release()
@@ -207,10 +208,9 @@ describe('a server', () => {
   })
 
   it('does not wait for a client that takes nothing of its answer', async () => {
-    // enough to compute the answer beside other tests, or a complete 503 would come
     const served = await serve({ embedder, requestTimeout: 6000 })
-    // some 20 MB, more than sockets hold
-    const inputs = Array.from({ length: 60 }, (_, i) => `${i} ${'word '.repeat(450)}`)
+    // some 20 MB, more than sockets hold, that are computed once: or a complete 503 would come
+    const inputs = Array(60).fill('word '.repeat(450))
     for (const accept of ['application/json', 'application/x-ndjson']) {
       const body = JSON.stringify({ inputs, outputs: { colbert: true } })
       const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
@@ -226,7 +226,7 @@ describe('a server', () => {
       expect(response.statusCode).toBe(200)
       const ended = new Promise((resolve) => response.on('close', resolve).on('error', resolve))
       response.pause()
-      await eventually(() => served.server.context.gate.readings.places === 0)
+      await until(() => served.server.context.gate.readings.places === 0)
       response.resume()
       await ended
       expect(response.complete).toBe(false)
@@ -250,7 +250,7 @@ describe('a server', () => {
       {},
     )
     const starting = server.start()
-    await eventually(() => server.app.server.listening)
+    await until(() => server.app.server.listening)
     const { port } = server.app.server.address() as { port: number }
     const call = async (path: string, init = {}) => fetch(`http://127.0.0.1:${port}${path}`, init)
     expect((await call('/health')).status).toBe(200)
@@ -282,7 +282,7 @@ describe('a server', () => {
       {},
     )
     const dead = expect(dying.start()).rejects.toThrow('closed while it started')
-    await eventually(() => dying.app.server.listening)
+    await until(() => dying.app.server.listening)
     const closing = dying.close()
     loadLate()
     await dead

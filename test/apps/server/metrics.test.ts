@@ -10,7 +10,8 @@ import type { Embedding } from '../../../lib/common/types.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { standinPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
-import { eventually, testServer, withOverrides } from './helper.js'
+import { until } from '../../helpers/until.js'
+import { testServer, withOverrides } from './helper.js'
 
 let embedder: Embedder
 beforeAll(async () => {
@@ -84,9 +85,9 @@ describe('/metrics', () => {
       signal: controller.signal,
     })
     call.catch(() => {})
-    await eventually(() => served.server.context.gate.readings.running === 1)
+    await until(() => served.server.context.gate.readings.running === 1)
     controller.abort()
-    await eventually(() => served.server.context.metrics.totals.cancelled === 1)
+    await until(() => served.server.context.metrics.totals.cancelled === 1)
     const { text } = await served.get('/metrics')
     expect(
       reading(text, 'bge_m3_requests_total', 'route="/embed",method="POST",status="499"'),
@@ -163,7 +164,7 @@ describe('Drift', () => {
   it('is looked at now and then', async () => {
     const served = await testServer({ embedder, driftInterval: 30 })
     await served.post('/embed', { inputs: 'x' })
-    await eventually(() => served.server.context.drift.readings.checks > 0)
+    await until(() => served.server.context.drift.readings.checks > 0)
     await served.close()
   })
 })

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { root, run, runModule } from '../../helpers/child.js'
+import { has } from '../../helpers/needs.mjs'
 import { standinPath } from '../../helpers/standins.js'
 
 const CLI = join(root, 'dist', 'cli', 'main.js')
@@ -78,8 +79,7 @@ describe('bge-m3 serve', () => {
     for (const line of log().trimEnd().split('\n')) JSON.parse(line)
   })
 
-  it('works for curl as it is documented', async () => {
-    if (spawnSync('curl', ['--version']).status !== 0) return console.warn('skipped: no curl')
+  it.skipIf(!has('curl'))('works for curl as it is documented', async () => {
     const { url } = await serve([], { BGE_M3_API_KEY: 'secret', BGE_M3_QUEUE: '7' })
     const args = [
       '-sS',
@@ -217,13 +217,11 @@ describe('bge-m3 serve', () => {
     socket.on('error', () => {})
     socket.write('POST /embed HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{')
     await new Promise((resolve) => setTimeout(resolve, 200))
-    const began = Date.now()
     child.kill('SIGINT')
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(child.exitCode).toBeNull()
     child.kill('SIGINT')
     expect(await ended).toEqual({ code: 130, signal: null })
-    expect(Date.now() - began).toBeLessThan(3000)
     socket.destroy()
   })
 
@@ -245,7 +243,7 @@ describe('bge-m3 serve', () => {
     expect(start('--model', model, '--tls-cert', 'x')).toMatchObject({ status: 2 })
   })
 
-  it('speaks HTTPS with a certificate of its own', async () => {
+  it.skipIf(!has('openssl'))('speaks HTTPS with a certificate of its own', async () => {
     const cert = join(dir, 'cert.pem')
     const key = join(dir, 'key.pem')
     const made = spawnSync(
@@ -269,7 +267,7 @@ describe('bge-m3 serve', () => {
       ],
       { encoding: 'utf8' },
     )
-    if (made.error) return console.warn('skipped: no openssl')
+    expect(made.error).toBeUndefined()
     const config = join(dir, 'serve.json')
     await writeFile(config, JSON.stringify({ tlsCert: cert, tlsKey: key, maxItems: 3 }))
     const { url, port } = await serve(['--config', config])

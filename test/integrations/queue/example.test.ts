@@ -1,11 +1,9 @@
 /** examples/queue, and a program that must end by itself. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root, run, runModule } from '../../helpers/child.js'
-import { hasRedis, type RedisServer, startRedis } from '../../helpers/redis-server.js'
+import { has } from '../../helpers/needs.mjs'
+import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
 import { standinPath } from '../../helpers/standins.js'
-
-const there = await hasRedis()
-if (!there) console.warn('!! SKIPPED: Redis is not installed (apt-get install redis-server)')
 
 let env: NodeJS.ProcessEnv
 beforeAll(async () => {
@@ -25,7 +23,7 @@ describe('examples/queue', () => {
   })
 })
 
-describe.skipIf(!there)('with Redis', () => {
+describe.skipIf(!has('redis'))('with Redis', () => {
   let server: RedisServer
   beforeAll(async () => {
     server = await startRedis()

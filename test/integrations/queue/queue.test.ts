@@ -16,15 +16,13 @@ import {
   runWorker,
   watchQueue,
 } from '../../../lib/exports/queue.js'
-import { hasRedis, type RedisServer, startRedis } from '../../helpers/redis-server.js'
+import { has } from '../../helpers/needs.mjs'
+import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
 import { standinPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { MemoryStore } from './memory-store.js'
 
-const there = await hasRedis()
-if (!there) console.warn('!! SKIPPED: Redis is not installed (apt-get install redis-server)')
-
-describe.skipIf(!there)('a queue', () => {
+describe.skipIf(!has('redis'))('a queue', () => {
   let server: RedisServer
   let redis: string
   let m3: Embedder

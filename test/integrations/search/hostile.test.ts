@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import type { UpdateResult } from '../../../lib/exports/search.js'
+import { has } from '../../helpers/needs.mjs'
 import { standinPath } from '../../helpers/standins.js'
 import { Workspace } from './helpers.js'
 
@@ -213,7 +214,7 @@ describe('names', () => {
     expect(await index.update(work.docs)).toMatchObject({ files: { removed: 1 } })
   })
 
-  it.skipIf(process.platform !== 'linux')('may be no UTF-8', async () => {
+  it.skipIf(!has('linux'))('may be no UTF-8', async () => {
     const name = Buffer.concat([Buffer.from(work.path('bad-')), Buffer.from([0xff, 0xfe])])
     await writeFile(name, 'Nobody can say its name.')
     await mkdir(Buffer.concat([Buffer.from(work.path('folder-')), Buffer.from([0xe9])]))

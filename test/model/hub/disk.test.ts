@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DownloadError } from '../../../lib/common/errors.js'
 import { pullModel } from '../../../lib/model/hub/pull.js'
 import { lackOfSpace } from '../../../lib/model/hub/space.js'
+import { has } from '../../helpers/needs.mjs'
 import { errorOf, expectBytes, HASTE, namesIn, noise, useHub } from './fixtures.js'
 
 const fixture = useHub()
@@ -17,10 +18,7 @@ function pull(dir: string, bytes: Buffer) {
   return pullModel({ dir, endpoint: hub.endpoint, files, patience: HASTE })
 }
 
-const canMount = tryMount('/tmp')
-if (!canMount) console.warn('SKIPPED: a full disk (a tmpfs cannot be mounted here; it takes root)')
-
-describe.skipIf(!canMount)('a full disk', () => {
+describe.skipIf(!has('mount'))('a full disk', () => {
   let small = ''
   beforeEach(async () => {
     small = join(fixture.dir, 'small')
@@ -91,21 +89,3 @@ describe('lackOfSpace', () => {
     expect(await lackOfSpace('/proc', 2 ** 60)).toBeUndefined()
   })
 })
-
-function tryMount(parent: string): boolean {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
-  try {
-    const dir = execFileSync('mktemp', ['-d', join(parent, 'bge-m3-mount-XXXXXX')], {
-      encoding: 'utf8',
-    }).trim()
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir], { stdio: 'ignore' })
-      execFileSync('umount', [dir])
-      return true
-    } finally {
-      execFileSync('rmdir', [dir])
-    }
-  } catch {
-    return false
-  }
-}

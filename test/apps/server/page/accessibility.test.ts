@@ -7,10 +7,11 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Server } from '../../../../lib/exports/server.js'
 import { Embedder } from '../../../../lib/index.js'
+import { has } from '../../../helpers/needs.mjs'
 import { standinPath } from '../../../helpers/standins.js'
 import { paragraphs } from '../../../helpers/texts.js'
 import { writeHeadless } from '../../cli/headless.js'
-import { hasNoChromium, launch, serve, textOf, Visit } from './browser.js'
+import { launch, serve, textOf, Visit } from './browser.js'
 
 const axeFile = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
@@ -31,7 +32,7 @@ async function seriousViolations(visit: Visit): Promise<string[]> {
     .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`)
 }
 
-describe.skipIf(hasNoChromium())('the page for everybody', () => {
+describe.skipIf(!has('chromium'))('the page for everybody', () => {
   let browser: Browser
   let open: { server: Server; url: string }
   let embedder: Embedder

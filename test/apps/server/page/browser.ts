@@ -1,25 +1,7 @@
 /** A real Chromium on the real server with the `tiny` stand-in. */
-import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Locator, type Page, type Request } from 'playwright-core'
 import { createServer, type Server, type ServerOptions } from '../../../../lib/exports/server.js'
-
-const CANDIDATES = [
-  process.env.CHROMIUM_PATH ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-]
-
-export const chromiumPath = CANDIDATES.find((path) => path !== '' && existsSync(path))
-
-/** What `describe.skipIf` takes; says so where it will be read. */
-export function hasNoChromium(): boolean {
-  if (chromiumPath) return false
-  console.warn(
-    '\nSKIPPED: the page is not tested, because no Chromium is installed (apt-get install chromium, or set CHROMIUM_PATH).\n',
-  )
-  return true
-}
+import { chromiumPath } from '../../../helpers/needs.mjs'
 
 export async function serve(options: ServerOptions): Promise<{ server: Server; url: string }> {
   const server = await createServer({ host: '127.0.0.1', port: 0, logLevel: 'silent', ...options })
@@ -28,7 +10,7 @@ export async function serve(options: ServerOptions): Promise<{ server: Server; u
 }
 
 export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: chromiumPath ?? '', args: ['--no-sandbox'] })
+  return chromium.launch({ executablePath: chromiumPath() ?? '', args: ['--no-sandbox'] })
 }
 
 /** What is seen: without what is hidden. */

@@ -7,9 +7,10 @@ import type {
   WireStats,
 } from '../../../../lib/exports/server.js'
 import { Embedder, type Scores } from '../../../../lib/index.js'
+import { has } from '../../../helpers/needs.mjs'
 import { standinPath } from '../../../helpers/standins.js'
 import { type Paragraph, paragraphs } from '../../../helpers/texts.js'
-import { hasNoChromium, launch, type OpenOptions, serve, textOf, Visit } from './browser.js'
+import { launch, type OpenOptions, serve, textOf, Visit } from './browser.js'
 
 const KEY = 'sk-test-1234'
 const [first, second] = paragraphs('en') as [Paragraph, Paragraph]
@@ -21,7 +22,7 @@ const PASSAGES = [
   paragraphs('ar')[0]?.text as string,
 ]
 
-describe.skipIf(hasNoChromium())('the page in Chromium', () => {
+describe.skipIf(!has('chromium'))('the page in Chromium', () => {
   let browser: Browser
   let embedder: Embedder
   let open: { server: Server; url: string }

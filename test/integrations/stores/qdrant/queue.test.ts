@@ -3,16 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../../lib/embedder/embedder.js'
 import { enqueue, queueStatus, runWorker } from '../../../../lib/exports/queue.js'
 import { QdrantStore } from '../../../../lib/integrations/stores/qdrant/store.js'
+import { has } from '../../../helpers/needs.mjs'
 import { type ContractServer, startContractServer } from '../../../helpers/qdrant-contract.js'
-import { hasRedis, type RedisServer, startRedis } from '../../../helpers/redis-server.js'
+import { type RedisServer, startRedis } from '../../../helpers/redis-server.js'
 import { standinPath } from '../../../helpers/standins.js'
 import { mixedTexts } from '../../../helpers/texts.js'
 import { ALL } from './samples.js'
 
-const there = await hasRedis()
-if (!there) console.warn('!! SKIPPED: Redis is not installed (apt-get install redis-server)')
-
-describe.skipIf(!there)('a queue', () => {
+describe.skipIf(!has('redis'))('a queue', () => {
   let redis: RedisServer
   let server: ContractServer
   let m3: Embedder

@@ -1,0 +1,4 @@
+import { killedWhileIndexing } from '../../../integrations/search/killed.js'
+import { TIMES } from '../../times.js'
+
+killedWhileIndexing(800 * TIMES)

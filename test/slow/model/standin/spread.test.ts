@@ -1,0 +1,4 @@
+/** 24 layers take a minute or more. */
+import { outputsSpread } from '../../../model/standin/spread.js'
+
+outputsSpread('full')

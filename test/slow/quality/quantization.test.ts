@@ -1,0 +1,3 @@
+import { roundingKeepsOrder } from '../../quality/quantization.js'
+
+roundingKeepsOrder('small', 60)
