@@ -24,7 +24,7 @@
 #include <unistd.h>
 #endif
 
-#include "install.h"
+#include "../../native/ggml/install.h"
 
 namespace {
 

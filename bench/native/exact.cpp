@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "install.h"
+#include "../../native/ggml/install.h"
 
 namespace {
 

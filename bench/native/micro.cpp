@@ -16,7 +16,7 @@
 #include <time.h>
 #endif
 
-#include "pack.h"
+#include "../../native/kernels/pack.h"
 #include "peak.h"
 
 namespace {

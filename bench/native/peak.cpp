@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "isa.h"
+#include "../../native/kernels/isa.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "../ggml/install.h"
 #include "error.h"
 
 #if defined(__x86_64__)
