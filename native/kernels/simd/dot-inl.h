@@ -15,16 +15,16 @@ constexpr int kStep = 4;
 /// bytes from kStep k of the weights to the next; @param next to the next 16 channels
 template <int MR, int NV, int Step>
 inline void q8_block(const uint8_t* rows, const uint8_t* w, size_t next, I (&acc)[MR][NV]) {
-    BGE_UNROLL
+    BGE_UNROLL_ALWAYS
     for (int s = 0; s < kBlock / kStep; ++s) {
         Weights wv[NV];
-        BGE_UNROLL
+        BGE_UNROLL_ALWAYS
         for (int v = 0; v < NV; ++v)
             wv[v] = load_weights(w + s * Step + static_cast<size_t>(v) * next);
-        BGE_UNROLL
+        BGE_UNROLL_ALWAYS
         for (int i = 0; i < MR; ++i) {
             const Act a = broadcast4(rows + (s * kTileRows + i) * kStep);
-            BGE_UNROLL
+            BGE_UNROLL_ALWAYS
             for (int v = 0; v < NV; ++v)
                 acc[i][v] = dot4(acc[i][v], wv[v], a);
         }
