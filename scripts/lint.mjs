@@ -38,6 +38,7 @@ check('tsc', bin('tsc'), ['-p', '.'])
 check('tsc, the page', bin('tsc'), ['-p', path.join('lib', 'server', 'page', 'client')])
 check('tsc, the report', bin('tsc'), ['-p', path.join('lib', 'report', 'page', 'client')])
 check('layers', bin('depcruise'), ['lib', '--config', '.dependency-cruiser.cjs'])
+check('layers of the C++', process.execPath, [path.join('scripts', 'native-layers.mjs')])
 check('clang-format', 'clang-format', [fix ? '-i' : '--dry-run', '-Werror', ...written])
 if (process.argv.includes('--tidy')) {
   const ours = cxx.filter((name) => /^native.(engine|addon).*\.cpp$/.test(name))

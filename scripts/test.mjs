@@ -17,7 +17,7 @@ const node = (script, args, options = {}) =>
   })
 
 function nativeTests(args = []) {
-  const result = node('test-native.mjs', [...args, ...(long ? ['--long'] : [])])
+  const result = node('native.mjs', ['test', ...args, ...(long ? ['--long'] : [])])
   const last = result.stdout.trim().split('\n').at(-1)
   return last ? JSON.parse(last) : { passed: 0, failed: 1 }
 }
