@@ -199,6 +199,11 @@ uint64_t address_space_available() {
 
 } // namespace
 
+KernelsInUse kernels_in_use() {
+    kernels::install();
+    return {kernels::isa(), kernels::quant_name()};
+}
+
 int default_threads() {
 #if defined(__linux__)
     return std::max(1, std::min(allowed_cores(), cgroup_cpus()));
