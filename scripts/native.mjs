@@ -80,6 +80,8 @@ function registered(preset) {
 function test() {
   const preset = options.sanitize ? SANITIZED[options.sanitize] : 'tests'
   if (!preset) throw new Error(`--sanitize takes ${Object.keys(SANITIZED).join(' or ')}.`)
+  if (subject && !['kernels', 'ggml', '.'].some((folder) => meets(folder).length))
+    throw new Error(`No test has '${subject}' in its name or file.`)
   const small = subject && !options.sanitize && !options.all && meets('kernels').length > 0
   const tree = small ? 'kernels' : preset
   build(tree, small ? ['test_kernels', 'runnable'] : [])
@@ -113,8 +115,6 @@ function test() {
     if (bad)
       process.stderr.write(`${output.split('\n').slice(-80).join('\n')}\n${result.signal ?? ''}\n`)
   }
-  if (subject && count.passed + count.failed === 0)
-    throw new Error(`No test has '${subject}' in its name or file.`)
   process.stdout.write(`${JSON.stringify(count)}\n`)
   return count.failed ? 1 : 0
 }

@@ -45,6 +45,7 @@ struct Team {
     double seconds = 0.3;
     std::string filter;
     std::vector<double> rates, peaks; // of each thread
+    int printed = 0;
 
     void wait() {
         std::unique_lock<std::mutex> lock(mutex_);
@@ -93,6 +94,7 @@ struct Lane {
         team.wait();
         if (number != 0)
             return;
+        ++team.printed;
         const auto sum = [](const std::vector<double>& x) {
             return std::accumulate(x.begin(), x.end(), 0.0);
         };
@@ -278,5 +280,7 @@ int main(int argc, char** argv) {
     run(t, {team, 0});
     for (std::thread& other : others)
         other.join();
-    return 0;
+    if (team.printed == 0)
+        std::fprintf(stderr, "no kernel has '%s' in its name\n", team.filter.c_str());
+    return team.printed == 0;
 }
