@@ -42,6 +42,7 @@ check('options', process.execPath, [path.join('scripts', 'options.mjs')])
 check('platforms', process.execPath, [path.join('scripts', 'package', 'platforms.mjs')])
 check('layers', bin('depcruise'), ['lib', '--config', '.dependency-cruiser.cjs'])
 check('house', process.execPath, [path.join('scripts', 'house.mjs'), '--check'])
+check('layers of the C++', process.execPath, [path.join('scripts', 'native-layers.mjs')])
 check('clang-format', 'clang-format', [fix ? '-i' : '--dry-run', '-Werror', ...written])
 if (process.argv.includes('--tidy')) {
   const ours = cxx.filter((name) => /^native.(engine|addon).*\.cpp$/.test(name))

@@ -20,8 +20,8 @@ const { values: options } = parseArgs({
 })
 
 const source = llamaSource()
-const recipe = path.join(root, 'native', 'llama', 'CMakeLists.txt')
-const spinWait = path.join(root, 'native', 'kernels', 'spin_wait.h')
+const recipe = path.join(root, 'native', 'ggml', 'llama', 'CMakeLists.txt')
+const spinWait = path.join(path.dirname(recipe), 'spin_wait.h')
 
 /** Everything that decides what the objects contain. */
 function key() {

@@ -21,7 +21,7 @@ const times = Number(options.times)
 function nativeTests(...args) {
   const result = spawnSync(
     process.execPath,
-    [path.join(root, 'scripts/test-native.mjs'), ...args],
+    [path.join(root, 'scripts/native.mjs'), 'test', ...args],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
       encoding: 'utf8',

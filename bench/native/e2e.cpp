@@ -3,6 +3,9 @@
 //   e2e MODEL [--threads N] [--seconds S] [--shapes 1x512,8x128,...] [--rounds R]
 //      [--modes stock,fixed,fixed:avx2,...] [--clock wall|cpu]
 //
+// Beside tokens a second stands the share that their multiplies are of what the threads could do at
+// most (peak.h), measured between the rounds.
+//
 // Every mode is a child process; they take turns, one short run each, because the machine changes
 // its speed for minutes at a time. --clock cpu counts the process's processor time instead of wall
 // time: with one thread that stays meaningful while others use the machine.
@@ -24,7 +27,8 @@
 #include <unistd.h>
 #endif
 
-#include "install.h"
+#include "../../native/ggml/install.h"
+#include "peak.h"
 
 namespace {
 
@@ -116,6 +120,17 @@ class Bench {
         return seconds;
     }
     double checksum() const { return checksum_; }
+    /// Multiply-accumulates of a token's matrices, and of its attention per token of its text.
+    double macs_of_matrices() const {
+        const double dim = llama_model_n_embd(model_), layers = llama_model_n_layer(model_);
+        char text[32] = "";
+        const int found =
+            llama_model_meta_val_str(model_, "bert.feed_forward_length", text, sizeof text);
+        return layers * dim * (4 * dim + 2 * (found > 0 ? std::atof(text) : 4 * dim));
+    }
+    double macs_of_attention() const {
+        return 2.0 * llama_model_n_layer(model_) * llama_model_n_embd(model_);
+    }
 
   private:
     int threads_;
@@ -128,7 +143,8 @@ class Bench {
 /// Reads "TEXTS TOKENS SECONDS" lines, answers "BEST-OF-RUNS..." times.
 int serve(const char* model, int threads, int max_tokens) {
     Bench bench(model, threads, max_tokens);
-    std::printf("ready %s %s\n", bge::kernels::isa(), bge::kernels::quant_name());
+    std::printf("%.0f %.0f %s %s\n", bench.macs_of_matrices(), bench.macs_of_attention(),
+                bge::kernels::isa(), bge::kernels::quant_name());
     std::fflush(stdout);
     Shape s{};
     double seconds;
@@ -152,6 +168,7 @@ struct Child {
     std::string name;
     FILE *in = nullptr, *out = nullptr;
     std::vector<std::vector<double>> times;
+    double macs_of_matrices = 0, macs_of_attention = 0;
 };
 
 Child spawn(const std::string& name, std::vector<std::string> args,
@@ -182,7 +199,11 @@ Child spawn(const std::string& name, std::vector<std::string> args,
     char line[256];
     if (!std::fgets(line, sizeof line, c.out))
         std::exit(7);
-    std::fprintf(stderr, "%s: %s", name.c_str(), line);
+    char isa[64] = "", quant[64] = "";
+    if (std::sscanf(line, "%lf %lf %63s %63s", &c.macs_of_matrices, &c.macs_of_attention, isa,
+                    quant) != 4)
+        std::exit(7);
+    std::fprintf(stderr, "%s: %s %s\n", name.c_str(), isa, quant);
     return c;
 }
 #endif
@@ -254,7 +275,9 @@ int main(int argc, char** argv) {
         at = end + 1;
     }
     const auto list = parse_shapes(shapes);
-    for (int r = 0; r < rounds; ++r)
+    double peak = 0;
+    for (int r = 0; r < rounds; ++r) {
+        peak = std::max(peak, peak_gmacs(threads));
         for (size_t s = 0; s < list.size(); ++s)
             for (Child& c : children) {
                 c.times.resize(list.size());
@@ -269,9 +292,11 @@ int main(int argc, char** argv) {
                         c.times[s].push_back(t);
                 }
             }
-    std::printf("%-10s", "tok/s");
+    }
+    std::printf("tokens a second, %d threads, and the share of their peak (%.0f GMAC/s)\n%-10s",
+                threads, peak, "");
     for (const Child& c : children)
-        std::printf(" %22s", (c.name + " best (median)").c_str());
+        std::printf(" %29s", (c.name + " best (median)").c_str());
     std::printf("\n");
     for (size_t s = 0; s < list.size(); ++s) {
         std::printf("%-10s",
@@ -280,7 +305,9 @@ int main(int argc, char** argv) {
             std::vector<double>& t = c.times[s];
             std::sort(t.begin(), t.end());
             const double tokens = list[s].texts * list[s].tokens;
-            std::printf(" %13.0f (%6.0f)", tokens / t.front(), tokens / t[t.size() / 2]);
+            const double macs = c.macs_of_matrices + c.macs_of_attention * list[s].tokens;
+            std::printf(" %11.0f (%6.0f) %5.1f %%", tokens / t.front(), tokens / t[t.size() / 2],
+                        100 * macs * tokens / t.front() * 1e-9 / peak);
         }
         std::printf("\n");
     }

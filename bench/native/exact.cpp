@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "install.h"
+#include "../../native/ggml/install.h"
 
 namespace {
 
@@ -107,6 +107,7 @@ int main(int argc, char** argv) {
     bge::kernels::install();
     llama_backend_init();
     llama_model_params mp = llama_model_default_params();
+    mp.progress_callback = [](float, void*) { return true; };
     llama_model* model = llama_model_load_from_file(model_path, mp);
     if (!model)
         return 3;

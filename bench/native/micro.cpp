@@ -1,22 +1,27 @@
-// Kernels one by one, in GMAC/s of one thread's own processor time, beside a register-only loop of
+// Kernels one by one, in GMAC/s of each thread's own processor time, beside a register-only loop of
 // the dot-product instruction measured in between (so load by others and speed modes cancel out in
-// the ratio).
+// the ratio). Threads do the same at the same time, each on its own data; what is printed is all of
+// them together.
 //
-//   micro [--isa NAME] [--seconds S]
+//   micro [--isa NAME] [--seconds S] [--threads N] [--filter PART-OF-A-NAME]
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <numeric>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <time.h>
 #endif
 
-#include "pack.h"
+#include "../../native/kernels/pack.h"
 #include "peak.h"
 
 namespace {
@@ -34,29 +39,75 @@ double now() {
 #endif
 }
 
-/// Best rate (work / seconds) of runs that last `seconds` together; the peak is measured in
-/// between.
-template <class Fn>
-void measure(const char* name, double work, double seconds, Fn run, const char* unit) {
-    double best = 1e30, best_peak = 0, spent = 0;
-    run();
-    for (int i = 0; spent < seconds || i < 3; ++i) {
-        if (i % 8 == 0)
-            best_peak = std::max(best_peak, peak_gmacs());
-        const double start = now();
-        run();
-        const double t = now() - start;
-        best = std::min(best, t);
-        spent += t;
+/// What the threads share.
+struct Team {
+    size_t size = 1;
+    double seconds = 0.3;
+    std::string filter;
+    std::vector<double> rates, peaks; // of each thread
+    int printed = 0;
+
+    void wait() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const size_t round = round_;
+        if (++waiting_ == size) {
+            waiting_ = 0;
+            ++round_;
+            all_here_.notify_all();
+        }
+        all_here_.wait(lock, [&] { return round_ != round; });
     }
-    std::printf("%-34s %9.2f %s", name, work / best * 1e-9, unit);
-    if (std::strcmp(unit, "GMAC/s") == 0)
-        std::printf("  %5.1f %% of %.0f", 100 * work / best * 1e-9 / best_peak, best_peak);
-    else
-        std::printf("  (%.1f us)", best * 1e6);
-    std::printf("\n");
-    std::fflush(stdout);
-}
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable all_here_;
+    size_t waiting_ = 0, round_ = 0;
+};
+
+/// One thread of the team.
+struct Lane {
+    Team& team;
+    size_t number;
+
+    bool wanted(const std::string& name) const {
+        return name.find(team.filter) != std::string::npos;
+    }
+
+    /// Best rate (work / seconds) of runs that last the team's `seconds` together; the peak is
+    /// measured in between.
+    template <class Fn>
+    void measure(const std::string& name, double work, Fn run, const char* unit) const {
+        double best = 1e30, best_peak = 0, spent = 0;
+        run();
+        team.wait();
+        for (int i = 0; spent < team.seconds || i < 3; ++i) {
+            if (i % 8 == 0)
+                best_peak = std::max(best_peak, peak_gmacs());
+            const double start = now();
+            run();
+            const double t = now() - start;
+            best = std::min(best, t);
+            spent += t;
+        }
+        team.rates[number] = work / best * 1e-9;
+        team.peaks[number] = best_peak;
+        team.wait();
+        if (number != 0)
+            return;
+        ++team.printed;
+        const auto sum = [](const std::vector<double>& x) {
+            return std::accumulate(x.begin(), x.end(), 0.0);
+        };
+        const double rate = sum(team.rates), peak = sum(team.peaks);
+        std::printf("%-34s %9.2f %s", name.c_str(), rate, unit);
+        if (std::strcmp(unit, "GMAC/s") == 0)
+            std::printf("  %5.1f %% of %.0f", 100 * rate / peak, peak);
+        else
+            std::printf("  (%.1f us)", best * 1e6);
+        std::printf("\n");
+        std::fflush(stdout);
+    }
+};
 
 struct Aligned {
     std::vector<uint8_t> memory;
@@ -66,22 +117,7 @@ struct Aligned {
     }
 };
 
-} // namespace
-
-int main(int argc, char** argv) {
-    double seconds = 0.3;
-    const KernelTable* t = table();
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (std::string(argv[i]) == "--seconds")
-            seconds = std::atof(argv[i + 1]);
-        if (std::string(argv[i]) == "--isa")
-            for (int isa = 0; isa <= static_cast<int>(Isa::NeonI8mm); ++isa)
-                if (std::string(argv[i + 1]) == isa_name(static_cast<Isa>(isa)))
-                    t = table_of(static_cast<Isa>(isa));
-    }
-    if (!t)
-        return 2;
-    std::printf("%s\n", t->name);
+void run(const KernelTable* t, const Lane& lane) {
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
     std::vector<float> x(512 * 4096);
@@ -94,6 +130,11 @@ int main(int argc, char** argv) {
          {Size{510, 1024, 1024}, Size{510, 4096, 1024}, Size{510, 1024, 4096},
           Size{128, 1024, 1024}, Size{16, 1024, 1024}, Size{6, 1024, 1024}, Size{1, 1024, 1024}})
         for (Quant quant : {Quant::Fixed, Quant::Block}) {
+            const std::string name =
+                "q8 " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
+                (quant == Quant::Block ? " block" : " fixed") + (n == 4096 ? " gelu->q8" : "");
+            if (!lane.wanted(name))
+                continue;
             std::vector<Q8Block> w(static_cast<size_t>(n) * static_cast<size_t>(k / kBlock));
             for (Q8Block& b : w) {
                 b.scale = 0x2000;
@@ -118,12 +159,9 @@ int main(int argc, char** argv) {
             if (n == 4096)
                 g.out.kind = Out::GeluQ8;
             t->quantize_rows(x.data(), static_cast<size_t>(k), 0, m, g.rows);
-            const std::string name =
-                "q8 " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
-                (quant == Quant::Block ? " block" : " fixed") + (n == 4096 ? " gelu->q8" : "");
-            measure(
-                name.c_str(), static_cast<double>(m) * n * k, seconds,
-                [&] {
+            lane.measure(
+                name, static_cast<double>(m) * n * k,
+                [&, m = m, n = n] {
                     for (int m0 = 0; m0 < m; m0 += 96) {
                         if (quant == Quant::Fixed)
                             t->fix_scales(g.rows, m0, std::min(m, m0 + 96), scales.data());
@@ -133,6 +171,9 @@ int main(int argc, char** argv) {
                 "GMAC/s");
         }
     for (FloatType type : {FloatType::F16, FloatType::F32}) {
+        const std::string name = type == FloatType::F16 ? "f16 96x1024x1024" : "f32 96x1024x1024";
+        if (!lane.wanted(name))
+            continue;
         Aligned packed(float_packed_bytes(1024, 1024, type));
         std::vector<float> out(96 * 1024);
         GemmFloat g;
@@ -143,11 +184,13 @@ int main(int argc, char** argv) {
         g.weights = packed.data();
         g.out.f32 = out.data();
         g.out.ld = 1024;
-        measure(
-            type == FloatType::F16 ? "f16 96x1024x1024" : "f32 96x1024x1024", 96.0 * 1024 * 1024,
-            seconds, [&] { t->gemm_float(g, 0, 96, 0, 32); }, "GMAC/s");
+        lane.measure(
+            name, 96.0 * 1024 * 1024, [&] { t->gemm_float(g, 0, 96, 0, 32); }, "GMAC/s");
     }
     for (int tokens : {16, 128, 512, 2048}) {
+        const std::string name = "attention " + std::to_string(tokens);
+        if (!lane.wanted(name))
+            continue;
         std::vector<uint16_t> qkv(static_cast<size_t>(tokens) * 3104);
         for (uint16_t& v : qkv) {
             // a float16 between 0.125 and 1, of either sign
@@ -163,17 +206,17 @@ int main(int argc, char** argv) {
         a.ld = 3104;
         a.head_dim = 64;
         a.q8 = {rows.data(), 1024};
-        measure(("attention " + std::to_string(tokens)).c_str(), 2.0 * tokens * tokens * 1024,
-                seconds,
-                [&] {
-                    for (int h = 0; h < 16; ++h) {
-                        t->attention_pack(a, 0, tokens, h, scratch.data());
-                        t->attention(a, 0, tokens, h, 0, tokens, scratch.data());
-                    }
-                },
-                "GMAC/s");
-        measure(
-            "  of which packing", tokens * 1024.0, seconds / 2,
+        lane.measure(
+            name, 2.0 * tokens * tokens * 1024,
+            [&] {
+                for (int h = 0; h < 16; ++h) {
+                    t->attention_pack(a, 0, tokens, h, scratch.data());
+                    t->attention(a, 0, tokens, h, 0, tokens, scratch.data());
+                }
+            },
+            "GMAC/s");
+        lane.measure(
+            "  of which packing", tokens * 1024.0,
             [&] {
                 for (int h = 0; h < 16; ++h)
                     t->attention_pack(a, 0, tokens, h, scratch.data());
@@ -193,12 +236,51 @@ int main(int argc, char** argv) {
         g.y = y.data();
         g.ldx = g.ld_residual = g.ldy = 1024;
         g.q8 = {rows.data(), 1024};
-        measure(
-            "norm+residual+quantize 512x1024", 512 * 1024.0, seconds,
-            [&] { t->norm_rows(g, 0, 512); }, "Gelem/s");
-        measure(
-            "gelu 512x1024", 512 * 1024.0, seconds,
-            [&] { t->gelu(x.data(), y.data(), 512 * 1024); }, "Gelem/s");
+        const std::string norm = "norm+residual+quantize 512x1024", gelu = "gelu 512x1024";
+        if (lane.wanted(norm))
+            lane.measure(
+                norm, 512 * 1024.0, [&] { t->norm_rows(g, 0, 512); }, "Gelem/s");
+        if (lane.wanted(gelu))
+            lane.measure(
+                gelu, 512 * 1024.0, [&] { t->gelu(x.data(), y.data(), 512 * 1024); }, "Gelem/s");
     }
-    return 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    Team team;
+    const KernelTable* t = table();
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string option = argv[i], value = argv[i + 1];
+        if (option == "--seconds")
+            team.seconds = std::atof(argv[i + 1]);
+        else if (option == "--threads")
+            team.size = static_cast<size_t>(std::max(1, std::atoi(argv[i + 1])));
+        else if (option == "--filter")
+            team.filter = value;
+        else if (option == "--isa") {
+            t = nullptr;
+            for (int isa = 0; isa <= static_cast<int>(Isa::NeonI8mm); ++isa)
+                if (value == isa_name(static_cast<Isa>(isa)))
+                    t = table_of(static_cast<Isa>(isa));
+        }
+    }
+    if (!t) {
+        std::fprintf(stderr, "this machine does not run that ISA\n");
+        return 2;
+    }
+    std::printf("%s, %zu threads: all of them together, and their share of the peak\n", t->name,
+                team.size);
+    team.rates.resize(team.size);
+    team.peaks.resize(team.size);
+    std::vector<std::thread> others;
+    for (size_t i = 1; i < team.size; ++i)
+        others.emplace_back([&, i] { run(t, {team, i}); });
+    run(t, {team, 0});
+    for (std::thread& other : others)
+        other.join();
+    if (team.printed == 0)
+        std::fprintf(stderr, "no kernel has '%s' in its name\n", team.filter.c_str());
+    return team.printed == 0;
 }

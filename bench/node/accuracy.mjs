@@ -1,7 +1,7 @@
 // How far each form of arithmetic is from the float64 reference (native/test/reference), length by length:
 // the mean of 1 - cosine over real texts, and its share of the mean distance between those texts. `stock` is
 // llama.cpp's own Q8_0 kernels (BGE_M3_KERNELS=off), one text at a time.
-//   npm run build && node scripts/test-native.mjs   (builds the reference)
+//   npm run build && node scripts/native.mjs test   (builds the reference)
 //   node bench/node/accuracy.mjs --model small.gguf [--lengths 8,16,32] [--texts 8] [--json F]
 // A text of n tokens is taken `--texts` times at up to 256 tokens, half as often at each doubling after.
 import { execFileSync } from 'node:child_process'

@@ -6,7 +6,6 @@
 #include "../engine/matmul.h"
 #include "../engine/session.h"
 #include "../engine/task_group.h"
-#include "../kernels/install.h"
 #include "convert.h"
 #include "env_classes.h"
 #include "native_heads.h"
@@ -37,9 +36,9 @@ const char* level_name(LogLevel level) {
 Napi::Value machine(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     Napi::Object out = Napi::Object::New(env);
-    kernels::install(); // so that the answer holds before the first model as well
-    out.Set("isa", kernels::isa());
-    out.Set("quantization", kernels::quant_name());
+    const KernelsInUse in_use = kernels_in_use();
+    out.Set("isa", in_use.isa);
+    out.Set("quantization", in_use.quantization);
     Napi::Array features = Napi::Array::New(env);
     for (const std::string& feature : cpu_features())
         features.Set(features.Length(), feature);

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "../ggml/install.h"
 #include "error.h"
 
 #if defined(__x86_64__)
@@ -197,6 +198,11 @@ uint64_t address_space_available() {
 #endif
 
 } // namespace
+
+KernelsInUse kernels_in_use() {
+    kernels::install();
+    return {kernels::isa(), kernels::quant_name()};
+}
 
 int default_threads() {
 #if defined(__linux__)

@@ -13,14 +13,14 @@
 #include <sys/stat.h>
 #endif
 
-#include "../kernels/install.h"
-#include "../kernels/weights.h"
+#include "../ggml/install.h"
+#include "../ggml/weights.h"
 #include "cpu.h"
 #include "error.h"
-#include "gguf_file.h"
 #include "llama.h"
 #include "log.h"
-#include "model_vocabulary.h"
+#include "model_file/gguf_file.h"
+#include "model_file/model_vocabulary.h"
 #include "pages.h"
 
 namespace bge {

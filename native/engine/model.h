@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "model_check.h"
+#include "model_file/model_check.h"
 #include "tokenizer/tokenizer.h"
 
 struct llama_model;

@@ -8,10 +8,10 @@
 #include <numeric>
 #include <utility>
 
-#include "../kernels/install.h"
+#include "../ggml/install.h"
+#include "../ggml/thread_pool.h"
 #include "compute_slot.h"
 #include "cpu.h"
-#include "ggml-cpu.h"
 #include "llama.h"
 #include "log.h"
 #include "pages.h"
@@ -59,15 +59,12 @@ double milliseconds(Clock::duration d) {
 struct ContextDeleter {
     void operator()(llama_context* c) const { llama_free(c); }
 };
-struct PoolDeleter {
-    void operator()(ggml_threadpool* p) const { ggml_threadpool_free(p); }
-};
 
 } // namespace
 
 struct Session::Context {
     // the context is freed before the pool it is attached to
-    std::unique_ptr<ggml_threadpool, PoolDeleter> pool;
+    kernels::ThreadPool pool;
     std::unique_ptr<llama_context, ContextDeleter> llama;
 };
 
@@ -312,9 +309,7 @@ void Session::ensure_context(uint32_t tokens) {
     const LogCapture log;
     auto fresh = std::make_unique<Context>();
     require_threads(threads_ - 1);
-    ggml_threadpool_params pool = ggml_threadpool_params_default(threads_);
-    pool.poll = 0; // an idle embedder must not burn a core
-    fresh->pool.reset(ggml_threadpool_new(&pool));
+    fresh->pool = kernels::make_thread_pool(threads_);
 
     llama_context_params params = llama_context_default_params();
     params.n_ctx = size;

@@ -10,11 +10,15 @@ const KernelTable* table_of(Isa isa) {
     if (!supports(isa))
         return nullptr;
     switch (isa) {
-#ifdef BGE_HAVE_X86
+#ifdef BGE_HAVE_AVX512VNNI
     case Isa::Avx512Vnni:
         return &avx512vnni_table();
+#endif
+#ifdef BGE_HAVE_AVXVNNI
     case Isa::AvxVnni:
         return &avxvnni_table();
+#endif
+#ifdef BGE_HAVE_AVX2
     case Isa::Avx2:
         return &avx2_table();
 #endif
@@ -25,6 +29,8 @@ const KernelTable* table_of(Isa isa) {
 #ifdef BGE_HAVE_NEON
     case Isa::Neon:
         return &neon_table();
+#endif
+#ifdef BGE_HAVE_NEON_I8MM
     case Isa::NeonI8mm:
         return &neon_i8mm_table();
 #endif

@@ -1,8 +1,6 @@
 #include "heads.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "pack.h"
 
@@ -44,17 +42,6 @@ void ColbertHead::run(const float* states, int begin, int end, float* out) const
     for (int m = begin; m < end; m += kRows)
         table()->gemm_float(g, m, std::min(end, m + kRows), 0, out_dim_ / kPanel);
     table()->normalize_rows(out + rows * g.out.ld, g.out.ld, end - begin, out_dim_);
-}
-
-void normalize_dense(float* x, int dim) {
-    double sum = 0;
-    for (int i = 0; i < dim; ++i)
-        sum += static_cast<double>(x[i]) * x[i];
-    if (sum <= 0)
-        return;
-    const double factor = 1.0 / std::sqrt(sum);
-    for (int i = 0; i < dim; ++i)
-        x[i] = static_cast<float>(x[i] * factor);
 }
 
 } // namespace bge::kernels

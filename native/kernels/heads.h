@@ -1,4 +1,4 @@
-// The heads that turn token states into sparse weights and multi-vectors, and the dense finish.
+// The heads that turn token states into sparse weights and multi-vectors.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +33,5 @@ class ColbertHead {
     std::vector<float> bias_;
     FloatType type_ = FloatType::F32;
 };
-
-/// x / |x|, the length accumulated in float64 in ascending order; rows of zeros stay.
-void normalize_dense(float* x, int dim);
 
 } // namespace bge::kernels

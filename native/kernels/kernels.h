@@ -1,9 +1,9 @@
 // The interface between those who decide (planner, heads) and those who compute: one table of plain
 // functions over pointers and shapes per ISA. Every table gives the same bits for the same input:
 // integers are exact, floating-point work is fma chains in an order that is fixed per row, and
-// every reduction runs over 16 virtual lanes with one fixed tree (simd/vec_*.h). So a row's result
-// depends neither on the rows beside it, nor on the tile it falls into, nor on the thread, nor on
-// the ISA.
+// every reduction runs over 16 virtual lanes with one fixed tree (simd/vec_*-inl.h). So a row's
+// result depends neither on the rows beside it, nor on the tile it falls into, nor on the thread,
+// nor on the ISA.
 #pragma once
 
 #include <cstddef>
@@ -121,7 +121,7 @@ struct NormRows {
 };
 
 /// softmax(q k^T) v for one head of one sequence. q, k, v are float16 rows
-/// [token][head][head_dim]; q already holds scale * log2(e). simd/attention.h says how it is
+/// [token][head][head_dim]; q already holds scale * log2(e). simd/attention-inl.h says how it is
 /// rounded.
 struct Attention {
     const uint16_t* q = nullptr;

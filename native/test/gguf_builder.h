@@ -2,7 +2,7 @@
 // reads them.
 #pragma once
 
-#include "../engine/gguf_header.h"
+#include "../engine/model_file/gguf_header.h"
 
 #include <array>
 #include <cstdint>

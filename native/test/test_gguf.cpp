@@ -1,7 +1,7 @@
 // The GGUF reader: right files are read back whole, wrong ones are refused with a typed error.
 #include "check.h"
 
-#include "../engine/gguf_file.h"
+#include "../engine/model_file/gguf_file.h"
 #include "gguf_builder.h"
 #include "tiny_model.h"
 

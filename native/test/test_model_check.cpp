@@ -2,8 +2,8 @@
 // llama.cpp would crash on or compute wrongly.
 #include "check.h"
 
-#include "../engine/gguf_file.h"
-#include "../engine/model_check.h"
+#include "../engine/model_file/gguf_file.h"
+#include "../engine/model_file/model_check.h"
 #include "tiny_model.h"
 
 #include <cmath>

@@ -7,8 +7,8 @@
 #include <random>
 #include <thread>
 
-#include "model.h"
-#include "session.h"
+#include "../engine/model.h"
+#include "../engine/session.h"
 #include "tiny_model.h"
 
 using namespace bge;

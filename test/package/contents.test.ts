@@ -97,7 +97,7 @@ describe('npm pack', () => {
   it('holds what a build from source reads, and no tests, models, maps or settings of ours', () => {
     expect(files).toContain('scripts/build-from-source.mjs')
     const allowed =
-      /^(dist\/.*\.(c?js|d\.c?ts|html|css|svg|ico|png|webmanifest)|docs\/.*\.md|scripts\/[a-z-]+\.mjs|native\/(addon|compat|engine|kernels|llama)\/.*(\.(cpp|h|c|inc|cmake)|CMakeLists\.txt)|cmake\/[a-z0-9-]+\.(cmake|in)|[^/]+)$/
+      /^(dist\/.*\.(c?js|d\.c?ts|html|css|svg|ico|png|webmanifest)|docs\/.*\.md|scripts\/[a-z-]+\.mjs|native\/(addon|compat|engine|ggml|kernels)\/.*(\.(cpp|h|c|inc|cmake)|CMakeLists\.txt)|cmake\/[a-z0-9-]+\.(cmake|in)|[^/]+)$/
     expect(files.filter((file) => !allowed.test(file))).toEqual([])
     expect(files.filter((file) => /(^|\/)(test|bench|examples)\//.test(file))).toEqual([])
     // every script that a packed script imports is packed as well

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "../../kernels/kernels.h"
@@ -19,11 +21,14 @@ inline const KernelTable& reference() {
     return *table_of(Isa::Generic);
 }
 
-/// Every table of this build that this machine can run, the reference excepted.
+/// Every table of this build that this machine can run, the reference excepted; only that one which
+/// BGE_M3_ISA names.
 inline std::vector<const KernelTable*> tables() {
+    const char* only = std::getenv("BGE_M3_ISA");
     std::vector<const KernelTable*> found;
     for (Isa isa : {Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Amx, Isa::Neon, Isa::NeonI8mm})
-        if (const KernelTable* t = table_of(isa))
+        if (const KernelTable* t = table_of(isa);
+            t && (!only || !*only || std::string(only) == t->name))
             found.push_back(t);
     return found;
 }

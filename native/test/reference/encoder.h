@@ -5,7 +5,7 @@
 
 #include "matrix.h"
 
-#include "../../engine/gguf_file.h"
+#include "../../engine/model_file/gguf_file.h"
 
 #include <cstdint>
 #include <memory>
