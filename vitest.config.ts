@@ -13,6 +13,7 @@ export default defineConfig({
     // against hanging alone: no test is about time
     testTimeout: 120_000,
     hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     projects: [
       {
         extends: true,

@@ -266,14 +266,9 @@ describe('embed, killed again and again', () => {
 
 /** A file whose writer was killed is a matrix. */
 function numpyReads(file: string): void {
+  if (!has('numpy')) return
   const script = 'import sys, numpy; print(len(numpy.load(sys.argv[1])))'
-  const { status, stdout, stderr } = spawnSync(
-    pythonWith('numpy') as string,
-    ['-c', script, file],
-    {
-      encoding: 'utf8',
-    },
-  )
-  if (status !== 0 && /No module|^$/.test(stderr ?? '')) return
-  expect(Number(stdout), stderr).toBeGreaterThanOrEqual(0)
+  const args = ['-c', script, file]
+  const { stdout, stderr } = spawnSync(pythonWith('numpy') as string, args, { encoding: 'utf8' })
+  expect(Number(stdout || 'nothing'), stderr).toBeGreaterThanOrEqual(0)
 }

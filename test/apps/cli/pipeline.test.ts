@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { mapAhead, windows } from '../../../lib/apps/cli/shared/pipeline.js'
 import { InvalidInputError } from '../../../lib/common/errors.js'
 import type { InputItem } from '../../../lib/integrations/files/items.js'
+import { until } from '../../helpers/until.js'
 
 async function* from<T>(...values: T[]): AsyncGenerator<T> {
   yield* values
@@ -143,7 +144,6 @@ describe('mapAhead', () => {
       }
     }
     for await (const _ of mapAhead(source(), 2, async (i) => i)) break
-    await sleep(5)
-    expect(closed).toBe(true)
+    await until(() => closed)
   })
 })

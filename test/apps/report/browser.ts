@@ -20,7 +20,7 @@ export async function open(
 ): Promise<Opened> {
   const { width = 1280, colorScheme = 'light' } = options
   const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme })
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(60_000)
   const problems: string[] = []
   page.on('console', (message) => {
     // a refused policy is an error in the console, too

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { root, run, runModule } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
 import { standinPath } from '../../helpers/standins.js'
+import { until } from '../../helpers/until.js'
 
 const CLI = join(root, 'dist', 'cli', 'main.js')
 
@@ -49,7 +50,7 @@ async function serve(args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<
     text += data
   })
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal }))
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + 60_000
   for (;;) {
     const url = /"url":"([^"]+)"/.exec(text)?.[1]
     if (url) return { child, url, port: Number(new URL(url).port), log: () => text, ended }
@@ -148,7 +149,7 @@ describe('bge-m3 serve', () => {
       for (let n = 0; !isOver; n++)
         await one(JSON.stringify({ input: input.map((text) => `${i} ${n} ${text}`) }))
     })
-    while (results.answered < 12) await new Promise((resolve) => setTimeout(resolve, 50))
+    await until(() => results.answered >= 12)
     const before = results.answered
     child.kill('SIGTERM')
     // new connections are refused, soon
@@ -190,21 +191,24 @@ describe('bge-m3 serve', () => {
       )
     expect(await get()).toMatchObject({ status: 200, connection: 'keep-alive' })
     child.kill('SIGTERM')
-    await new Promise((resolve) => setTimeout(resolve, 150))
-    expect(await get()).toEqual({ status: 503, connection: 'close' })
+    let answer = await get()
+    // until it has the signal
+    while (answer.status === 200) answer = await get()
+    expect(answer).toEqual({ status: 503, connection: 'close' })
     expect(await ended).toEqual({ code: 0, signal: null })
     agent.destroy()
   })
 
   it('does not wait longer than it may, and says so with its exit code', async () => {
-    const { child, port, ended, log } = await serve(['--drain-timeout', '300ms'])
+    const { child, url, port, ended, log } = await serve(['--drain-timeout', '300ms'])
     // a request whose body never ends
     const socket = net.connect(port, '127.0.0.1')
     socket.on('error', () => {})
     socket.write(
       'POST /embed HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
     )
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    // whoever comes later is answered, so it was accepted
+    await fetch(`${url}/health`)
     child.kill('SIGTERM')
     expect(await ended).toEqual({ code: 1, signal: null })
     expect(log()).toContain('"answered":false')
@@ -212,13 +216,19 @@ describe('bge-m3 serve', () => {
   })
 
   it('ends at once on a second signal', async () => {
-    const { child, port, ended } = await serve()
+    const { child, url, port, ended } = await serve()
     const socket = net.connect(port, '127.0.0.1')
     socket.on('error', () => {})
     socket.write('POST /embed HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await fetch(`${url}/health`)
     child.kill('SIGINT')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    // it takes no new connections, and waits for those that it has
+    const isRefused = () =>
+      fetch(`${url}/health`).then(
+        () => false,
+        () => true,
+      )
+    await until(isRefused)
     expect(child.exitCode).toBeNull()
     child.kill('SIGINT')
     expect(await ended).toEqual({ code: 130, signal: null })

@@ -20,6 +20,7 @@ import { has } from '../../helpers/needs.mjs'
 import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
 import { standinPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
+import { until } from '../../helpers/until.js'
 import { MemoryStore } from './memory-store.js'
 
 describe.skipIf(!has('redis'))('a queue', () => {
@@ -450,6 +451,7 @@ describe.skipIf(!has('redis'))('a queue', () => {
     })()
     while (watched.length < 2) await sleep(10)
     await own.kill()
+    await until(() => lines.some((line) => /waiting for Redis/.test(line)))
     await sleep(200)
     stop.abort(new Error('told to end'))
     const result = await working

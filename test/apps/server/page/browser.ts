@@ -37,7 +37,7 @@ export class Visit {
   static async open(browser: Browser, url: string, options: OpenOptions = {}): Promise<Visit> {
     const { width = 1280, height = 900, colorScheme = 'light' } = options
     const page = await browser.newPage({ viewport: { width, height }, colorScheme })
-    page.setDefaultTimeout(15_000)
+    page.setDefaultTimeout(60_000)
     const visit = new Visit(page)
     page.on('console', (message) => {
       // a refused policy is an error in the console, too

@@ -442,7 +442,7 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
       await page.waitForTimeout(1200)
       expect(polls()).toBe(now)
     }
-    const nextPoll = () => page.waitForRequest('**/stats', { timeout: 3000 })
+    const nextPoll = () => page.waitForRequest('**/stats', { timeout: 60_000 })
     const pause = page.getByRole('button', { name: 'Pause' })
     await pause.click()
     expect(await pause.getAttribute('aria-pressed')).toBe('true')
