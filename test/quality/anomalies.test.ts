@@ -1,4 +1,4 @@
-import { anomaliesAreFound, seeded, standins } from './anomalies.js'
+/** test/slow/quality/anomalies.test.ts has embeddings of stand-ins as well. */
+import { anomaliesAreFound, seeded } from './anomalies.js'
 
 anomaliesAreFound('seeded data of 256 dimensions', () => seeded(256))
-anomaliesAreFound('embeddings of the tiny stand-in', () => standins('tiny'))

@@ -40,7 +40,7 @@ export const seeded = (dimensions: number): Data => ({
 })
 
 export function anomaliesAreFound(source: string, make: () => Data | Promise<Data>): void {
-  describe(`anomalies in ${source}`, { timeout: 300_000 }, () => {
+  describe(`anomalies in ${source}`, { timeout: 600_000 }, () => {
     let data: Data
     let checked: Float32Array[]
     let reference: ReturnType<typeof createReference>
@@ -48,7 +48,7 @@ export function anomaliesAreFound(source: string, make: () => Data | Promise<Dat
       data = await make()
       reference = createReference(data.clean.slice(0, 1000))
       checked = data.clean.slice(1000)
-    }, 300_000)
+    }, 1_200_000)
 
     // the tests are one long computation otherwise, and vitest hears nothing of this process
     afterEach(() => new Promise<void>((resolve) => setImmediate(resolve)))
