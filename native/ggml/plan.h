@@ -171,7 +171,7 @@ std::unique_ptr<Plan> make_plan(const std::vector<ggml_tensor*>& nodes, int thre
 
 /// Elements from token to token in the float16 q/k/v rows: padded off the powers of two.
 constexpr size_t qkv_row(int width) {
-    return static_cast<size_t>(3 * width + 32);
+    return 3 * static_cast<size_t>(width) + 32;
 }
 
 } // namespace bge::kernels
