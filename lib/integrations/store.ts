@@ -8,6 +8,7 @@ export interface StoredChunk {
   text?: string | undefined
 }
 
+/** A place for embedded chunks that can be prepared, written, asked what it has, and closed. */
 export interface EmbeddingStore {
   /**
    * Creates what is missing and checks what is there.

@@ -26,9 +26,12 @@ import { readVocabulary } from './read-vocabulary.js'
 import { isIgnored, type TensorRule, tensorRules, withoutPrefix } from './tensor-names.js'
 import { vocabularyEntries } from './vocabulary.js'
 
+/** What weights can be written as. */
 export const CONVERT_TYPES = ['q8_0', 'f16', 'f32'] as const
+/** One of `CONVERT_TYPES`. */
 export type ConvertType = (typeof CONVERT_TYPES)[number]
 
+/** Options of `convertCheckpoint`. */
 export interface ConvertOptions {
   /** The GGUF to write. It appears when it is complete, or not at all. */
   output: string
@@ -43,6 +46,7 @@ export interface ConvertOptions {
   signal?: AbortSignal
 }
 
+/** What `convertCheckpoint` wrote. */
 export interface ConvertResult {
   path: string
   sizeBytes: number

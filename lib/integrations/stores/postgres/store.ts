@@ -52,6 +52,7 @@ const RETRY_MS = 100
 /** Of the advisory lock under which a table is created: any number that nobody else uses. */
 const CREATING = 7_246_931_508
 
+/** A table of PostgreSQL or PGlite with pgvector, as a store of embedded chunks. */
 export class PostgresStore implements EmbeddingStore {
   readonly #connection: Connection
   readonly #options: PostgresStoreOptions
