@@ -104,7 +104,8 @@ afterAll(async () => {
   fs.rmSync(work, { recursive: true, force: true })
 })
 
-describe.each([...all])('%s', (page, ofPage) => {
+// one after the other: a block may read what the one before it wrote
+describe.each([...all])('%s', { shuffle: false }, (page, ofPage) => {
   const folder = path.join(work, 'pages', page.replaceAll('/', '_'))
   beforeAll(() => {
     writeFiles(folder)
@@ -114,7 +115,6 @@ describe.each([...all])('%s', (page, ofPage) => {
   })
 
   if (ofPage.length === 0) it('has no code', () => {})
-  // one after the other: a block may read what the one before it wrote
   it.each(ofPage.map((block) => [nameOf(block), block] as const))('%s', async (_, block) => {
     expect(LANGUAGES, 'a language that is not checked').toContain(block.language)
     await check(block)
