@@ -104,29 +104,30 @@ afterAll(async () => {
   fs.rmSync(work, { recursive: true, force: true })
 })
 
-describe.each([...all])('%s', (page, ofPage) => {
-  const folder = path.join(work, 'pages', page.replaceAll('/', '_'))
-  beforeAll(() => {
-    writeFiles(folder)
-    // what a page calls by these names
-    fs.symlinkSync(models.small as string, path.join(folder, 'small.gguf'))
-    fs.symlinkSync(models.tiny as string, path.join(folder, 'model.gguf'))
-  })
+// one after the other: a block may read what the one before it wrote
+for (const [page, ofPage] of all)
+  describe(page, { shuffle: false }, () => {
+    const folder = path.join(work, 'pages', page.replaceAll('/', '_'))
+    beforeAll(() => {
+      writeFiles(folder)
+      // what a page calls by these names
+      fs.symlinkSync(models.small as string, path.join(folder, 'small.gguf'))
+      fs.symlinkSync(models.tiny as string, path.join(folder, 'model.gguf'))
+    })
 
-  if (ofPage.length === 0) it('has no code', () => {})
-  // one after the other: a block may read what the one before it wrote
-  it.each(ofPage.map((block) => [nameOf(block), block] as const))('%s', async (_, block) => {
-    expect(LANGUAGES, 'a language that is not checked').toContain(block.language)
-    await check(block)
-    if (block.checkedOnly || block.shapeOf || NEVER_RUN.has(block.language)) return
-    const cwd = block.inRepository ? root : folder
-    const model = models[block.model] as string
-    if (PROGRAMS.has(block.language) || block.language === 'sql')
-      await runProgram(block, cwd, model)
-    else if (block.language === 'sh') await runShell(block, cwd, model)
-    else if (block.language === 'console') await runConsole(block, cwd)
+    if (ofPage.length === 0) it('has no code', () => {})
+    it.each(ofPage.map((block) => [nameOf(block), block] as const))('%s', async (_, block) => {
+      expect(LANGUAGES, 'a language that is not checked').toContain(block.language)
+      await check(block)
+      if (block.checkedOnly || block.shapeOf || NEVER_RUN.has(block.language)) return
+      const cwd = block.inRepository ? root : folder
+      const model = models[block.model] as string
+      if (PROGRAMS.has(block.language) || block.language === 'sql')
+        await runProgram(block, cwd, model)
+      else if (block.language === 'sh') await runShell(block, cwd, model)
+      else if (block.language === 'console') await runConsole(block, cwd)
+    })
   })
-})
 
 /** What needs no running. */
 async function check(block: Block): Promise<void> {

@@ -10,7 +10,7 @@ import { nativeReport } from '../../../lib/apps/cli/doctor/native.js'
 import { storageFindings } from '../../../lib/apps/cli/doctor/storage.js'
 import { type Host, systemFindings, thisHost } from '../../../lib/apps/cli/doctor/system.js'
 import { MODEL_PIN } from '../../../lib/model/pins.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { withoutNetworkSettings } from '../../model/hub/fixtures.js'
 import { TestHub } from '../../model/hub/test-hub.js'
 import { writeHeadless } from './headless.js'
@@ -19,7 +19,7 @@ import { cli, interruptible } from './run.js'
 let model: string
 let directory: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   directory = await mkdtemp(path.join(tmpdir(), 'bge-m3-doctor-'))
 })
 afterAll(() => rm(directory, { recursive: true }))

@@ -7,14 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NpyWriter } from '../../../lib/integrations/files/npy-output.js'
 import { root } from '../../helpers/child.js'
 import { has, pythonWith } from '../../helpers/needs.mjs'
-import { standinPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { cli } from './run.js'
 
 let model: string
 let other: string
 let directory: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   other = await standinPath({ size: 'tiny', seed: 2 })
   directory = await mkdtemp(path.join(tmpdir(), 'bge-m3-resume-'))
 })

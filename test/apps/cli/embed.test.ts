@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCli } from '../../../lib/apps/cli/run.js'
 import type { RunRecord } from '../../../lib/apps/cli/shared/run-record.js'
 import { Embedder } from '../../../lib/index.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { settled, until } from '../../helpers/until.js'
 import { writeHeadless } from './headless.js'
 import { cli, interruptible, jsonLines } from './run.js'
@@ -17,7 +17,7 @@ let model: string
 let directory: string
 let reference: Embedder
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   directory = await mkdtemp(path.join(tmpdir(), 'bge-m3-embed-'))
   reference = await Embedder.load({ model })
 })

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { standinPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { cli, interruptible } from './run.js'
 
@@ -12,7 +12,7 @@ let folder: string
 let docs: string
 let store: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
 })
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cli-index-'))

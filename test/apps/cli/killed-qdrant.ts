@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { root } from '../../helpers/child.js'
 import { type ContractServer, startContractServer } from '../../helpers/qdrant-contract.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 
 const KEY = 'k-3f9a0c-very-secret'
 const DOCS = ['--collection', 'docs']
@@ -18,7 +18,7 @@ export function killedAndResumed(rows: number): void {
     let folder: string
     let server: ContractServer
     beforeAll(async () => {
-      model = await standinPath({ size: 'tiny' })
+      model = await tinyPath()
       folder = await mkdtemp(join(tmpdir(), 'qdrant-cli-'))
       server = await startContractServer({ apiKey: KEY })
     })

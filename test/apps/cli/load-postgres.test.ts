@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { has } from '../../helpers/needs.mjs'
 import { type PostgresServer, startPostgres } from '../../helpers/postgres-server.js'
 import { standinPath } from '../../helpers/standins.js'
@@ -50,6 +50,9 @@ describe('load postgres', () => {
       pool = new pg.Pool({ connectionString: server.url })
       pool.on('error', () => {})
       await pool.query('CREATE TABLE docs (id text PRIMARY KEY, body text, v float4[])')
+    })
+    beforeEach(async () => {
+      await pool.query('TRUNCATE docs')
       await pool.query(
         `INSERT INTO docs VALUES ('a', 'one'), ('b', repeat('word ', 9000)), ('c', 'two')`,
       )
@@ -69,6 +72,7 @@ describe('load postgres', () => {
     })
 
     it('cuts what is too long when told to, and prints JSON', async () => {
+      await pool.query(`DELETE FROM docs WHERE id <> 'b'`)
       const { code, stdout } = await load(
         [...TABLE, '--dense-column', 'v', '--truncate', '--json'],
         server.url,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type ContractServer, startContractServer } from '../../helpers/qdrant-contract.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { killedAndResumed } from './killed-qdrant.js'
 import { type CliOptions, cli, interruptible } from './run.js'
 
@@ -14,7 +14,7 @@ let model: string
 let folder: string
 let server: ContractServer
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   folder = await mkdtemp(join(tmpdir(), 'qdrant-cli-'))
 })
 afterAll(() => rm(folder, { recursive: true }))

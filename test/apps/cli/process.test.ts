@@ -7,7 +7,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../../helpers/child.js'
-import { standinPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
 import { jsonLines } from './run.js'
 
@@ -17,7 +17,7 @@ let model: string
 let small: string
 let directory: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   small = await standinPath({ size: 'small' })
   directory = await mkdtemp(path.join(tmpdir(), 'bge-m3-process-'))
 })

@@ -5,12 +5,12 @@ import { has } from '../../helpers/needs.mjs'
 import { type PostgresServer, startPostgres } from '../../helpers/postgres-server.js'
 import { startContractServer } from '../../helpers/qdrant-contract.js'
 import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { cli, interruptible, jsonLines } from './run.js'
 
 let model: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
 })
 
 const WORKER = ['worker', '--table', 'docs', '--dense-column', 'v', '--until-done']

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { clustered, dataOf, file, write, writeRows } from '../report/data.js'
 import { cli, interruptible, jsonLines } from './run.js'
 
@@ -15,7 +15,7 @@ describe('bge-m3 report', () => {
       rows.slice(0, 12).map(({ id, text }, i) => ({ _id: id, text, lang: i % 2 ? 'de' : 'en' })),
     )
     const [embedded, record, output] = [file('e.jsonl'), file('run.json'), file('r.html')]
-    const model = await standinPath({ size: 'tiny' })
+    const model = await tinyPath()
     const embed = await cli([
       'embed',
       '-i',

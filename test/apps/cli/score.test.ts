@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { computeScore, Embedder } from '../../../lib/index.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { writeHeadless } from './headless.js'
 import { cli } from './run.js'
 
@@ -11,7 +11,7 @@ let model: string
 let directory: string
 let headless: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   directory = await mkdtemp(path.join(tmpdir(), 'bge-m3-score-'))
   headless = path.join(directory, 'headless.gguf')
   await writeHeadless(model, headless)

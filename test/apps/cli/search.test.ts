@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { printable } from '../../../lib/apps/cli/shared/printable.js'
 import { snippet } from '../../../lib/apps/cli/shared/snippet.js'
 import { openIndex } from '../../../lib/exports/search.js'
-import { standinPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { paragraphs } from '../../helpers/texts.js'
 import { cli } from './run.js'
 
@@ -19,7 +19,7 @@ const texts = paragraphs('en')
   .map(({ text }) => text)
 
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   folder = await mkdtemp(join(tmpdir(), 'cli-search-'))
   docs = join(folder, 'docs')
   store = join(folder, 'store')

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { root, run, runModule } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
 
 const CLI = join(root, 'dist', 'cli', 'main.js')
@@ -19,7 +19,7 @@ let model: string
 let dir: string
 const children: ChildProcess[] = []
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   dir = await mkdtemp(join(tmpdir(), 'bge-m3-serve-'))
 })
 afterAll(() => rm(dir, { recursive: true }))

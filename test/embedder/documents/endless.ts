@@ -1,14 +1,14 @@
 /** A source without end takes the same memory however long it runs: in a process of its own whose memory is watched. */
 import { expect } from 'vitest'
 import { importPackage, runModule } from '../../helpers/child.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 
 const WARM_UP = 3000
 /** Bytes with each chunk: whatever is kept of all of them is seen. */
 const PAYLOAD = 8192
 
 export async function endlessStream(chunks: number): Promise<void> {
-  const model = await standinPath({ size: 'tiny' })
+  const model = await tinyPath()
   const { code, stdout, stderr } = await runModule(
     `${importPackage}
     const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, cache: false })

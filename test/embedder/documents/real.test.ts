@@ -8,14 +8,14 @@ import {
   type EmbedderError,
   ModelLoadError,
 } from '../../../lib/index.js'
-import { standinPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { until } from '../../helpers/until.js'
 
 let m3: Embedder
 
 beforeAll(async () => {
-  m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+  m3 = await Embedder.load({ model: await tinyPath(), cache: false })
 })
 
 afterAll(() => m3.dispose())
@@ -115,7 +115,7 @@ describe('on a model', () => {
   })
 
   it('takes repeats from the cache, and says so', async () => {
-    const cached = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })
+    const cached = await Embedder.load({ model: await tinyPath() })
     const texts = mixedTexts(20)
     const first = await cached.embedChunks(texts)
     expect(first.stats.cacheHitRate).toBe(0)
@@ -128,7 +128,7 @@ describe('on a model', () => {
   })
 
   it('ends with DisposedError when the embedder does, and closes the source', async () => {
-    const other = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })
+    const other = await Embedder.load({ model: await tinyPath() })
     let closed = false
     async function* source() {
       try {
@@ -157,7 +157,7 @@ describe('on a model', () => {
 
   it('names the model of each item when it is swapped on the way', async () => {
     const changing = await Embedder.load({
-      model: await standinPath({ size: 'tiny' }),
+      model: await tinyPath(),
       cache: false,
     })
     const first = changing.info.fingerprint

@@ -3,12 +3,12 @@ import { embed as embed6, embedMany as embedMany6 } from 'ai6'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { embeddingModel } from '../../../lib/integrations/frameworks/ai-sdk.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 
 let embedder: Embedder
 beforeAll(async () => {
-  embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+  embedder = await Embedder.load({ model: await tinyPath(), cache: false })
 })
 afterAll(() => embedder.dispose())
 

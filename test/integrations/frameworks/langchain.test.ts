@@ -4,12 +4,12 @@ import type { Embeddings } from '@langchain/core/embeddings'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { BgeM3Embeddings } from '../../../lib/integrations/frameworks/langchain.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { paragraphs } from '../../helpers/texts.js'
 
 let embedder: Embedder
 beforeAll(async () => {
-  embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+  embedder = await Embedder.load({ model: await tinyPath(), cache: false })
 })
 afterAll(() => embedder.dispose())
 

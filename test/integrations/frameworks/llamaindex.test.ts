@@ -2,12 +2,12 @@ import { Document, Settings, VectorStoreIndex } from 'llamaindex'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { llamaIndexEmbedding } from '../../../lib/integrations/frameworks/llamaindex.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { paragraphs } from '../../helpers/texts.js'
 
 let embedder: Embedder
 beforeAll(async () => {
-  embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+  embedder = await Embedder.load({ model: await tinyPath(), cache: false })
 })
 afterAll(() => embedder.dispose())
 

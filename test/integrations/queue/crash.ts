@@ -13,7 +13,7 @@ import { root } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
 import { type PostgresServer, startPostgres } from '../../helpers/postgres-server.js'
 import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 
 export function workersThatDie(texts: number, jobTokens: number): void {
   describe.skipIf(!has('redis', 'postgres'))('workers that die', () => {
@@ -27,7 +27,7 @@ export function workersThatDie(texts: number, jobTokens: number): void {
       postgres = await startPostgres()
       pool = new pg.Pool({ connectionString: postgres.url })
       pool.on('error', () => {})
-      model = await standinPath({ size: 'tiny' })
+      model = await tinyPath()
       m3 = await Embedder.load({ model, cache: false })
     })
     afterAll(async () => {

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root, run, runModule } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
 import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 
 let env: NodeJS.ProcessEnv
 beforeAll(async () => {
-  env = { ...process.env, BGE_M3_MODEL: await standinPath({ size: 'tiny' }) }
+  env = { ...process.env, BGE_M3_MODEL: await tinyPath() }
 })
 
 describe('examples/queue', () => {

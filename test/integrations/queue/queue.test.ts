@@ -18,7 +18,7 @@ import {
 } from '../../../lib/exports/queue.js'
 import { has } from '../../helpers/needs.mjs'
 import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { until } from '../../helpers/until.js'
 import { MemoryStore } from './memory-store.js'
@@ -32,7 +32,7 @@ describe.skipIf(!has('redis'))('a queue', () => {
   beforeAll(async () => {
     server = await startRedis()
     redis = server.url
-    m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+    m3 = await Embedder.load({ model: await tinyPath(), cache: false })
   })
   afterAll(async () => {
     await m3?.dispose()

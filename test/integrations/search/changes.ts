@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import type { SearchIndex } from '../../../lib/exports/search.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { Workspace } from './helpers.js'
 
 const NAMES = ['a.txt', 'b.md', 'sub/a.txt', 'sub/deep/c.txt', 'other/README', 'sub2/a.txt']
@@ -76,7 +76,7 @@ export function changesAreFollowed(runs: number): void {
   describe('change detection', { timeout: 60_000 + 5000 * runs }, () => {
     let m3: Embedder
     beforeAll(async () => {
-      m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+      m3 = await Embedder.load({ model: await tinyPath(), cache: false })
     })
     afterAll(() => m3.dispose())
 

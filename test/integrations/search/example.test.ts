@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { run } from '../../helpers/child.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 
 describe('examples/search', () => {
   it('runs', async () => {
-    const env = { ...process.env, BGE_M3_MODEL: await standinPath({ size: 'tiny' }) }
+    const env = { ...process.env, BGE_M3_MODEL: await tinyPath() }
     const end = await run(process.execPath, ['examples/search/search.mjs'], { env })
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toMatch(

@@ -7,13 +7,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import type { UpdateResult } from '../../../lib/exports/search.js'
 import { has } from '../../helpers/needs.mjs'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { Workspace } from './helpers.js'
 
 let m3: Embedder
 let work: Workspace
 beforeAll(async () => {
-  m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+  m3 = await Embedder.load({ model: await tinyPath(), cache: false })
 })
 afterAll(() => m3.dispose())
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import type { Chunk, EmbeddedChunk } from '../../../lib/common/types.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import type { SearchIndex } from '../../../lib/exports/search.js'
 import type { StoredChunk } from '../../../lib/integrations/store.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { Workspace } from './helpers.js'
 
@@ -12,7 +12,7 @@ let m3: Embedder
 let work: Workspace
 let index: SearchIndex
 beforeAll(async () => {
-  m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+  m3 = await Embedder.load({ model: await tinyPath(), cache: false })
 })
 afterAll(() => m3.dispose())
 beforeEach(async () => {

@@ -9,7 +9,7 @@ import { loadTable } from '../../../../lib/exports/postgres.js'
 import { root } from '../../../helpers/child.js'
 import { has } from '../../../helpers/needs.mjs'
 import { type PostgresServer, startPostgres } from '../../../helpers/postgres-server.js'
-import { standinPath } from '../../../helpers/standins.js'
+import { tinyPath } from '../../../helpers/standins.js'
 
 /** A table of `rows` filled by processes that are killed, and what else may happen to a server. */
 export function postgresServer(rows: number): void {
@@ -22,7 +22,7 @@ export function postgresServer(rows: number): void {
       server = await startPostgres()
       pool = new pg.Pool({ connectionString: server.url })
       pool.on('error', () => {})
-      model = await standinPath({ size: 'tiny' })
+      model = await tinyPath()
       m3 = await Embedder.load({ model, cache: false })
     })
     afterAll(async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { run } from '../../../helpers/child.js'
 import { loadOperations } from '../../../helpers/qdrant/schema.js'
 import { type ContractServer, startContractServer } from '../../../helpers/qdrant-contract.js'
-import { standinPath } from '../../../helpers/standins.js'
+import { tinyPath } from '../../../helpers/standins.js'
 
 let server: ContractServer
 beforeAll(async () => {
@@ -219,7 +219,7 @@ describe('the server', () => {
 
 describe('examples/qdrant', () => {
   it('runs, and again', async () => {
-    const model = await standinPath({ size: 'tiny' })
+    const model = await tinyPath()
     const env = { ...process.env, BGE_M3_MODEL: model, QDRANT_URL: server.url }
     const example = () => run(process.execPath, ['examples/qdrant/search.mjs'], { env })
     const first = await example()

@@ -10,14 +10,14 @@ import {
   loadQdrant,
 } from '../../../../lib/integrations/stores/qdrant/load.js'
 import { type ContractServer, startContractServer } from '../../../helpers/qdrant-contract.js'
-import { standinPath } from '../../../helpers/standins.js'
+import { tinyPath } from '../../../helpers/standins.js'
 import { mixedTexts } from '../../../helpers/texts.js'
 import { ALL } from './samples.js'
 
 let m3: Embedder
 let server: ContractServer
 beforeAll(async () => {
-  m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+  m3 = await Embedder.load({ model: await tinyPath(), cache: false })
 })
 afterAll(() => m3.dispose())
 beforeEach(async () => {

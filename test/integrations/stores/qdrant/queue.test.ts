@@ -6,7 +6,7 @@ import { QdrantStore } from '../../../../lib/integrations/stores/qdrant/store.js
 import { has } from '../../../helpers/needs.mjs'
 import { type ContractServer, startContractServer } from '../../../helpers/qdrant-contract.js'
 import { type RedisServer, startRedis } from '../../../helpers/redis-server.js'
-import { standinPath } from '../../../helpers/standins.js'
+import { tinyPath } from '../../../helpers/standins.js'
 import { mixedTexts } from '../../../helpers/texts.js'
 import { ALL } from './samples.js'
 
@@ -17,7 +17,7 @@ describe.skipIf(!has('redis'))('a queue', () => {
   beforeAll(async () => {
     redis = await startRedis()
     server = await startContractServer()
-    m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
+    m3 = await Embedder.load({ model: await tinyPath(), cache: false })
   })
   afterAll(async () => {
     await m3?.dispose()
