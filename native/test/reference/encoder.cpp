@@ -1,7 +1,6 @@
 #include "encoder.h"
 
 #include "dequantize.h"
-#include "vectors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +11,7 @@ namespace bge::reference {
 namespace {
 
 /// out[j] += x * in[j]
-BGE_REFERENCE_CLONES void add_scaled(const double* in, double x, size_t count, double* out) {
+void add_scaled(const double* in, double x, size_t count, double* out) {
     for (size_t j = 0; j < count; ++j)
         out[j] += x * in[j];
 }

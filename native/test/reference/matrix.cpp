@@ -1,7 +1,5 @@
 #include "matrix.h"
 
-#include "vectors.h"
-
 #include <algorithm>
 #include <cstring>
 #include <thread>
@@ -10,12 +8,14 @@ namespace bge::reference {
 
 namespace {
 
+constexpr size_t kLanes = 4; // a tile of eight such sums fits AVX2's registers
+typedef double Lanes __attribute__((vector_size(kLanes * sizeof(double))));
 constexpr size_t kPanel = 2 * kLanes;
 constexpr size_t kRows = 4;
 
 /// kRows rows against one panel. Every sum is over k ascending, so blocking changes no bit.
-BGE_REFERENCE_CLONES void multiply_tile(const double* in, size_t stride, const double* panel,
-                                        size_t inputs, double* out) {
+void multiply_tile(const double* in, size_t stride, const double* panel, size_t inputs,
+                   double* out) {
     Lanes sums[kRows][2] = {};
     for (size_t k = 0; k < inputs; ++k) {
         Lanes w0, w1;
