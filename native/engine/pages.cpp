@@ -1,5 +1,6 @@
 #include "pages.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
@@ -53,10 +54,10 @@ void limit_hoarding() {
 #endif
 }
 
-void discard_pages(void* begin, size_t bytes) {
-    const uintptr_t page = page_size();
+void discard_pages(void* begin, size_t bytes, size_t spare) {
+    const size_t page = page_size();
     const auto address = reinterpret_cast<uintptr_t>(begin);
-    const uintptr_t first = address / page * page;
+    const uintptr_t first = (address - std::min(spare, page - 1) + page - 1) / page * page;
     const uintptr_t last = (address + bytes) / page * page;
     if (last <= first)
         return;

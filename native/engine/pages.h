@@ -16,8 +16,8 @@ void release_free_memory();
 void limit_hoarding();
 
 /// Hands back the pages under `bytes` bytes that will be written before they are read again: what
-/// they hold is lost. The page in which they begin goes as a whole, so nothing that is needed may
-/// lie before them in it; the page in which they end is kept.
-void discard_pages(void* begin, size_t bytes);
+/// they hold is lost, and so may be what the `spare` bytes right before them hold. Nothing else is
+/// touched: a page that others share stays.
+void discard_pages(void* begin, size_t bytes, size_t spare);
 
 } // namespace bge

@@ -266,7 +266,9 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
     }
     // llama.cpp puts the states behind room for logits that nobody asked for, a megabyte a token:
     // every other number of tokens touches other pages, gigabytes of them in the end
-    discard_pages(states, n_tokens * model_->spec().dim * sizeof(float));
+    const ModelSpec& spec = model_->spec();
+    discard_pages(states, n_tokens * spec.dim * sizeof(float),
+                  n_tokens * spec.vocab_size * sizeof(float));
 }
 
 void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, const float* states,

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "../engine/model.h"
+#include "../engine/pages.h"
 #include "../engine/session.h"
 #include "tiny_model.h"
 
@@ -219,6 +220,29 @@ TEST("a session may be let go from its own callback") {
     raw->submit(batch);
     done.get_future().wait();
     batch.reset();
+}
+
+TEST("discarded pages take nothing with them that lies beside them") {
+    constexpr size_t kBytes = 64 * 1024;
+    std::mt19937 random(6);
+    for (int i = 0; i < 400; ++i) {
+        std::vector<uint8_t> memory(kBytes, 0xa5);
+        const size_t begin = random() % kBytes, bytes = random() % (kBytes - begin);
+        const size_t spare = random() % 3 ? random() % (begin + 1) : 0;
+        discard_pages(memory.data() + begin, bytes, spare);
+        for (size_t at = 0; at < kBytes; ++at)
+            CHECK(memory[at] == 0xa5 || (at >= begin - spare && at < begin + bytes));
+    }
+}
+
+TEST("a vocabulary of four tokens leaves no room before the states") {
+    bge::test::TinyShape shape;
+    shape.dim = 128; // whole pages of states
+    shape.vocab = 4;
+    const ModelFile tiny(shape);
+    Session session(tiny.load(), SessionOptions{1});
+    for (uint32_t length = 1; length <= 64; ++length)
+        CHECK_EQ(embed(session, {std::vector<int32_t>(length, 3)}).size(), 128U);
 }
 
 TEST_MAIN()
