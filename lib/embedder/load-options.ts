@@ -64,13 +64,12 @@ function diskCacheOf({ diskCache, diskCacheSize, cacheDir: base }: Config): Sett
 }
 
 /**
- * Loads the addon with the kernels that the option names. They are chosen once in a process, from the
- * environment (which is only a wish), so a choice by option works for the first embedder and must agree for the others.
+ * Loads the addon with the kernels that the option names. They are chosen once in a process, so a choice
+ * by option works for the first embedder and must agree for the others.
  */
 export function addonFor(isa: string): NativeAddon {
-  if (isa !== 'auto') process.env.BGE_M3_ISA ??= isa
   const addon = loadAddon()
-  const { isa: running } = addon.machine()
+  const { isa: running } = addon.machine(isa === 'auto' ? undefined : isa)
   if (isa !== 'auto' && running !== isa) {
     throw new InvalidInputError(
       `The option \`isa\` is ${isa}, but this process computes with ${running}: either the processor lacks ` +

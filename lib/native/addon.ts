@@ -111,7 +111,8 @@ export interface NativeModel {
 
 export interface NativeAddon {
   NativeHeads: new (dim: number, values: NativeHeadValues) => NativeHeads
-  machine(): NativeMachine
+  /** The first call in the process chooses the kernels: those of `isa` where the machine has it, else the best. */
+  machine(isa?: string): NativeMachine
   loadModel(path: string): Promise<NativeModel>
   setLogger(log: ((level: NativeLogLevel, line: string) => void) | null): void
   /** Row-major a (m x k) times the transpose of row-major b (n x k); see lib/scoring/simd.ts. */

@@ -32,24 +32,28 @@ const char* level_name(LogLevel level) {
     return "info";
 }
 
-/// machine(): { isa, quantization, cpuFeatures, defaultThreads, availableMemory, residentMemory }
+/// machine(isa?): { isa, quantization, cpuFeatures, defaultThreads, availableMemory, residentMemory
+/// }
 Napi::Value machine(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    Napi::Object out = Napi::Object::New(env);
-    const KernelsInUse in_use = kernels_in_use();
-    out.Set("isa", in_use.isa);
-    out.Set("quantization", in_use.quantization);
-    Napi::Array features = Napi::Array::New(env);
-    for (const std::string& feature : cpu_features())
-        features.Set(features.Length(), feature);
-    out.Set("cpuFeatures", features);
-    out.Set("defaultThreads", default_threads());
-    const uint64_t available = available_memory();
-    out.Set("availableMemory", available == UINT64_MAX
-                                   ? env.Null()
-                                   : Napi::Number::New(env, static_cast<double>(available)));
-    out.Set("residentMemory", static_cast<double>(resident_memory()));
-    return out;
+    return guarded(env, [&]() -> Napi::Value {
+        const KernelsInUse in_use =
+            kernels_in_use(info[0].IsUndefined() ? std::string() : to_string(info[0], "isa"));
+        Napi::Object out = Napi::Object::New(env);
+        out.Set("isa", in_use.isa);
+        out.Set("quantization", in_use.quantization);
+        Napi::Array features = Napi::Array::New(env);
+        for (const std::string& feature : cpu_features())
+            features.Set(features.Length(), feature);
+        out.Set("cpuFeatures", features);
+        out.Set("defaultThreads", default_threads());
+        const uint64_t available = available_memory();
+        out.Set("availableMemory", available == UINT64_MAX
+                                       ? env.Null()
+                                       : Napi::Number::New(env, static_cast<double>(available)));
+        out.Set("residentMemory", static_cast<double>(resident_memory()));
+        return out;
+    });
 }
 
 /// setLogger(fn | null): fn(level, line) gets llama.cpp's log
@@ -81,17 +85,12 @@ Napi::Value set_logger(const Napi::CallbackInfo& info) {
 Napi::Value matmul(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
-        for (size_t i = 0; i < 3; ++i) {
-            if (!info[i].IsTypedArray() ||
-                info[i].As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
-                throw Error(ErrorCode::InvalidInput, "Matrices must be Float32Arrays.");
-        }
-        const auto a = info[0].As<Napi::Float32Array>();
-        const auto b = info[1].As<Napi::Float32Array>();
-        auto out = info[2].As<Napi::Float32Array>();
-        const auto m = static_cast<uint64_t>(info[3].As<Napi::Number>().Uint32Value());
-        const auto n = static_cast<uint64_t>(info[4].As<Napi::Number>().Uint32Value());
-        const auto k = static_cast<uint64_t>(info[5].As<Napi::Number>().Uint32Value());
+        const auto a = to_array<float>(info[0], "a");
+        const auto b = to_array<float>(info[1], "b");
+        auto out = to_array<float>(info[2], "out");
+        const uint64_t m = to_count(info[3], "m");
+        const uint64_t n = to_count(info[4], "n");
+        const uint64_t k = to_count(info[5], "k");
         // below 2^32 each, so that no product overflows
         if (m * k > a.ElementLength() || n * k > b.ElementLength() || m * n > out.ElementLength())
             throw Error(ErrorCode::InvalidInput, "A matrix is smaller than its shape says.");

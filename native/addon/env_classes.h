@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "../engine/session.h"
 #include "dispatcher.h"
 #include "napi_setup.h"
 
@@ -12,6 +13,10 @@ struct EnvData {
     std::shared_ptr<Dispatcher> dispatcher;
     Napi::FunctionReference model;
     Napi::FunctionReference session;
+    /// What the next NativeModel and NativeSession wrap: theirs alone to take, so that no
+    /// constructor can be handed another pointer from JavaScript.
+    std::shared_ptr<Model> new_model;
+    std::shared_ptr<Session> new_session;
     Napi::FunctionReference logger;
     int log_sink = 0;
 

@@ -6,8 +6,14 @@ namespace bge::addon {
 
 namespace {
 
+/// dim x dim must not overflow.
+constexpr uint32_t kMostDim = 1 << 16;
+
+// An object that comes as an argument is only ours with this on it (random bytes).
+constexpr napi_type_tag kTag = {0x5cf1b2a86c0d4e93, 0xa7406d9e13f25b84};
+
 std::vector<float> floats(const Napi::Object& from, const char* name, size_t length) {
-    const auto array = from.Get(name).As<Napi::Float32Array>();
+    const auto array = to_array<float>(from.Get(name), name);
     if (array.ElementLength() != length)
         throw Error(ErrorCode::ModelLoad, std::string("The head's ") + name + " has " +
                                               std::to_string(array.ElementLength()) +
@@ -21,7 +27,10 @@ std::shared_ptr<const Heads> read_heads(size_t dim, const Napi::Object& from) {
     if (from.Has("sparseWeight")) {
         Heads::Sparse sparse;
         sparse.weight = floats(from, "sparseWeight", dim);
-        sparse.bias = from.Get("sparseBias").As<Napi::Number>().FloatValue();
+        const Napi::Value bias = from.Get("sparseBias");
+        if (!bias.IsNumber())
+            refuse("sparseBias", "no number");
+        sparse.bias = bias.As<Napi::Number>().FloatValue();
         heads->sparse = std::move(sparse);
     }
     if (from.Has("colbertWeight")) {
@@ -43,9 +52,18 @@ Napi::Function NativeHeads::define(Napi::Env env) {
 
 NativeHeads::NativeHeads(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeHeads>(info) {
     guarded(info.Env(), [&] {
-        const auto dim = static_cast<size_t>(info[0].As<Napi::Number>().Int64Value());
-        heads_ = read_heads(dim, info[1].As<Napi::Object>());
+        heads_ = read_heads(to_count(info[0], "dim", kMostDim), to_object(info[1], "heads"));
+        Value().TypeTag(&kTag);
     });
+}
+
+std::shared_ptr<const Heads> NativeHeads::of(const Napi::Value& value) {
+    if (value.IsNull() || value.IsUndefined())
+        return nullptr;
+    const Napi::Object object = to_object(value, "heads");
+    if (!object.CheckTypeTag(&kTag))
+        refuse("heads", "no NativeHeads");
+    return Unwrap(object)->heads_;
 }
 
 } // namespace bge::addon

@@ -15,7 +15,8 @@ class NativeHeads : public Napi::ObjectWrap<NativeHeads> {
     /// new NativeHeads(dim, { sparseWeight?, sparseBias?, colbertWeight?, colbertBias? })
     explicit NativeHeads(const Napi::CallbackInfo& info);
 
-    const std::shared_ptr<const Heads>& heads() const { return heads_; }
+    /// Those of a NativeHeads; null for null. Throws InvalidInput for anything else.
+    static std::shared_ptr<const Heads> of(const Napi::Value& value);
 
   private:
     std::shared_ptr<const Heads> heads_;

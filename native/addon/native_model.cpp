@@ -3,11 +3,8 @@
 #include <utility>
 
 #include "../engine/pages.h"
-#include "../engine/session.h"
-#include "../engine/task_group.h"
-#include "convert.h"
-#include "env_classes.h"
 #include "native_session.h"
+#include "promise.h"
 
 namespace bge::addon {
 
@@ -23,6 +20,10 @@ enum class TokenizeMode {
     Cut,    ///< it loses its end
     Count,  ///< totals alone
 };
+constexpr uint32_t kModes = 3;
+
+/// More threads than any machine has cores.
+constexpr uint32_t kMostThreads = 4096;
 
 struct Tokens {
     std::vector<uint32_t> ids;       // all texts' ids, one after the other
@@ -80,11 +81,9 @@ Napi::Function NativeModel::define(Napi::Env env) {
                        });
 }
 
-NativeModel::NativeModel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeModel>(info) {
-    // made by load() alone, which hands the engine's model in
-    if (info.Length() == 1 && info[0].IsExternal())
-        model_ = *info[0].As<Napi::External<std::shared_ptr<Model>>>().Data();
-    else
+NativeModel::NativeModel(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<NativeModel>(info), model_(std::move(EnvData::of(info.Env()).new_model)) {
+    if (!model_)
         throw Napi::TypeError::New(info.Env(), "Use loadModel().");
 }
 
@@ -102,40 +101,17 @@ std::shared_ptr<Model> NativeModel::model(Napi::Env env) const {
 
 Napi::Value NativeModel::load(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
-    const auto deferred = Napi::Promise::Deferred::New(env);
-    LoadOptions options;
-    options.path = info[0].As<Napi::String>().Utf8Value();
-    options.cancelled = is_leaving;
-
-    dispatcher->begin();
-    const bool accepted = run_task([dispatcher, deferred, options] {
-        try {
-            auto model = Model::load(options);
-            dispatcher->finish([deferred, model](Napi::Env e) {
-                auto holder = model;
-                auto external = Napi::External<std::shared_ptr<Model>>::New(e, &holder);
-                deferred.Resolve(EnvData::of(e).model.New({external}));
+    return guarded(env, [&]() -> Napi::Value {
+        LoadOptions options;
+        options.path = to_string(info[0], "path");
+        options.cancelled = is_leaving;
+        return in_background(
+            env, ErrorCode::ModelLoad, [options] { return Model::load(options); },
+            [](Napi::Env e, std::shared_ptr<Model>& model) -> Napi::Value {
+                EnvData::of(e).new_model = std::move(model);
+                return EnvData::of(e).model.New({});
             });
-        } catch (const Error& error) {
-            dispatcher->finish(
-                [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
-        } catch (const std::bad_alloc&) {
-            const Error error(ErrorCode::MemoryLimit, "Not enough memory to load the model.");
-            dispatcher->finish(
-                [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
-        } catch (const std::exception& unexpected) {
-            const Error error(ErrorCode::ModelLoad, unexpected.what());
-            dispatcher->finish(
-                [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
-        }
     });
-    if (!accepted) {
-        dispatcher->finish([deferred](Napi::Env e) {
-            deferred.Reject(to_js_error(e, Error(ErrorCode::Disposed, "The process is leaving.")));
-        });
-    }
-    return deferred.Promise();
 }
 
 Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
@@ -167,46 +143,25 @@ Napi::Value NativeModel::tokenize(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
         const auto m = model(env);
+        if (!info[0].IsArray())
+            refuse("texts", "no array");
         const auto list = info[0].As<Napi::Array>();
         std::vector<std::string> texts;
         texts.reserve(list.Length());
         size_t bytes = 0;
         for (uint32_t i = 0; i < list.Length(); ++i) {
-            texts.push_back(list.Get(i).As<Napi::String>().Utf8Value());
+            texts.push_back(to_string(list.Get(i), "a text"));
             bytes += texts.back().size();
         }
-        const auto max_tokens = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
-        const auto mode = static_cast<TokenizeMode>(info[2].As<Napi::Number>().Int32Value());
-
+        const size_t max_tokens = to_count(info[1], "maxTokens");
+        const auto mode = static_cast<TokenizeMode>(to_count(info[2], "mode", kModes - 1));
+        const auto work = [m, max_tokens, mode, texts = std::move(texts)] {
+            return tokenize_all(m->tokenizer(), texts, max_tokens, mode);
+        };
+        if (bytes > kInlineBytes)
+            return in_background(env, ErrorCode::Inference, work, to_js);
         const auto deferred = Napi::Promise::Deferred::New(env);
-        if (bytes <= kInlineBytes) {
-            deferred.Resolve(to_js(env, tokenize_all(m->tokenizer(), texts, max_tokens, mode)));
-            return deferred.Promise();
-        }
-        const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
-        dispatcher->begin();
-        const bool accepted =
-            run_task([dispatcher, deferred, m, max_tokens, mode, texts = std::move(texts)] {
-                try {
-                    auto tokens = std::make_shared<Tokens>(
-                        tokenize_all(m->tokenizer(), texts, max_tokens, mode));
-                    dispatcher->finish(
-                        [deferred, tokens](Napi::Env e) { deferred.Resolve(to_js(e, *tokens)); });
-                } catch (const Error& error) {
-                    dispatcher->finish(
-                        [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
-                } catch (const std::exception&) {
-                    const Error error(ErrorCode::MemoryLimit, "Not enough memory to tokenize.");
-                    dispatcher->finish(
-                        [deferred, error](Napi::Env e) { deferred.Reject(to_js_error(e, error)); });
-                }
-            });
-        if (!accepted) {
-            dispatcher->finish([deferred](Napi::Env e) {
-                deferred.Reject(
-                    to_js_error(e, Error(ErrorCode::Disposed, "The process is leaving.")));
-            });
-        }
+        deferred.Resolve(to_js(env, work()));
         return deferred.Promise();
     });
 }
@@ -216,27 +171,15 @@ Napi::Value NativeModel::session(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
         SessionOptions options;
-        options.threads = info[0].As<Napi::Number>().Int32Value();
+        options.threads = static_cast<int>(to_count(info[0], "threads", kMostThreads));
         return NativeSession::create(env, Session::shared(model(env), options));
     });
 }
 
 /// release(): Promise<void>, fulfilled when this handle's share of the weights is given back
 Napi::Value NativeModel::release(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    const auto deferred = Napi::Promise::Deferred::New(env);
-    const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
-    dispatcher->begin();
-    auto held = std::make_shared<std::shared_ptr<Model>>(std::move(model_));
-    auto work = [dispatcher, deferred, held] {
-        held->reset();
-        // what loading built and threw away stays with the allocator otherwise
-        release_free_memory();
-        dispatcher->finish([deferred](Napi::Env e) { deferred.Resolve(e.Undefined()); });
-    };
-    if (!run_task(work))
-        work();
-    return deferred.Promise();
+    // what loading built and threw away stays with the allocator otherwise
+    return let_go(info.Env(), std::move(model_), release_free_memory);
 }
 
 } // namespace bge::addon

@@ -2,26 +2,24 @@
 
 #include <utility>
 
-#include "../engine/task_group.h"
-#include "convert.h"
-#include "env_classes.h"
 #include "native_heads.h"
+#include "promise.h"
 
 namespace bge::addon {
 
-struct NativeSession::Pending {
+struct NativeSession::Batches {
     std::mutex mutex;
-    std::map<uint32_t, std::shared_ptr<Batch>> batches;
+    std::map<uint32_t, std::shared_ptr<Batch>> by_id;
 
     /// Null for a batch that is done.
     std::shared_ptr<Batch> find(uint32_t id) {
         const std::lock_guard<std::mutex> lock(mutex);
-        const auto found = batches.find(id);
-        return found == batches.end() ? nullptr : found->second;
+        const auto found = by_id.find(id);
+        return found == by_id.end() ? nullptr : found->second;
     }
     void cancel_all() {
         const std::lock_guard<std::mutex> lock(mutex);
-        for (const auto& [id, batch] : batches)
+        for (const auto& [id, batch] : by_id)
             batch->cancelled = true;
     }
 };
@@ -69,88 +67,88 @@ Napi::Function NativeSession::define(Napi::Env env) {
 }
 
 Napi::Object NativeSession::create(Napi::Env env, std::shared_ptr<Session> session) {
-    auto external = Napi::External<std::shared_ptr<Session>>::New(env, &session);
-    return EnvData::of(env).session.New({external});
+    EnvData::of(env).new_session = std::move(session);
+    return EnvData::of(env).session.New({});
 }
 
 NativeSession::NativeSession(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<NativeSession>(info), pending_(std::make_shared<Pending>()) {
-    if (info.Length() != 1 || !info[0].IsExternal())
+    : Napi::ObjectWrap<NativeSession>(info),
+      session_(std::move(EnvData::of(info.Env()).new_session)),
+      batches_(std::make_shared<Batches>()) {
+    if (!session_)
         throw Napi::TypeError::New(info.Env(), "Use NativeModel.session().");
-    session_ = *info[0].As<Napi::External<std::shared_ptr<Session>>>().Data();
     // a worker that ends must not leave its work running
-    EnvData::of(info.Env()).dispatcher->on_close([pending = pending_] { pending->cancel_all(); });
+    EnvData::of(info.Env()).dispatcher->on_close([batches = batches_] { batches->cancel_all(); });
 }
 
 NativeSession::~NativeSession() {
-    pending_->cancel_all();
+    batches_->cancel_all();
     if (session_) // the last owner joins the engine's thread: not on the event loop
         run_task([session = std::move(session_)]() mutable { session.reset(); });
+}
+
+Session& NativeSession::session() const {
+    if (!session_)
+        throw Error(ErrorCode::Disposed, "The session was released.");
+    return *session_;
 }
 
 /// run(id, tokens: Int32Array, lengths: Uint32Array, outputs, heads | null): Promise, see to_js
 Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
-        if (!session_)
-            throw Error(ErrorCode::Disposed, "The session was released.");
-        const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
-        const auto tokens = info[1].As<Napi::Int32Array>();
-        const auto lengths = info[2].As<Napi::Uint32Array>();
+        Session& engine = session();
+        const uint32_t id = to_count(info[0], "id");
+        const auto tokens = to_array<int32_t>(info[1], "tokens");
+        const auto lengths = to_array<uint32_t>(info[2], "lengths");
+        const uint32_t outputs = to_count(info[3], "outputs", kDense | kSparse | kColbert);
 
         auto batch = std::make_shared<Batch>();
         batch->tokens.assign(tokens.Data(), tokens.Data() + tokens.ElementLength());
         batch->lengths.assign(lengths.Data(), lengths.Data() + lengths.ElementLength());
-        const uint32_t outputs = info[3].As<Napi::Number>().Uint32Value();
         batch->outputs = outputs;
-        if (info[4].IsObject())
-            batch->heads = NativeHeads::Unwrap(info[4].As<Napi::Object>())->heads();
-        const auto deferred = Napi::Promise::Deferred::New(env);
-        const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
-        batch->done = [dispatcher, deferred, id, outputs, pending = pending_](BatchResult&& raw) {
+        batch->heads = NativeHeads::of(info[4]);
+        const Pending pending(env);
+        batch->done = [pending, id, outputs, batches = batches_](BatchResult&& result) {
             {
-                const std::lock_guard<std::mutex> lock(pending->mutex);
-                pending->batches.erase(id);
+                const std::lock_guard<std::mutex> lock(batches->mutex);
+                batches->by_id.erase(id);
             }
-            auto result = std::make_shared<BatchResult>(std::move(raw));
-            dispatcher->finish([deferred, result, outputs](Napi::Env e) {
-                if (result->error) {
-                    deferred.Reject(to_js_error(e, *result->error));
-                    return;
-                }
-                deferred.Resolve(to_js(e, *result, outputs));
+            if (result.error)
+                return pending.reject(*result.error);
+            pending.resolve(std::move(result), [outputs](Napi::Env e, const BatchResult& r) {
+                return to_js(e, r, outputs);
             });
         };
         {
-            const std::lock_guard<std::mutex> lock(pending_->mutex);
-            pending_->batches[id] = batch;
+            const std::lock_guard<std::mutex> lock(batches_->mutex);
+            batches_->by_id[id] = batch;
         }
-        dispatcher->begin();
         try {
-            session_->submit(batch);
+            engine.submit(batch);
         } catch (const Error& error) {
             BatchResult refused;
             refused.error = error;
             batch->done(std::move(refused));
         }
-        return deferred.Promise();
+        return pending.promise();
     });
 }
 
 /// cancel(id): void
 Napi::Value NativeSession::cancel(const Napi::CallbackInfo& info) {
-    const std::shared_ptr<Batch> batch = pending_->find(info[0].As<Napi::Number>().Uint32Value());
-    if (batch)
-        batch->cancelled = true;
-    return info.Env().Undefined();
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        if (const std::shared_ptr<Batch> batch = batches_->find(to_count(info[0], "id")))
+            batch->cancelled = true;
+        return info.Env().Undefined();
+    });
 }
 
 /// withdraw(id): boolean, whether the batch had not begun; its promise rejects as cancelled then
 Napi::Value NativeSession::withdraw(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
-        const std::shared_ptr<Batch> batch =
-            pending_->find(info[0].As<Napi::Number>().Uint32Value());
+        const std::shared_ptr<Batch> batch = batches_->find(to_count(info[0], "id"));
         return Napi::Boolean::New(env, batch && session_ && session_->withdraw(batch));
     });
 }
@@ -159,10 +157,8 @@ Napi::Value NativeSession::withdraw(const Napi::CallbackInfo& info) {
 Napi::Value NativeSession::context_bytes(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
-        if (!session_)
-            throw Error(ErrorCode::Disposed, "The session was released.");
-        const uint32_t tokens = info[0].As<Napi::Number>().Uint32Value();
-        return Napi::Number::New(env, static_cast<double>(session_->context_bytes(tokens)));
+        const uint32_t tokens = to_count(info[0], "tokens");
+        return Napi::Number::New(env, static_cast<double>(session().context_bytes(tokens)));
     });
 }
 
@@ -170,32 +166,19 @@ Napi::Value NativeSession::context_bytes(const Napi::CallbackInfo& info) {
 Napi::Value NativeSession::stats(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
-        if (!session_)
-            throw Error(ErrorCode::Disposed, "The session was released.");
+        const Session& engine = session();
         Napi::Object out = Napi::Object::New(env);
-        out.Set("threads", session_->threads());
-        out.Set("contextTokens", session_->context_tokens());
-        out.Set("contextBytes",
-                static_cast<double>(session_->context_bytes(session_->context_tokens())));
+        out.Set("threads", engine.threads());
+        out.Set("contextTokens", engine.context_tokens());
+        out.Set("contextBytes", static_cast<double>(engine.context_bytes(engine.context_tokens())));
         return out;
     });
 }
 
 /// release(): Promise<void>, fulfilled when the thread has ended if this was the last handle
 Napi::Value NativeSession::release(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    pending_->cancel_all();
-    const auto deferred = Napi::Promise::Deferred::New(env);
-    const std::shared_ptr<Dispatcher> dispatcher = EnvData::of(env).dispatcher;
-    dispatcher->begin();
-    auto held = std::make_shared<std::shared_ptr<Session>>(std::move(session_));
-    auto work = [dispatcher, deferred, held] {
-        held->reset();
-        dispatcher->finish([deferred](Napi::Env e) { deferred.Resolve(e.Undefined()); });
-    };
-    if (!run_task(work))
-        work();
-    return deferred.Promise();
+    batches_->cancel_all();
+    return let_go(info.Env(), std::move(session_));
 }
 
 } // namespace bge::addon

@@ -20,7 +20,10 @@ class NativeSession : public Napi::ObjectWrap<NativeSession> {
   private:
     /// Batches of this handle that have not ended, by the number JavaScript gave them. Shared with
     /// the engine's callbacks, which may outlive the handle.
-    struct Pending;
+    struct Batches;
+
+    /// Throws Disposed once released.
+    Session& session() const;
 
     Napi::Value run(const Napi::CallbackInfo& info);
     Napi::Value cancel(const Napi::CallbackInfo& info);
@@ -30,7 +33,7 @@ class NativeSession : public Napi::ObjectWrap<NativeSession> {
     Napi::Value release(const Napi::CallbackInfo& info);
 
     std::shared_ptr<Session> session_;
-    std::shared_ptr<Pending> pending_;
+    std::shared_ptr<Batches> batches_;
 };
 
 } // namespace bge::addon

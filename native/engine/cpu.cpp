@@ -8,11 +8,9 @@
 #include <thread>
 
 #include "../ggml/install.h"
+#include "../kernels/isa.h"
 #include "error.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
 #ifndef NOMINMAX // libstdc++ of mingw-w64 has it already
@@ -35,63 +33,13 @@
 
 namespace bge {
 
-#if defined(__x86_64__)
-namespace {
-
-/// What CPUID says (Intel SDM 2A), as far as the operating system saves the registers (XCR0). Not
-/// __builtin_cpu_supports, whose run-time half some compilers' libraries lack.
-struct Cpuid {
-    unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0;     // leaf 1
-    unsigned a7 = 0, b7 = 0, c7 = 0, d7 = 0;     // leaf 7, subleaf 0
-    unsigned a71 = 0, b71 = 0, c71 = 0, d71 = 0; // leaf 7, subleaf 1
-    bool ymm = false, zmm = false, tiles = false;
-
-    Cpuid() {
-        __get_cpuid(1, &a1, &b1, &c1, &d1);
-        if (__get_cpuid_count(7, 0, &a7, &b7, &c7, &d7) && a7 >= 1)
-            __get_cpuid_count(7, 1, &a71, &b71, &c71, &d71);
-        if (c1 >> 27 & 1U) { // OSXSAVE
-            unsigned low = 0, high = 0;
-            __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-            ymm = (low & 0x6) == 0x6;
-            zmm = (low & 0xe6) == 0xe6;
-            tiles = (low & 0x60000) == 0x60000;
-        }
-    }
-};
-
-} // namespace
-#endif
-
-std::vector<std::string> cpu_features() {
-    std::vector<std::string> found;
-#if defined(__x86_64__)
-    const Cpuid id;
-    const auto add = [&found](const char* name, unsigned value, int bit, bool usable) {
-        if (usable && (value >> bit & 1U))
-            found.emplace_back(name);
-    };
-    add("sse4.2", id.c1, 20, true);
-    add("avx", id.c1, 28, id.ymm);
-    add("avx2", id.b7, 5, id.ymm);
-    add("fma", id.c1, 12, id.ymm);
-    add("f16c", id.c1, 29, id.ymm);
-    add("bmi2", id.b7, 8, true);
-    add("avx512f", id.b7, 16, id.zmm);
-    add("avx512bw", id.b7, 30, id.zmm);
-    add("avx512vl", id.b7, 31, id.zmm);
-    add("avx512vnni", id.c7, 11, id.zmm);
-    add("avx512bf16", id.a71, 5, id.zmm);
-    add("amx-int8", id.d7, 25, id.tiles);
-#elif defined(__aarch64__)
-    found.emplace_back("neon");
-#endif
-    return found;
+const std::vector<std::string>& cpu_features() {
+    return kernels::cpu_features();
 }
 
 void require_supported_cpu() {
 #if defined(__x86_64__)
-    const std::vector<std::string> found = cpu_features();
+    const std::vector<std::string>& found = cpu_features();
     std::string missing;
     for (const char* need : {"avx2", "fma", "f16c", "bmi2"}) {
         if (std::find(found.begin(), found.end(), need) == found.end())
@@ -199,8 +147,10 @@ uint64_t address_space_available() {
 
 } // namespace
 
-KernelsInUse kernels_in_use() {
-    kernels::install();
+KernelsInUse kernels_in_use(const std::string& wish) {
+    kernels::Options options;
+    options.isa = wish.empty() ? nullptr : wish.c_str();
+    kernels::install(options);
     return {kernels::isa(), kernels::quant_name()};
 }
 

@@ -1,5 +1,7 @@
 #include "error.h"
 
+#include <new>
+
 namespace bge {
 
 const char* error_code_name(ErrorCode code) {
@@ -26,6 +28,18 @@ const char* error_code_name(ErrorCode code) {
         return "CANCELLED";
     }
     return "INFERENCE";
+}
+
+Error caught(ErrorCode otherwise) {
+    try {
+        throw;
+    } catch (const Error& error) {
+        return error;
+    } catch (const std::bad_alloc&) {
+        return {ErrorCode::MemoryLimit, "Not enough memory."};
+    } catch (const std::exception& error) {
+        return {otherwise, error.what()};
+    }
 }
 
 } // namespace bge

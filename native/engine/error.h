@@ -31,4 +31,8 @@ class Error : public std::runtime_error {
     ErrorCode code_;
 };
 
+/// In a catch block: what was caught, as one of ours. Memory that ran out has its own code,
+/// whatever is neither gets `otherwise`.
+Error caught(ErrorCode otherwise);
+
 } // namespace bge

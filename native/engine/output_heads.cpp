@@ -1,9 +1,37 @@
 #include "output_heads.h"
 
 #include <algorithm>
+#include <exception>
 #include <thread>
 
 namespace bge {
+
+namespace {
+
+/// Threads that have ended when this goes.
+class Helpers {
+  public:
+    Helpers() = default;
+    Helpers(const Helpers&) = delete;
+    Helpers& operator=(const Helpers&) = delete;
+    ~Helpers() {
+        for (std::thread& thread : threads_)
+            thread.join();
+    }
+    /// On a thread of its own; here when there is none to be had. `work` must not throw.
+    template <class Work> void run(Work work) {
+        try {
+            threads_.emplace_back(work);
+        } catch (const std::exception&) { // system_error for the thread, bad_alloc for its record
+            work();
+        }
+    }
+
+  private:
+    std::vector<std::thread> threads_;
+};
+
+} // namespace
 
 SparseVector sparse_of(const Heads::Sparse& head, const CheckedVocabulary& vocabulary,
                        const float* states, const int32_t* tokens, uint32_t length, size_t dim) {
@@ -39,17 +67,15 @@ void colbert_of(const kernels::ColbertHead& head, const float* states, uint32_t 
     const float* first = states + dim;
     const uint32_t parts =
         std::max(1U, std::min(static_cast<uint32_t>(threads), rows / kRowsPerThread));
-    std::vector<std::thread> helpers;
     const uint32_t share = (rows + parts - 1) / parts;
-    for (uint32_t part = 1; part < parts; ++part) {
-        helpers.emplace_back([&head, first, out, part, share, rows] {
-            head.run(first, static_cast<int>(std::min(rows, part * share)),
-                     static_cast<int>(std::min(rows, (part + 1) * share)), out);
-        });
-    }
-    head.run(first, 0, static_cast<int>(std::min(rows, share)), out);
-    for (std::thread& helper : helpers)
-        helper.join();
+    const auto run = [&head, first, out, share, rows](uint32_t part) {
+        head.run(first, static_cast<int>(std::min(rows, part * share)),
+                 static_cast<int>(std::min(rows, (part + 1) * share)), out);
+    };
+    Helpers helpers;
+    for (uint32_t part = 1; part < parts; ++part)
+        helpers.run([&run, part] { run(part); });
+    run(0);
 }
 
 } // namespace bge

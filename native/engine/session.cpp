@@ -198,15 +198,9 @@ void Session::execute(Batch& batch) {
                 token += batch.lengths[i];
             }
         }
-    } catch (const Error& e) {
+    } catch (const std::exception&) {
         result = BatchResult();
-        result.error = e;
-    } catch (const std::bad_alloc&) {
-        result = BatchResult();
-        result.error = Error(ErrorCode::MemoryLimit, "Not enough memory for this batch.");
-    } catch (const std::exception& e) {
-        result = BatchResult();
-        result.error = Error(ErrorCode::Inference, e.what());
+        result.error = caught(ErrorCode::Inference);
     }
     result.compute_ms = milliseconds(Clock::now() - started);
     batch.done(std::move(result));

@@ -2,8 +2,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 namespace bge {
@@ -46,7 +46,7 @@ bool run_task(std::function<void()> work) {
             work = nullptr; // what it holds is freed before the task counts as done
             finish();
         }).detach();
-    } catch (const std::system_error&) { // no thread to be had: do it here rather than lose it
+    } catch (const std::exception&) { // no thread to be had: do it here rather than lose it
         work();
         finish();
     }

@@ -188,7 +188,7 @@ bool is(const char* variable, const char* value) {
 bool install_once(const Options& options) {
     if (!options.enabled || is("BGE_M3_KERNELS", "off"))
         return false;
-    const KernelTable* kernels = table();
+    const KernelTable* kernels = table(options.isa);
     if (!kernels)
         return false;
     State& s = state();

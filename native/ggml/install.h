@@ -13,6 +13,8 @@ struct Options {
     Quant quant = Quant::Block;
     /// False: llama.cpp runs on ggml's own kernels. BGE_M3_KERNELS=off overrides it.
     bool enabled = true;
+    /// The ISA by name, where the machine has it; else the best. BGE_M3_ISA overrides it.
+    const char* isa = nullptr;
 };
 
 /// Teaches ggml's CPU backend our kernels: call before the first model of the process is loaded

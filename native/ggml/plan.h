@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "../kernels/kernels.h"
@@ -140,12 +141,13 @@ struct AttentionStep {
     bool fused() const { return mask->block_diagonal; }
 };
 
-/// What to do at a node.
-struct NodeAction {
-    enum class Kind { Ggml, Linear, Norm, Attention, Cast } kind = Kind::Ggml;
-    void* step = nullptr;
-    int node = 0;
+/// A cast of keys or values: nothing to do once the attention step has its own.
+struct CastStep {
+    const AttentionStep* attention = nullptr;
 };
+
+/// The step that a node belongs to, in its plan; none: the node is ggml's.
+using NodeAction = std::variant<std::monostate, LinearStep*, NormStep*, AttentionStep*, CastStep>;
 
 struct Plan {
     const KernelTable* kernels = nullptr;

@@ -54,7 +54,6 @@ class Planner {
     void run() {
         reserve();
         for (size_t i = 0; i < nodes_.size(); ++i) {
-            plan_.actions[i].node = static_cast<int>(i);
             if (nodes_[i]->op == GGML_OP_MUL_MAT)
                 find_linear(static_cast<int>(i));
             else if (nodes_[i]->op == GGML_OP_NORM)
@@ -101,10 +100,12 @@ class Planner {
                 return false;
         return members.fits();
     }
-    void assign(int node, NodeAction::Kind kind, void* step) {
-        NodeAction& a = plan_.actions[static_cast<size_t>(node)];
-        a.kind = kind;
-        a.step = step;
+    void assign(int node, NodeAction step) { plan_.actions[static_cast<size_t>(node)] = step; }
+    bool is_taken(int node) const { return plan_.actions[static_cast<size_t>(node)].index() != 0; }
+    /// The node's step, if it is of this type and ends there.
+    template <class Step> Step* ending_at(int node) const {
+        auto* const* step = std::get_if<Step*>(&plan_.actions[static_cast<size_t>(node)]);
+        return step && (*step)->last == node ? *step : nullptr;
     }
     /// Counters for every step's work, in one piece.
     void share_work() {
@@ -164,7 +165,7 @@ class Planner {
         }
         plan_.linears.push_back(step);
         for (int member : members)
-            assign(member, NodeAction::Kind::Linear, &plan_.linears.back());
+            assign(member, &plan_.linears.back());
         linear_of_[static_cast<size_t>(step.last)] = &plan_.linears.back();
     }
 
@@ -194,8 +195,7 @@ class Planner {
         step.last = add;
         Members members = {i, mul, add};
         const int sum = readers_.number(norm->src[0]);
-        if (sum >= 0 && nodes_[static_cast<size_t>(sum)]->op == GGML_OP_ADD &&
-            plan_.actions[static_cast<size_t>(sum)].kind == NodeAction::Kind::Ggml) {
+        if (sum >= 0 && nodes_[static_cast<size_t>(sum)]->op == GGML_OP_ADD && !is_taken(sum)) {
             const ggml_tensor* s = nodes_[static_cast<size_t>(sum)];
             if (sole_reader(s) == i && is_rows(s) && is_rows(s->src[0]) && is_rows(s->src[1]) &&
                 ggml_are_same_shape(s->src[0], s->src[1])) {
@@ -209,7 +209,7 @@ class Planner {
             return;
         plan_.norms.push_back(step);
         for (int member : members)
-            assign(member, NodeAction::Kind::Norm, &plan_.norms.back());
+            assign(member, &plan_.norms.back());
     }
 
     /// A view of a linear step's output, as [head_dim, tokens, heads]: where its rows start.
@@ -311,8 +311,8 @@ class Planner {
         for (const AttentionStep::Part& part : placed->parts)
             const_cast<LinearStep*>(part.linear)->attention = placed;
         for (int cast : casts)
-            assign(cast, NodeAction::Kind::Cast, placed);
-        assign(i, NodeAction::Kind::Attention, placed);
+            assign(cast, CastStep{placed});
+        assign(i, placed);
     }
 
     /// Walks the steps in order and lets producers leave quantized rows for their consumers.
@@ -328,34 +328,31 @@ class Planner {
             return producers[static_cast<size_t>(readers_.number(t))];
         };
         const ggml_tensor* owner[kSlots] = {};
-        for (NodeAction& a : plan_.actions) {
-            if (a.kind == NodeAction::Kind::Linear) {
-                auto* step = static_cast<LinearStep*>(a.step);
-                if (a.node == step->first && step->weight->q8) {
-                    const ggml_tensor* input = without_views(step->input);
-                    for (int slot = 0; slot < kSlots; ++slot)
-                        if (owner[slot] == input && input->ne[0] * input->ne[1] * input->ne[2] ==
-                                                        step->input->ne[0] * step->input->ne[1]) {
-                            step->input_slot = static_cast<Slot>(slot);
-                            step->producer = producer_of(input).attention;
-                            ++producer_of(input).consumers;
-                        }
+        const auto consume = [&](LinearStep& step) {
+            const ggml_tensor* input = without_views(step.input);
+            for (int slot = 0; slot < kSlots; ++slot)
+                if (owner[slot] == input && input->ne[0] * input->ne[1] * input->ne[2] ==
+                                                step.input->ne[0] * step.input->ne[1]) {
+                    step.input_slot = static_cast<Slot>(slot);
+                    step.producer = producer_of(input).attention;
+                    ++producer_of(input).consumers;
                 }
-                if (a.node == step->last && step->gelu) {
-                    owner[static_cast<int>(Slot::Gelu)] = step->out;
-                    producer_of(step->out).linear = step;
-                }
-            } else if (a.kind == NodeAction::Kind::Norm) {
-                auto* step = static_cast<NormStep*>(a.step);
-                if (a.node == step->last) {
-                    owner[static_cast<int>(Slot::Norm)] = step->out;
-                    producer_of(step->out).norm = step;
-                }
-            } else if (a.kind == NodeAction::Kind::Attention) {
-                auto* step = static_cast<AttentionStep*>(a.step);
-                owner[static_cast<int>(Slot::Attention)] = step->out;
-                producer_of(step->out).attention = step;
-            }
+        };
+        const auto produce = [&](Slot slot, auto Producer::*as, auto* step) {
+            owner[static_cast<int>(slot)] = step->out;
+            producer_of(step->out).*as = step;
+        };
+        for (int node = 0; node < static_cast<int>(nodes_.size()); ++node) {
+            auto* const* member =
+                std::get_if<LinearStep*>(&plan_.actions[static_cast<size_t>(node)]);
+            if (member && node == (*member)->first && (*member)->weight->q8)
+                consume(**member);
+            if (auto* linear = ending_at<LinearStep>(node); linear && linear->gelu)
+                produce(Slot::Gelu, &Producer::linear, linear);
+            else if (auto* norm = ending_at<NormStep>(node))
+                produce(Slot::Norm, &Producer::norm, norm);
+            else if (auto* attention = ending_at<AttentionStep>(node))
+                produce(Slot::Attention, &Producer::attention, attention);
         }
         for (size_t i = 0; i < producers.size(); ++i) {
             const Producer& p = producers[i];
@@ -412,27 +409,23 @@ class Planner {
     /// Tells every multiply which one comes after it.
     void chain() {
         NextMultiply* before = nullptr;
-        for (const NodeAction& a : plan_.actions) {
-            if (a.kind == NodeAction::Kind::Attention) {
-                auto* step = static_cast<AttentionStep*>(a.step);
-                if (before)
-                    before->attention = step;
-                before = &step->next;
-            } else if (a.kind == NodeAction::Kind::Linear) {
-                auto* step = static_cast<LinearStep*>(a.step);
-                if (a.node != step->last || step->attention)
-                    continue;
-                if (before)
-                    before->linear = step;
-                before = &step->next;
-            }
+        const auto link = [&before](auto NextMultiply::*as, auto* step) {
+            if (before)
+                before->*as = step;
+            before = &step->next;
+        };
+        for (int node = 0; node < static_cast<int>(nodes_.size()); ++node) {
+            if (auto* attention = ending_at<AttentionStep>(node))
+                link(&NextMultiply::attention, attention);
+            else if (auto* linear = ending_at<LinearStep>(node); linear && !linear->attention)
+                link(&NextMultiply::linear, linear);
         }
     }
     void count() {
         for (size_t i = 0; i < nodes_.size(); ++i)
             if (!is_noop(nodes_[i])) {
                 ++plan_.nodes_total;
-                plan_.nodes_own += plan_.actions[i].kind != NodeAction::Kind::Ggml;
+                plan_.nodes_own += is_taken(static_cast<int>(i));
             }
     }
 

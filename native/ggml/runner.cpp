@@ -149,44 +149,44 @@ Q8Rows Runner::slot(Slot which, int k) const {
 }
 
 bool Runner::run(int node, const Team& team) {
-    const NodeAction& action = plan_->actions[static_cast<size_t>(node)];
-    switch (action.kind) {
-    case NodeAction::Kind::Ggml:
-        return false;
-    case NodeAction::Kind::Norm: {
-        auto& step = *static_cast<NormStep*>(action.step);
-        if (node == step.last)
-            norm(step, team);
-        return true;
-    }
-    case NodeAction::Kind::Linear: {
-        auto& step = *static_cast<LinearStep*>(action.step);
-        if (step.attention) {
-            AttentionStep& attention = *step.attention;
-            if (node == attention.first) {
-                if (attention.checks_mask)
-                    check_mask(*attention.mask, attention.tokens, team);
-                if (attention.fused())
-                    project(attention, team);
-            }
-            if (attention.fused())
-                return true;
-        }
-        if (node == step.last)
-            linear(step, team);
-        return true;
-    }
-    case NodeAction::Kind::Cast:
-        return static_cast<AttentionStep*>(action.step)->fused();
-    case NodeAction::Kind::Attention: {
-        auto& step = *static_cast<AttentionStep*>(action.step);
-        if (!step.fused())
-            return false;
-        attend(step, team);
-        return true;
-    }
-    }
+    return std::visit([&](auto step) { return at(step, node, team); },
+                      plan_->actions[static_cast<size_t>(node)]);
+}
+
+bool Runner::at(std::monostate, int, const Team&) {
     return false;
+}
+
+bool Runner::at(NormStep* step, int node, const Team& team) {
+    if (node == step->last)
+        norm(*step, team);
+    return true;
+}
+
+bool Runner::at(LinearStep* step, int node, const Team& team) {
+    if (AttentionStep* attention = step->attention) {
+        if (node == attention->first) {
+            if (attention->checks_mask)
+                check_mask(*attention->mask, attention->tokens, team);
+            if (attention->fused())
+                project(*attention, team);
+        }
+        if (attention->fused())
+            return true;
+    }
+    if (node == step->last)
+        linear(*step, team);
+    return true;
+}
+
+bool Runner::at(CastStep step, int, const Team&) {
+    return step.attention->fused();
+}
+
+bool Runner::at(AttentionStep* step, int, const Team& team) {
+    if (step->fused())
+        attend(*step, team);
+    return step->fused();
 }
 
 Q8Rows Runner::input_rows(const LinearStep& step, WorkQueue& queue, const Team& team) {

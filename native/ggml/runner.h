@@ -45,6 +45,13 @@ class Runner {
     bool run(int node, const Team& team);
 
   private:
+    /// Node number `node`, which belongs to `step`; as run().
+    bool at(std::monostate, int node, const Team& team);
+    bool at(LinearStep* step, int node, const Team& team);
+    bool at(NormStep* step, int node, const Team& team);
+    bool at(AttentionStep* step, int node, const Team& team);
+    bool at(CastStep step, int node, const Team& team);
+
     void linear(LinearStep& step, const Team& team);
     void norm(NormStep& step, const Team& team);
     void project(AttentionStep& step, const Team& team);

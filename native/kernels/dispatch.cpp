@@ -43,12 +43,11 @@ const KernelTable* table_of(Isa isa) {
 
 namespace {
 
-const KernelTable* choose() {
-    bool ignored = false;
-    const KernelTable* best = table_of(chosen_isa(&ignored));
+const KernelTable* choose(const char* wish) {
     const char* name = std::getenv("BGE_M3_ISA");
-    const bool named = name && *name && !ignored; // a name that says nothing counts as none
-    if (named || !best || best->isa != Isa::Avx512Vnni)
+    const Isa named = supported_isa(name && *name ? name : wish);
+    const KernelTable* best = table_of(named == Isa::None ? detect() : named);
+    if (named != Isa::None || !best || best->isa != Isa::Avx512Vnni)
         return best;
     const KernelTable* amx = table_of(Isa::Amx);
     return amx && wins(*amx, *best) ? amx : best;
@@ -56,8 +55,8 @@ const KernelTable* choose() {
 
 } // namespace
 
-const KernelTable* table() {
-    static const KernelTable* chosen = choose();
+const KernelTable* table(const char* wish) {
+    static const KernelTable* chosen = choose(wish);
     return chosen;
 }
 

@@ -1,8 +1,8 @@
 #include "isa.h"
 
-#include <cstdint>
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>
@@ -23,45 +23,52 @@ namespace {
 
 #if defined(__x86_64__) || defined(_M_X64)
 
-struct Features {
-    bool avx2 = false, avx_vnni = false, avx512_vnni = false, amx = false;
+/// What CPUID says (Intel SDM 2A), and which registers the operating system saves (XCR0). Not
+/// __builtin_cpu_supports, whose run-time half some compilers' libraries lack.
+struct Cpuid {
+    unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0;     // leaf 1
+    unsigned a7 = 0, b7 = 0, c7 = 0, d7 = 0;     // leaf 7, subleaf 0
+    unsigned a71 = 0, b71 = 0, c71 = 0, d71 = 0; // leaf 7, subleaf 1
+    bool xmm = true, ymm = false, zmm = false, tiles = false;
+
+    Cpuid() {
+        __get_cpuid(1, &a1, &b1, &c1, &d1);
+        if (__get_cpuid_count(7, 0, &a7, &b7, &c7, &d7) && a7 >= 1)
+            __get_cpuid_count(7, 1, &a71, &b71, &c71, &d71);
+        if (c1 >> 27 & 1U) { // OSXSAVE
+            unsigned low = 0, high = 0;
+            __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+            ymm = (low & 0x6) == 0x6;
+            zmm = (low & 0xe6) == 0xe6;
+            tiles = (low & 0x60000) == 0x60000;
+        }
+    }
 };
 
-uint64_t xcr0() {
-    uint32_t low = 0, high = 0;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (static_cast<uint64_t>(high) << 32) | low;
-}
+struct Feature {
+    const char* name;
+    unsigned Cpuid::*word;
+    int bit;
+    bool Cpuid::*saved;
+};
+constexpr Feature kFeatures[] = {
+    {"sse4.2", &Cpuid::c1, 20, &Cpuid::xmm},     {"avx", &Cpuid::c1, 28, &Cpuid::ymm},
+    {"avx2", &Cpuid::b7, 5, &Cpuid::ymm},        {"fma", &Cpuid::c1, 12, &Cpuid::ymm},
+    {"f16c", &Cpuid::c1, 29, &Cpuid::ymm},       {"bmi2", &Cpuid::b7, 8, &Cpuid::xmm},
+    {"avxvnni", &Cpuid::a71, 4, &Cpuid::ymm},    {"avx512f", &Cpuid::b7, 16, &Cpuid::zmm},
+    {"avx512dq", &Cpuid::b7, 17, &Cpuid::zmm},   {"avx512bw", &Cpuid::b7, 30, &Cpuid::zmm},
+    {"avx512vl", &Cpuid::b7, 31, &Cpuid::zmm},   {"avx512vnni", &Cpuid::c7, 11, &Cpuid::zmm},
+    {"avx512bf16", &Cpuid::a71, 5, &Cpuid::zmm}, {"amx-tile", &Cpuid::d7, 24, &Cpuid::tiles},
+    {"amx-int8", &Cpuid::d7, 25, &Cpuid::tiles},
+};
 
-constexpr bool bit(unsigned value, int index) {
-    return (value >> index) & 1u;
-}
-
-Features read_features() {
-    Features f;
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d))
-        return f;
-    const bool osxsave = bit(c, 27), avx = bit(c, 28), fma = bit(c, 12), f16c = bit(c, 29);
-    if (!osxsave || !avx || !fma || !f16c)
-        return f;
-    const uint64_t state = xcr0();
-    if ((state & 0x6) != 0x6) // the system saves xmm and ymm
-        return f;
-    unsigned b7 = 0, c7 = 0, d7 = 0;
-    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7))
-        return f;
-    f.avx2 = bit(b7, 5) && bit(b7, 8); // AVX2, BMI2
-    unsigned a71 = 0;
-    if (a >= 1)
-        __get_cpuid_count(7, 1, &a71, &b, &c, &d);
-    f.avx_vnni = f.avx2 && bit(a71, 4);
-    const bool zmm_saved = (state & 0xe6) == 0xe6;
-    const bool avx512 = bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31); // F DQ BW VL
-    f.avx512_vnni = f.avx2 && zmm_saved && avx512 && bit(c7, 11);
-    const bool tiles_saved = (state & 0x60000) == 0x60000;
-    f.amx = f.avx512_vnni && tiles_saved && bit(d7, 24) && bit(d7, 25); // AMX-TILE, AMX-INT8
-    return f;
+std::vector<std::string> read_features() {
+    const Cpuid id;
+    std::vector<std::string> found;
+    for (const Feature& feature : kFeatures)
+        if (id.*feature.saved && (id.*feature.word >> feature.bit & 1U))
+            found.emplace_back(feature.name);
+    return found;
 }
 
 #ifndef BGE_AMX_EMULATED
@@ -78,23 +85,33 @@ bool may_use_tiles() {
 #endif
 
 bool has(Isa isa) {
-    static const Features f = read_features();
+    const auto all = [](std::initializer_list<const char*> names) {
+        const std::vector<std::string>& found = cpu_features();
+        return std::all_of(names.begin(), names.end(), [&found](const char* name) {
+            return std::find(found.begin(), found.end(), name) != found.end();
+        });
+    };
+    const auto avx512vnni = [&all] {
+        return all({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512vnni"});
+    };
+    if (!all({"avx2", "fma", "f16c", "bmi2"}))
+        return false;
     switch (isa) {
     case Isa::Avx2:
-        return f.avx2;
+        return true;
     case Isa::AvxVnni:
 #ifdef BGE_AVXVNNI_AS_EVEX // the test build of that file uses AVX-512VL's encoding
-        return f.avx512_vnni;
+        return avx512vnni();
 #else
-        return f.avx_vnni;
+        return all({"avxvnni"});
 #endif
     case Isa::Avx512Vnni:
-        return f.avx512_vnni;
+        return avx512vnni();
     case Isa::Amx:
 #ifdef BGE_AMX_EMULATED
-        return f.avx512_vnni;
+        return avx512vnni();
 #else
-        return f.amx && may_use_tiles();
+        return avx512vnni() && all({"amx-tile", "amx-int8"}) && may_use_tiles();
 #endif
     default:
         return false;
@@ -103,11 +120,11 @@ bool has(Isa isa) {
 
 #elif defined(__aarch64__)
 
-struct Features {
+struct Arm {
     bool dotprod = false, i8mm = false;
 };
 
-Features read_features() {
+Arm read_arm() {
 #if defined(__linux__)
     return {((getauxval(AT_HWCAP) >> 20) & 1ul) != 0,   // HWCAP_ASIMDDP
             ((getauxval(AT_HWCAP2) >> 13) & 1ul) != 0}; // HWCAP2_I8MM
@@ -125,8 +142,12 @@ Features read_features() {
 }
 
 bool has(Isa isa) {
-    static const Features f = read_features();
+    static const Arm f = read_arm();
     return (isa == Isa::Neon && f.dotprod) || (isa == Isa::NeonI8mm && f.dotprod && f.i8mm);
+}
+
+std::vector<std::string> read_features() {
+    return {"neon"};
 }
 
 #else
@@ -134,14 +155,22 @@ bool has(Isa isa) {
 bool has(Isa) {
     return false;
 }
+std::vector<std::string> read_features() {
+    return {};
+}
 
 #endif
 
-/// What BGE_M3_ISA may name.
+/// What may be named.
 constexpr Isa kBestFirst[] = {Isa::Amx,      Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2,
                               Isa::NeonI8mm, Isa::Neon,       Isa::Generic};
 
 } // namespace
+
+const std::vector<std::string>& cpu_features() {
+    static const std::vector<std::string> features = read_features();
+    return features;
+}
 
 bool supports(Isa isa) {
     return isa == Isa::Generic || has(isa);
@@ -154,18 +183,11 @@ Isa detect() {
     return Isa::None;
 }
 
-Isa chosen_isa(bool* ignored) {
-    if (ignored)
-        *ignored = false;
-    const char* name = std::getenv("BGE_M3_ISA");
-    if (!name || !*name)
-        return detect();
+Isa supported_isa(const char* name) {
     for (Isa isa : kBestFirst)
-        if (std::strcmp(name, isa_name(isa)) == 0 && supports(isa))
+        if (name && std::strcmp(name, isa_name(isa)) == 0 && supports(isa))
             return isa;
-    if (ignored)
-        *ignored = true;
-    return detect();
+    return Isa::None;
 }
 
 const char* isa_name(Isa isa) {

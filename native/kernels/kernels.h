@@ -171,9 +171,9 @@ struct KernelTable {
     void (*normalize_rows)(float* x, size_t ldx, int rows, int n);
 };
 
-/// The table in use: the best this machine has, or what BGE_M3_ISA names. Null when the machine is
-/// below every table's floor.
-const KernelTable* table();
+/// The table in use: what BGE_M3_ISA names, else `wish`, else the best this machine has. Chosen by
+/// the first call in the process. Null when the machine is below every table's floor.
+const KernelTable* table(const char* wish = nullptr);
 /// The table of one ISA, or null when it is not compiled in or the machine lacks it.
 const KernelTable* table_of(Isa isa);
 

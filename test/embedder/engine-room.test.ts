@@ -15,6 +15,7 @@ import {
   type Precision,
   QueueFullError,
 } from '../../lib/index.js'
+import { root, runModule } from '../helpers/child.js'
 import { standinPath } from '../helpers/standins.js'
 import { mixedTexts } from '../helpers/texts.js'
 import { until } from '../helpers/until.js'
@@ -350,6 +351,17 @@ describe('options', () => {
     expect(error).toBeInstanceOf(InvalidInputError)
     expect(error.message).toMatch(/neon/)
     await withEmbedder({}, (m3) => withEmbedder({ isa: m3.info.isa }, async () => {}))
+  })
+
+  it('an instruction set holds for a process whose first load is in a worker', async () => {
+    const source = `import(${JSON.stringify(join(root, 'dist/index.js'))}).then(async ({ Embedder }) => {
+      const m3 = await Embedder.load({ model: ${JSON.stringify(model)}, isa: 'generic' })
+      console.log(m3.info.isa)
+      await m3.dispose()
+    })`
+    const { stdout, stderr } = await runModule(`import { Worker } from 'node:worker_threads'
+      new Worker(${JSON.stringify(source)}, { eval: true, execArgv: [] })`)
+    expect(stdout, stderr).toBe('generic\n')
   })
 })
 

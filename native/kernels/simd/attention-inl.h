@@ -323,26 +323,8 @@ void attention(const Attention& g, int begin, int end, int head, int q0, int q1,
     const int tiles = (q1 - q0 + kAttentionRows - 1) / kAttentionRows;
     for (int i = 0, row = q0; i < tiles; ++i) {
         const int left = tiles - i, rows = (q1 - row + left - 1) / left;
-        switch (rows) {
-        case 1:
-            attend_rows<1>(g, packed, tokens, head, row, t);
-            break;
-        case 2:
-            attend_rows<2>(g, packed, tokens, head, row, t);
-            break;
-        case 3:
-            attend_rows<3>(g, packed, tokens, head, row, t);
-            break;
-        case 4:
-            attend_rows<4>(g, packed, tokens, head, row, t);
-            break;
-        case 5:
-            attend_rows < kAttentionRows<5 ? 1 : 5>(g, packed, tokens, head, row, t);
-            break;
-        default:
-            attend_rows < kAttentionRows<6 ? 1 : 6>(g, packed, tokens, head, row, t);
-            break;
-        }
+        with_rows<kAttentionRows>(
+            rows, [&](auto count) { attend_rows<count>(g, packed, tokens, head, row, t); });
         row += rows;
     }
 }

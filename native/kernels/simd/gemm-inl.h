@@ -261,14 +261,6 @@ void finish_tile(const Epilogue& e, int m, int rows, int panel, TileSums& sums) 
     }
 }
 
-/// Calls fn with `rows`, 1 to Most, as a constant.
-template <int Most, class Fn> inline void with_rows(int rows, Fn fn) {
-    if constexpr (Most > 1)
-        if (rows < Most)
-            return with_rows<Most - 1>(rows, fn);
-    fn(std::integral_constant<int, Most>{});
-}
-
 /// Passes over 16 or 32 of a panel's channels that `rows` rows take.
 constexpr int passes_of(int rows) {
     constexpr int kParts = kPanel / 16;

@@ -1,5 +1,8 @@
-// Loops over register arrays must disappear, or the arrays go to memory.
+// Loops over register arrays must disappear, or the arrays go to memory; so the number of rows is a
+// constant of the code that holds them.
 #pragma once
+
+#include <type_traits>
 
 #if defined(__clang__)
 #define BGE_UNROLL_ALWAYS _Pragma("clang loop unroll(full)")
@@ -20,3 +23,17 @@
 #else
 #define BGE_NOINLINE __attribute__((noinline))
 #endif
+
+namespace bge::kernels {
+namespace {
+
+/// Calls fn with `rows`, 1 to Most, as a constant.
+template <int Most, class Fn> inline void with_rows(int rows, Fn fn) {
+    if constexpr (Most > 1)
+        if (rows < Most)
+            return with_rows<Most - 1>(rows, fn);
+    fn(std::integral_constant<int, Most>{});
+}
+
+} // namespace
+} // namespace bge::kernels
