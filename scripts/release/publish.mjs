@@ -11,6 +11,7 @@ import { run } from '../run.mjs'
  * @param env with which npm runs
  */
 export function publishAll(packed, flags, env = process.env) {
+  env = { ...env, npm_config_loglevel: 'notice' } // `npm run --silent` hands its silence down
   for (const { file, id, integrity } of [...packed.platforms, packed]) {
     if (!flags.includes('--dry-run') && publishedIntegrity(id, env) === integrity) continue
     run('npm', ['publish', file, '--access', 'public', ...flags], { quiet: true, env })

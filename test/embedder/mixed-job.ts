@@ -4,7 +4,7 @@
  */
 import { expect, it } from 'vitest'
 import { importPackage, root, runModule } from '../helpers/child.js'
-import { standinPath } from '../helpers/standins.js'
+import { tinyPath } from '../helpers/standins.js'
 
 const MEMORY_LIMIT = 400_000_000
 const CALLERS = 8
@@ -85,7 +85,7 @@ export function mixedJob(chunks: number): void {
   it(`${chunks} chunks: every one accounted for, memory in its limit, then all from the cache`, {
     timeout: 60_000 + chunks * 100,
   }, async () => {
-    const model = await standinPath({ size: 'tiny' })
+    const model = await tinyPath()
     const end = await runModule(program(model, chunks), { deadline: 60_000 + chunks * 100 })
     expect(end, end.stderr.slice(-2000)).toMatchObject({ code: 0, signal: null, timedOut: false })
     const { first, second, third, pendingAfter, peak, computed, hitRate } = JSON.parse(end.stdout)

@@ -17,7 +17,7 @@ import { packageName } from '../../scripts/package/platforms.mjs'
 import { hostTarget, prebuildFile, TARGETS } from '../../scripts/targets.mjs'
 import { importPackage, root, runModule } from '../helpers/child.js'
 import { has } from '../helpers/needs.mjs'
-import { standinPath } from '../helpers/standins.js'
+import { tinyPath } from '../helpers/standins.js'
 
 const linux = (libc: 'glibc' | 'musl', arch = 'x64') => ({ platform: 'linux', arch, libc })
 
@@ -232,7 +232,7 @@ describe('a failure', () => {
   it('reaches the user as a typed error', async () => {
     const broken = path.join(folder, 'broken.node')
     fs.writeFileSync(broken, 'no addon')
-    const model = await standinPath({ size: 'tiny' })
+    const model = await tinyPath()
     const end = await runModule(
       `${importPackage}
        await Embedder.load({ model: ${JSON.stringify(model)} }).catch((e) => console.log(e.code, e.message))`,

@@ -13,7 +13,7 @@ import { importProblems, readPe } from '../../scripts/pe.mjs'
 import { hostTarget, prebuildFile, TARGETS } from '../../scripts/targets.mjs'
 import { importPackage, root, run } from '../helpers/child.js'
 import { has } from '../helpers/needs.mjs'
-import { standinPath } from '../helpers/standins.js'
+import { tinyPath } from '../helpers/standins.js'
 
 const shipped = Object.entries(TARGETS).flatMap(([name, target]) => {
   const file = prebuildFile(name)
@@ -116,7 +116,7 @@ describe.skipIf(!has('qemu'))('an x86-64 processor', () => {
 })
 
 async function program() {
-  const model = JSON.stringify(await standinPath({ size: 'tiny' }))
+  const model = JSON.stringify(await tinyPath())
   return `${importPackage}
     await Embedder.load({ model: ${model}, cache: false }).then(
       () => console.log('loaded'),

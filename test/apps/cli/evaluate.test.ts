@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ndcgAt, recallAt, reciprocalRankAt, spearman } from '../../../lib/exports/quality.js'
 import { computeScore, Embedder } from '../../../lib/index.js'
 import { root } from '../../helpers/child.js'
-import { standinPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { paragraphs } from '../../helpers/texts.js'
 import { writeHeadless } from './headless.js'
 import { cli, interruptible } from './run.js'
@@ -16,7 +16,7 @@ let model: string
 let directory: string
 let headless: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   directory = await mkdtemp(path.join(tmpdir(), 'bge-m3-evaluate-'))
   headless = path.join(directory, 'headless.gguf')
   await writeHeadless(model, headless)
@@ -186,20 +186,20 @@ describe('evaluate: retrieval', () => {
   })
 
   it('counts what is too long, and exits with 1', async () => {
-    const long = 'word '.repeat(100)
+    const long = 'word '.repeat(400)
     const args = await beir('long', {
       corpus: jsonl([...corpus, { _id: 'long', text: long }]),
       queries: jsonl([...queries, { _id: 'q-long', text: long }]),
       qrels: [...qrels, `${queries[0]?._id}\tlong\t1`, `q-long\t${corpus[0]?._id}\t1`].join('\n'),
     })
-    const result = await evaluate([...args, '--json', '--max-tokens', '100'])
+    const result = await evaluate([...args, '--json', '--max-tokens', '400'])
     expect(result.code).toBe(1)
     expect(JSON.parse(result.stdout)).toMatchObject({
       corpus: { documents: 31, failures: 1 },
       queries: { evaluated: 30, failures: 1 },
       notes: ['1 documents failed and cannot be found.', '1 queries failed and are left out.'],
     })
-    const cut = await evaluate([...args, '--json', '--max-tokens', '100', '--truncate'])
+    const cut = await evaluate([...args, '--json', '--max-tokens', '400', '--truncate'])
     expect(cut.code).toBe(0)
     const none = await evaluate([...args, '--json', '--max-tokens', '3'])
     expect(none.code).toBe(1)

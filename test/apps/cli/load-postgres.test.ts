@@ -2,12 +2,12 @@ import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { has } from '../../helpers/needs.mjs'
 import { type PostgresServer, startPostgres } from '../../helpers/postgres-server.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { cli } from './run.js'
 
 let model: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
 })
 
 const load = (args: string[], url?: string) =>

@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Embedding } from '../../../lib/common/types.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { createServer } from '../../../lib/exports/server.js'
-import { standinPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
 import { testServer, withOverrides } from './helper.js'
 
 let embedder: Embedder
 let model: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   embedder = await Embedder.load({ model })
 })
 afterAll(() => embedder.dispose())

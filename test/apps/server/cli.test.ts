@@ -6,13 +6,13 @@ import { runCli } from '../../../lib/apps/cli/run.js'
 import { Interrupted } from '../../../lib/apps/cli/shared/errors.js'
 import { SERVER_OPTION_NAMES } from '../../../lib/apps/server/core/options.js'
 import { environmentName, OPTION_NAMES, OPTIONS } from '../../../lib/options/table.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
 import { cli } from '../cli/run.js'
 
 let model: string
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
 })
 
 describe('bge-m3 serve', () => {

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { HttpError } from '../../../lib/apps/server/core/errors.js'
 import { Gate } from '../../../lib/apps/server/core/limits.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
 import { type TestServer, testServer, withOverrides } from './helper.js'
 
@@ -92,7 +92,7 @@ const serve = async (...args: Parameters<typeof testServer>) => {
   return served
 }
 beforeAll(async () => {
-  embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })
+  embedder = await Embedder.load({ model: await tinyPath() })
 })
 afterEach(async () => {
   await Promise.all(open.splice(0).map((served) => served.close()))

@@ -10,7 +10,7 @@ import autocannon from 'autocannon'
 import { afterEach, expect, it } from 'vitest'
 import { root } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { mixedTexts, paragraphs } from '../../helpers/texts.js'
 
 const CONNECTIONS = 200
@@ -60,7 +60,7 @@ export function standsLoad(seconds: number): void {
   it.skipIf(!has('linux'))(
     `stands ${CONNECTIONS} connections for ${seconds} s`,
     async () => {
-      const model = await standinPath({ size: 'tiny' })
+      const model = await tinyPath()
       const args = ['serve', '--model', model, '--port', '0', '--cache', 'off']
       // fewer seats than connections, so that refusals are part of it
       const limits = ['--concurrency', '32', '--queue', '96', '--no-page']

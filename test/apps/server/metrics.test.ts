@@ -8,14 +8,14 @@ import { Recent } from '../../../lib/apps/server/core/recent.js'
 import { loggedId, requestId } from '../../../lib/apps/server/request-id.js'
 import type { Embedding } from '../../../lib/common/types.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { until } from '../../helpers/until.js'
 import { testServer, withOverrides } from './helper.js'
 
 let embedder: Embedder
 beforeAll(async () => {
-  embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })
+  embedder = await Embedder.load({ model: await tinyPath() })
 })
 afterAll(() => embedder.dispose())
 

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { openIndex } from '../../../lib/exports/search.js'
 import { root, run, runModule } from '../../helpers/child.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { Workspace } from './helpers.js'
 import { killedWhileIndexing } from './killed.js'
@@ -16,7 +16,7 @@ let m3: Embedder
 let model: string
 let work: Workspace
 beforeAll(async () => {
-  model = await standinPath({ size: 'tiny' })
+  model = await tinyPath()
   m3 = await Embedder.load({ model, cache: false })
 })
 afterAll(() => m3.dispose())
@@ -25,7 +25,8 @@ beforeEach(async () => {
 })
 afterEach(() => work.remove())
 
-const texts = mixedTexts(120)
+// one chunk each
+const texts = mixedTexts(120).map((text) => text.slice(0, 400))
 const command = (...args: string[]) => run(process.execPath, [main, ...args], { deadline: 50_000 })
 const indexArgs = () => ['index', work.docs, '--store', work.store, '--model', model, '--json']
 

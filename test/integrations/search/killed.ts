@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { openIndex } from '../../../lib/exports/search.js'
 import { root, run } from '../../helpers/child.js'
-import { standinPath } from '../../helpers/standins.js'
+import { tinyPath } from '../../helpers/standins.js'
 import { mixedTexts } from '../../helpers/texts.js'
 import { Workspace } from './helpers.js'
 
@@ -17,7 +17,7 @@ export function killedWhileIndexing(files: number): void {
     let model: string
     let work: Workspace
     beforeAll(async () => {
-      model = await standinPath({ size: 'tiny' })
+      model = await tinyPath()
       m3 = await Embedder.load({ model, cache: false })
     })
     afterAll(() => m3.dispose())

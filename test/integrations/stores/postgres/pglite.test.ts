@@ -4,13 +4,13 @@ import { vector } from '@electric-sql/pglite-pgvector'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../../lib/embedder/embedder.js'
 import { type LoadProgress, loadTable } from '../../../../lib/exports/postgres.js'
-import { tinyPath } from '../../../helpers/standins.js'
+import { standinPath } from '../../../helpers/standins.js'
 import { mixedTexts } from '../../../helpers/texts.js'
 
 let m3: Embedder
 let db: PGlite
 beforeAll(async () => {
-  m3 = await Embedder.load({ model: await tinyPath(), cache: false })
+  m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }), cache: false })
   db = await PGlite.create({ extensions: { vector } })
   await db.exec('CREATE EXTENSION vector')
 })

@@ -3,10 +3,10 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { root, run } from '../../helpers/child.js'
-import { has } from '../../helpers/needs.mjs'
-import { launch, open } from './browser.js'
-import { file, gaussian } from './data.js'
+import { launch, open } from '../../../apps/report/browser.js'
+import { file, gaussian } from '../../../apps/report/data.js'
+import { root, run } from '../../../helpers/child.js'
+import { has } from '../../../helpers/needs.mjs'
 
 const ROWS = 10_000
 const DIMENSIONS = 1024

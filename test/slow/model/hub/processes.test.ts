@@ -5,11 +5,11 @@ import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { DownloadProgress, PullOptions } from '../../../lib/model/hub/options.js'
-import { pullModel } from '../../../lib/model/hub/pull.js'
-import { usePullChild } from './children.js'
-import { expectBytes, HASTE, namesIn, noise, useHub } from './fixtures.js'
-import { sha256, stallAfter, trickle } from './test-hub.js'
+import type { DownloadProgress, PullOptions } from '../../../../lib/model/hub/options.js'
+import { pullModel } from '../../../../lib/model/hub/pull.js'
+import { usePullChild } from '../../../model/hub/children.js'
+import { expectBytes, HASTE, namesIn, noise, useHub } from '../../../model/hub/fixtures.js'
+import { sha256, stallAfter, trickle } from '../../../model/hub/test-hub.js'
 
 const fixture = useHub()
 const start = usePullChild()

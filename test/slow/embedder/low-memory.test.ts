@@ -1,8 +1,8 @@
 /** Too little memory is a typed error, never an abort of the process. */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { importPackage, runModule } from '../helpers/child.js'
-import { has } from '../helpers/needs.mjs'
-import { standinPath } from '../helpers/standins.js'
+import { importPackage, runModule } from '../../helpers/child.js'
+import { has } from '../../helpers/needs.mjs'
+import { standinPath } from '../../helpers/standins.js'
 
 let small: string
 let tiny: string

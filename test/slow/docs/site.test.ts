@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { launch } from '../apps/server/page/browser.js'
-import { root, run } from '../helpers/child.js'
-import { has } from '../helpers/needs.mjs'
+import { launch } from '../../apps/server/page/browser.js'
+import { root, run } from '../../helpers/child.js'
+import { has } from '../../helpers/needs.mjs'
 
 const site = path.join(root, '.build', 'site')
 const htmlFiles = () =>

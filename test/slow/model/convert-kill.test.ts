@@ -5,11 +5,11 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { convertCheckpoint } from '../../lib/model/convert/convert.js'
-import { GgufFile } from '../../lib/model/formats/gguf/reader.js'
-import { createStandin } from '../../lib/model/standin/create.js'
-import { root } from '../helpers/child.js'
-import { writeCheckpoint } from './writers/checkpoint.js'
+import { convertCheckpoint } from '../../../lib/model/convert/convert.js'
+import { GgufFile } from '../../../lib/model/formats/gguf/reader.js'
+import { createStandin } from '../../../lib/model/standin/create.js'
+import { root } from '../../helpers/child.js'
+import { writeCheckpoint } from '../../model/writers/checkpoint.js'
 
 let directory: string
 let checkpoint: string

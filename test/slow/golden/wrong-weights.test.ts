@@ -3,9 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Embedder } from '../../lib/index.js'
-import { root, run } from '../helpers/child.js'
-import { standinPath } from '../helpers/standins.js'
+import { Embedder } from '../../../lib/index.js'
 import {
   type Comparison,
   compareLexicalWeights,
@@ -13,7 +11,9 @@ import {
   failures,
   golden,
   passes,
-} from './compare.js'
+} from '../../golden/compare.js'
+import { root, run } from '../../helpers/child.js'
+import { standinPath } from '../../helpers/standins.js'
 
 const HEADS = join(root, 'test/fixtures/heads')
 let model: string
