@@ -1,14 +1,10 @@
 /** The public API. */
 export type { EmbeddingCache } from './cache/cache.js'
 export type {
-  Asked,
-  CachedOutputs,
   CacheOptions,
   DiskOptions,
   EntryInfo,
   ImportResult,
-  Limit,
-  ModelUsage,
 } from './cache/entry/types.js'
 export { type ChunkOrigin, chunkDocument } from './chunking/chunk-document.js'
 export { chunkText } from './chunking/chunk-text.js'
