@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['test/helpers/global-setup.ts'],
     // forks: a test that brings its process down must not take the others along
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     // every test runs on stand-ins: what says so would stand on the stderr that tests look at
     poolOptions: { forks: { execArgv: ['--disable-warning=BGE_M3_STANDIN'] } },
     env: { NODE_OPTIONS: '--disable-warning=BGE_M3_STANDIN' },
@@ -28,9 +28,9 @@ export default defineConfig({
         'lib/apps/cli/main.ts',
         'lib/**/types.ts',
         'lib/native/addon.ts',
-        // runs in Chromium; test/server/page measures its coverage there
+        // runs in Chromium; test/slow/apps/server/page measures its coverage there
         'lib/apps/server/page/client/**',
-        // runs in Chromium too: test/report/page reads what it draws
+        // runs in Chromium too: test/slow/apps/report/page reads what it draws
         'lib/apps/report/page/client/**',
         'lib/apps/report/shared/data.ts', // types alone
         'lib/apps/server/core/wire.ts', // types alone

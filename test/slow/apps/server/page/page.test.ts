@@ -5,12 +5,18 @@ import type {
   WireSimilarity,
   WireSimilarityResponse,
   WireStats,
-} from '../../../../lib/exports/server.js'
-import { Embedder, type Scores } from '../../../../lib/index.js'
-import { has } from '../../../helpers/needs.mjs'
-import { standinPath } from '../../../helpers/standins.js'
-import { type Paragraph, paragraphs } from '../../../helpers/texts.js'
-import { launch, type OpenOptions, serve, textOf, Visit } from './browser.js'
+} from '../../../../../lib/exports/server.js'
+import { Embedder, type Scores } from '../../../../../lib/index.js'
+import {
+  launch,
+  type OpenOptions,
+  serve,
+  textOf,
+  Visit,
+} from '../../../../apps/server/page/browser.js'
+import { has } from '../../../../helpers/needs.mjs'
+import { standinPath } from '../../../../helpers/standins.js'
+import { type Paragraph, paragraphs } from '../../../../helpers/texts.js'
 
 const KEY = 'sk-test-1234'
 const [first, second] = paragraphs('en') as [Paragraph, Paragraph]

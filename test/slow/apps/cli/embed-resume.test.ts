@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { NpyWriter } from '../../../lib/integrations/files/npy-output.js'
-import { root } from '../../helpers/child.js'
-import { has, pythonWith } from '../../helpers/needs.mjs'
-import { standinPath, tinyPath } from '../../helpers/standins.js'
-import { cli } from './run.js'
+import { NpyWriter } from '../../../../lib/integrations/files/npy-output.js'
+import { cli } from '../../../apps/cli/run.js'
+import { root } from '../../../helpers/child.js'
+import { has, pythonWith } from '../../../helpers/needs.mjs'
+import { standinPath, tinyPath } from '../../../helpers/standins.js'
 
 let model: string
 let other: string

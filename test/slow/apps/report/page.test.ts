@@ -3,19 +3,19 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { nearest } from '../../../lib/apps/report/project/nearest.js'
-import { principalComponents } from '../../../lib/apps/report/project/pca.js'
+import { nearest } from '../../../../lib/apps/report/project/nearest.js'
+import { principalComponents } from '../../../../lib/apps/report/project/pca.js'
 import type {
   BarsSpec,
   HistogramSpec,
   LineSpec,
   PageData,
-} from '../../../lib/apps/report/shared/data.js'
-import { createReport, tableOf } from '../../../lib/exports/report.js'
-import type { EvaluationReport } from '../../../lib/quality/types.js'
-import { has } from '../../helpers/needs.mjs'
-import { launch, type Opened, open } from './browser.js'
-import { clustered, dataOf, write } from './data.js'
+} from '../../../../lib/apps/report/shared/data.js'
+import { createReport, tableOf } from '../../../../lib/exports/report.js'
+import type { EvaluationReport } from '../../../../lib/quality/types.js'
+import { launch, type Opened, open } from '../../../apps/report/browser.js'
+import { clustered, dataOf, write } from '../../../apps/report/data.js'
+import { has } from '../../../helpers/needs.mjs'
 
 const ROWS = 240
 const rows = clustered({ rows: ROWS })

@@ -2,15 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Embedder } from '../../../lib/index.js'
-import { GgufFile } from '../../../lib/model/formats/gguf/reader.js'
-import { type HeaderEdits, rewriteHeader } from '../../../lib/model/formats/gguf/rewrite.js'
-import { inspectModel } from '../../../lib/model/inspect.js'
-import { standinPath } from '../../helpers/standins.js'
-import { mixedTexts } from '../../helpers/texts.js'
-import { inTemporaryDirectory } from '../formats/gguf/files.js'
+import { Embedder } from '../../../../lib/index.js'
+import { GgufFile } from '../../../../lib/model/formats/gguf/reader.js'
+import { type HeaderEdits, rewriteHeader } from '../../../../lib/model/formats/gguf/rewrite.js'
+import { inspectModel } from '../../../../lib/model/inspect.js'
+import { standinPath } from '../../../helpers/standins.js'
+import { mixedTexts } from '../../../helpers/texts.js'
+import { inTemporaryDirectory } from '../../../model/formats/gguf/files.js'
 
-const DIRECTORY = join(import.meta.dirname, '../../fixtures/headers')
+const DIRECTORY = join(import.meta.dirname, '../../../fixtures/headers')
 
 interface HeaderFixture extends HeaderEdits {
   name: string

@@ -1,0 +1,3 @@
+import { agreesWithReference } from '../../embedder/reference.js'
+
+agreesWithReference('bert-base')
