@@ -1,4 +1,5 @@
 // `npm test`: installs and builds what is missing, then runs the C++ tests and the TypeScript tests.
+//   --ci         under ASan and UBSan as well, and with the gate of coverage
 //   --long       test/slow and the C++ fuzzers' long form instead (`npm run test:long`)
 //   --times N    with --long: N times as long, and as many
 // Begins with what is skipped here and why, ends with a line `N passed, N failed, N skipped`.
@@ -14,7 +15,11 @@ import { run, say } from './run.mjs'
 const FUZZ_MUTATIONS = 4000
 
 const { values: options } = parseArgs({
-  options: { long: { type: 'boolean' }, times: { type: 'string', default: '1' } },
+  options: {
+    ci: { type: 'boolean' },
+    long: { type: 'boolean' },
+    times: { type: 'string', default: '1' },
+  },
 })
 const times = Number(options.times)
 
@@ -69,12 +74,12 @@ try {
   } else {
     say('C++ tests')
     add(nativeTests())
-    if (process.env.BGE_M3_TEST_SANITIZE) {
+    if (options.ci) {
       say('C++ tests under ASan and UBSan')
       add(nativeTests('--sanitize', 'address,undefined'))
     }
     say('TypeScript tests')
-    add(vitest('--project', 'quick', '--coverage'))
+    add(vitest('--project', 'quick', ...(options.ci ? ['--coverage'] : [])))
   }
   say(`tests took ${((Date.now() - started) / 1000).toFixed(0)} s`)
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)

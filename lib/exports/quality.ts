@@ -20,7 +20,15 @@ export {
   type GoldenSet,
   parseGolden,
 } from '../quality/golden.js'
-export { type Grades, ndcgAt, recallAt, reciprocalRankAt } from '../quality/metrics.js'
+export {
+  accuracyAt,
+  averagePrecisionAt,
+  type Grades,
+  ndcgAt,
+  precisionAt,
+  recallAt,
+  reciprocalRankAt,
+} from '../quality/metrics.js'
 export { type Judgements, QrelsReader } from '../quality/qrels.js'
 export { createReference } from '../quality/reference.js'
 export { qualityReport } from '../quality/report.js'

@@ -12,7 +12,15 @@ import { combineScores, DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/hy
 import { matmulTransposed } from '../scoring/simd.js'
 import type { MultiVector, SparseVector } from '../scoring/types.js'
 import { meanInterval } from './bootstrap.js'
-import { type Grades, ndcgAt, recallAt, reciprocalRankAt } from './metrics.js'
+import {
+  accuracyAt,
+  averagePrecisionAt,
+  type Grades,
+  ndcgAt,
+  precisionAt,
+  recallAt,
+  reciprocalRankAt,
+} from './metrics.js'
 import { mean } from './stats.js'
 import { type Scored, TopList } from './top-list.js'
 import type {
@@ -29,13 +37,16 @@ export interface RetrievalQuery {
   dense: Float32Array
   sparse?: SparseVector | undefined
   colbert?: MultiVector | undefined
-  /** Grades by the document's number; at least one above zero. */
+  /** Grades by the document's number. */
   grades: Grades<number>
   /** A document that this query shall not find: itself, where queries are documents. */
   exclude?: number | undefined
 }
 
-/** A document with its outputs; `number` is its place in the corpus. */
+/**
+ * A document with its outputs. Of equal scores the larger number comes first: number them by their ids,
+ * ascending, and ties go as trec_eval takes them.
+ */
 export interface RetrievalDocument {
   number: number
   /** Of unit length. */
@@ -60,9 +71,13 @@ const MEASURES: Record<
   Exclude<MetricName, 'spearman' | 'pearson'>,
   (ranking: readonly number[], grades: Grades<number>) => number
 > = {
+  'accuracy@1': (ranking, grades) => accuracyAt(ranking, grades, 1),
+  'accuracy@10': (ranking, grades) => accuracyAt(ranking, grades, 10),
+  'precision@10': (ranking, grades) => precisionAt(ranking, grades, 10),
   'recall@1': (ranking, grades) => recallAt(ranking, grades, 1),
   'recall@10': (ranking, grades) => recallAt(ranking, grades, 10),
   'recall@100': (ranking, grades) => recallAt(ranking, grades, 100),
+  'map@100': (ranking, grades) => averagePrecisionAt(ranking, grades, DEPTH),
   'ndcg@10': (ranking, grades) => ndcgAt(ranking, grades, 10),
   'mrr@10': (ranking, grades) => reciprocalRankAt(ranking, grades, 10),
 }
@@ -120,7 +135,7 @@ export class RetrievalEvaluation {
     this.#byBoth = queries.map(() => new TopList(Math.max(rerank, DEPTH)))
   }
 
-  /** Documents in the order of their numbers. */
+  /** Some documents; each once, in any order. */
   addDocuments(documents: readonly RetrievalDocument[]): void {
     const count = this.#queries.length
     const block = new Float32Array(documents.length * this.#dimensions)
@@ -250,5 +265,5 @@ function push(map: Map<number, Scored[]>, query: number, entry: Scored): void {
 }
 
 function sorted(list: readonly Scored[] | undefined): Scored[] {
-  return [...(list ?? [])].sort((a, b) => b.score - a.score || a.document - b.document)
+  return [...(list ?? [])].sort((a, b) => b.score - a.score || b.document - a.document)
 }

@@ -5,14 +5,11 @@ export interface Scored {
   score: number
 }
 
-/**
- * Keeps the `capacity` best. Equal scores go by the document that came first, as long as documents come
- * in order; NaN never ranks.
- */
+/** Keeps the `capacity` best. Of equal scores the larger document comes first; NaN never ranks. */
 export class TopList<T extends Scored = Scored> {
   readonly #capacity: number
   #entries: T[] = []
-  /** A score that a new entry has to beat, once the list is full. */
+  /** The least score that a new entry can rank with, once the list is full. */
   #least = Number.NEGATIVE_INFINITY
 
   constructor(capacity: number) {
@@ -21,7 +18,7 @@ export class TopList<T extends Scored = Scored> {
 
   /** Whether an entry with this score would be kept: asked first, it saves making the entry. */
   accepts(score: number): boolean {
-    return score > this.#least
+    return score >= this.#least
   }
 
   add(entry: T): void {
@@ -37,7 +34,7 @@ export class TopList<T extends Scored = Scored> {
   }
 
   #cut(): void {
-    this.#entries.sort((a, b) => b.score - a.score || a.document - b.document)
+    this.#entries.sort((a, b) => b.score - a.score || b.document - a.document)
     if (this.#entries.length < this.#capacity) return
     this.#entries.length = this.#capacity
     this.#least = this.#entries.at(-1)?.score ?? Number.NEGATIVE_INFINITY

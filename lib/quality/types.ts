@@ -320,9 +320,13 @@ export type Interval = [low: number, high: number]
 
 /** How one way of scoring did. Measures that were not asked for are missing. */
 export interface ModeMetrics {
+  'accuracy@1'?: number
+  'accuracy@10'?: number
+  'precision@10'?: number
   'recall@1'?: number
   'recall@10'?: number
   'recall@100'?: number
+  'map@100'?: number
   'ndcg@10'?: number
   'mrr@10'?: number
   spearman?: number

@@ -183,12 +183,7 @@ TEST("published files' variations load") {
     spec_with([](GgufBuilder& b) { b.put_u32("bert.attention.key_length", 16); });
     spec_with([](GgufBuilder& b) { b.put_u32("bert.expert_count", 0); });
 
-    // a classifier that stayed in the file, projections in one tensor, no biases
-    spec = spec_with([](GgufBuilder& b) {
-        b.tensors.push_back(f32_tensor("cls.output.weight", {64, 1}));
-        b.tensors.push_back(f32_tensor("cls.output.bias", {1}));
-    });
-    CHECK(warns(spec, "classification"));
+    // projections in one tensor, no biases
     spec_with([](GgufBuilder& b) {
         for (const char* name : {"q", "k", "v"}) {
             b.erase_tensor(std::string("blk.0.attn_") + name + ".weight");
@@ -431,11 +426,9 @@ TEST("tensors that do not fit") {
     check_refused(
         [](GgufBuilder& b) { b.tensors.push_back(f32_tensor("blk.0.attn_q.scale", {1})); },
         "attn_q.scale");
-    check_refused(
-        [](GgufBuilder& b) {
-            b.tensors.push_back(f32_tensor("cls.output.weight", {64, 2}));
-        },
-        "shape");
+    for (const char* name : {"cls.weight", "cls.bias", "cls.output.weight", "cls.output.bias"})
+        check_refused([&](GgufBuilder& b) { b.tensors.push_back(f32_tensor(name, {64})); },
+                      "re-ranker");
     check_refused(
         [](GgufBuilder& b) {
             b.find_tensor("token_types.weight")->shape = {32, 2};

@@ -219,16 +219,78 @@ describe('what is wrong with a checkpoint is said', () => {
     expect(file.number('bert.pooling_type')).toBe(1)
     await file.close()
     await json(source, '1_Pooling/config.json', { pooling_mode_mean_tokens: false })
-    await expect(convert(source)).rejects.toThrow(/CLS and mean/)
+    await expect(convert(source)).rejects.toThrow(/no pooling.*CLS or mean/)
     const type = 'sentence_transformers.models.Pooling'
     await writeFile(join(source, 'modules.json'), JSON.stringify([{ type, path: '../..' }]))
     await expect(convert(source)).rejects.toThrow(/outside/)
-    await writeFile(join(source, 'modules.json'), JSON.stringify([null, { type: 'Transformer' }]))
+    await writeFile(join(source, 'modules.json'), JSON.stringify([{ type: 'Transformer' }]))
     await convert(source)
     await rm(join(source, 'modules.json'))
+    await expect(convert(source)).rejects.toThrow(/no pooling/)
+    await rm(join(source, '1_Pooling'), { recursive: true })
     const other = await GgufFile.open((await convert(source)).output)
     expect(other.number('bert.pooling_type')).toBe(2)
     await other.close()
+  })
+
+  const pooled = async (config: object, modules?: object[]) => {
+    const source = await checkpoint()
+    await writeFile(join(source, '1_Pooling/config.json'), JSON.stringify(config))
+    if (modules) await writeFile(join(source, 'modules.json'), JSON.stringify(modules))
+    else await rm(join(source, 'modules.json'))
+    const file = await GgufFile.open((await convert(source)).output)
+    const type = file.number('bert.pooling_type')
+    await file.close()
+    return type
+  }
+  const flags = { word_embedding_dimension: 64, pooling_mode_max_tokens: false }
+  const PLACE = 'sentence_transformers.models.'
+  const whole = [
+    { idx: 0, name: '0', path: '', type: `${PLACE}Transformer` },
+    { idx: 1, name: '1', path: '1_Pooling', type: `${PLACE}Pooling` },
+    { idx: 2, name: '2', path: '2_Normalize', type: `${PLACE}Normalize` },
+  ]
+
+  it('pooling as every version of sentence-transformers writes it, with and without modules.json', async () => {
+    for (const modules of [undefined, whole]) {
+      expect(await pooled({ ...flags, pooling_mode_mean_tokens: true }, modules)).toBe(1)
+      expect(await pooled({ ...flags, pooling_mode_cls_token: true }, modules)).toBe(2)
+      // 5.4 and later
+      const fresh = { embedding_dimension: 64, include_prompt: true }
+      expect(await pooled({ ...fresh, pooling_mode: 'cls' }, modules)).toBe(2)
+      expect(await pooled({ ...fresh, pooling_mode: 'mean' }, modules)).toBe(1)
+    }
+  })
+
+  it.each<[string, object, object[] | undefined, RegExp]>([
+    [
+      'two modes, which are put beside each other',
+      { ...flags, pooling_mode_cls_token: true, pooling_mode_mean_tokens: true },
+      undefined,
+      /says cls and mean/,
+    ],
+    ['another mode', { pooling_mode: 'lasttoken' }, undefined, /says lasttoken/],
+    ['a key from the future', { pooling_mode: 'cls', layers: 2 }, undefined, /"layers"/],
+    [
+      'a Dense module',
+      { pooling_mode: 'cls' },
+      [...whole, { path: '3_Dense', type: `${PLACE}Dense` }],
+      /module 4 \(Dense\)/,
+    ],
+    ['two poolings', { pooling_mode: 'cls' }, [...whole, whole[1] as object], /module 4 \(Pooling/],
+    ['a module without a type', { pooling_mode: 'cls' }, [{}], /module 1 \(without a type/],
+  ])('what it does not understand: %s', async (_, config, modules, message) => {
+    await expect(pooled(config, modules)).rejects.toThrow(ModelLoadError)
+    await expect(pooled(config, modules)).rejects.toThrow(message)
+  })
+
+  it.each([
+    ['sentence_bert_config.json', { max_seq_length: 8192, do_lower_case: true }, /do_lower_case/],
+    ['config_sentence_transformers.json', { default_prompt_name: 'query' }, /default_prompt_name/],
+  ])('texts that are changed: %s', async (name, config, message) => {
+    const source = await checkpoint()
+    await writeFile(join(source, name), JSON.stringify(config))
+    await expect(convert(source)).rejects.toThrow(message)
   })
 
   it('files that are missing or no JSON', async () => {

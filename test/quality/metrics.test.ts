@@ -1,10 +1,15 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../lib/common/errors.js'
 import {
+  accuracyAt,
+  averagePrecisionAt,
   meanInterval,
   ndcgAt,
   pearsonInterval,
+  precisionAt,
   QrelsReader,
   recallAt,
   reciprocalRankAt,
@@ -48,6 +53,44 @@ describe('published examples', () => {
   })
 })
 
+const MEASURES = [accuracyAt, averagePrecisionAt, ndcgAt, precisionAt, recallAt, reciprocalRankAt]
+
+/** trec_eval's own answers, by test/quality/tools/trec.py. */
+describe('trec_eval', () => {
+  const { runs } = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../fixtures/quality/trec.json'), 'utf8'),
+  ) as {
+    runs: {
+      scores: Record<string, number>
+      grades: Record<string, number>
+      expected: Record<string, number>
+    }[]
+  }
+
+  it.each([...runs.entries()])('query %i', (_, { scores, grades, expected }) => {
+    const ranking = Object.keys(scores).sort(
+      (a, b) => (scores[b] as number) - (scores[a] as number) || (a < b ? 1 : -1),
+    )
+    // chunks of the same documents are found again, later
+    const repeated = ranking.flatMap((doc, i) => [doc, ...ranking.slice(0, i % 3)])
+    const judged = new Map(Object.entries(grades))
+    for (const list of [ranking, repeated]) {
+      for (const k of [1, 5, 10]) {
+        const got = {
+          [`P_${k}`]: precisionAt(list, judged, k),
+          [`recall_${k}`]: recallAt(list, judged, k),
+          [`success_${k}`]: accuracyAt(list, judged, k),
+          [`map_cut_${k}`]: averagePrecisionAt(list, judged, k),
+          [`ndcg_cut_${k}`]: ndcgAt(list, judged, k),
+        }
+        for (const [name, value] of Object.entries(got))
+          expect(value, name).toBeCloseTo(expected[name] as number, 4)
+      }
+      expect(reciprocalRankAt(list, judged, 1000)).toBeCloseTo(expected.recip_rank as number, 4)
+    }
+  })
+})
+
 describe('measures of a ranking', () => {
   it('count what is above zero as relevant, and nothing else', () => {
     const grades = new Map([
@@ -65,9 +108,10 @@ describe('measures of a ranking', () => {
     )
   })
 
-  it('are undefined where nothing is relevant', () => {
-    for (const measure of [recallAt, ndcgAt, reciprocalRankAt]) {
-      expect(measure(['a'], new Map([['a', 0]]), 10)).toBeNaN()
+  it('are 0 where nothing is relevant', () => {
+    for (const measure of MEASURES) {
+      expect(measure(['a'], new Map([['a', 0]]), 10)).toBe(0)
+      expect(measure([], new Map(), 10)).toBe(0)
       expect(() => measure(['a'], new Map([['a', 1]]), 0)).toThrow(InvalidInputError)
     }
   })
@@ -82,7 +126,7 @@ describe('measures of a ranking', () => {
         const best = [...grades.keys()].sort(
           (a, b) => (grades.get(b) as number) - (grades.get(a) as number),
         )
-        for (const measure of [recallAt, ndcgAt, reciprocalRankAt]) {
+        for (const measure of MEASURES) {
           const value = measure(any, grades, 10)
           expect(value).toBeGreaterThanOrEqual(0)
           expect(value).toBeLessThanOrEqual(measure(best, grades, 10) + 1e-12)

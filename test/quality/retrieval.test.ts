@@ -2,7 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../lib/common/errors.js'
 import {
+  accuracyAt,
+  averagePrecisionAt,
   ndcgAt,
+  precisionAt,
   RetrievalEvaluation,
   type RetrievalQuery,
   recallAt,
@@ -52,7 +55,7 @@ function ranked(query: RetrievalQuery, mode: Mode, among = documents): number[] 
       score: computeScore(query, document, { weights: [1, 0.5, 2] })[mode] as number,
     }))
     .filter(({ score }) => mode !== 'sparse' || score > 0)
-    .sort((a, b) => b.score - a.score || a.number - b.number)
+    .sort((a, b) => b.score - a.score || b.number - a.number)
     .map(({ number }) => number)
 }
 
@@ -60,6 +63,18 @@ function metricsOf(some: readonly RetrievalQuery[], ranking: (query: RetrievalQu
   const mean = (measure: (list: number[], query: RetrievalQuery) => number) =>
     some.reduce((sum, query) => sum + measure(ranking(query), query), 0) / some.length
   return {
+    'accuracy@1': expect.closeTo(
+      mean((list, { grades }) => accuracyAt(list, grades, 1)),
+      10,
+    ),
+    'accuracy@10': expect.closeTo(
+      mean((list, { grades }) => accuracyAt(list, grades, 10)),
+      10,
+    ),
+    'precision@10': expect.closeTo(
+      mean((list, { grades }) => precisionAt(list, grades, 10)),
+      10,
+    ),
     'recall@1': expect.closeTo(
       mean((list, { grades }) => recallAt(list, grades, 1)),
       10,
@@ -70,6 +85,10 @@ function metricsOf(some: readonly RetrievalQuery[], ranking: (query: RetrievalQu
     ),
     'recall@100': expect.closeTo(
       mean((list, { grades }) => recallAt(list.slice(0, 100), grades, 100)),
+      10,
+    ),
+    'map@100': expect.closeTo(
+      mean((list, { grades }) => averagePrecisionAt(list, grades, 100)),
       10,
     ),
     'ndcg@10': expect.closeTo(
@@ -148,15 +167,15 @@ describe('RetrievalEvaluation', () => {
     expect(report.dense).toEqual(metricsOf(excluding, (query) => ranked(query, 'dense')))
   })
 
-  it('ranks equal scores by the order of documents, and never NaN', () => {
+  it('ranks equal scores by their numbers, the larger first, and never NaN', () => {
     const [query] = queries as [RetrievalQuery]
-    const grades = new Map([[2, 1]])
+    const grades = new Map([[1, 1]])
     const same = Array.from({ length: 4 }, (_, number) => ({ number, dense: query.dense }))
     const { report } = run([{ dense: query.dense, grades }], 5, false, same as typeof documents)
     expect(report.dense?.['mrr@10']).toBeCloseTo(1 / 3, 12)
     const broken = same.map((document) => ({
       ...document,
-      dense: document.number === 0 ? query.dense.map(() => Number.NaN) : query.dense,
+      dense: document.number === 3 ? query.dense.map(() => Number.NaN) : query.dense,
     }))
     const second = run([{ dense: query.dense, grades }], 5, false, broken as typeof documents)
     expect(second.report.dense?.['mrr@10']).toBeCloseTo(1 / 2, 12)
@@ -182,7 +201,7 @@ describe('TopList', () => {
     })
     const expected = scores
       .map((score, document) => ({ document, score }))
-      .sort((a, b) => b.score - a.score || a.document - b.document)
+      .sort((a, b) => b.score - a.score || b.document - a.document)
       .slice(0, 10)
     expect(list.entries()).toEqual(expected)
     expect(list.accepts(-1)).toBe(false)

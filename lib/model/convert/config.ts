@@ -74,22 +74,70 @@ export async function readConfig(directory: string): Promise<EncoderConfig> {
   return config
 }
 
-/** sentence-transformers' modules.json names the pooling; bge-m3's is CLS, and so is the default. */
+/** What sentence-transformers writes beside the mode; none of it changes a vector without a prompt. */
+const POOLING_KEYS = ['word_embedding_dimension', 'embedding_dimension', 'include_prompt']
+/** Its modules that the GGUF's graph has; lengths are made 1 by us (`normalize`). */
+const MODULES = ['Transformer', 'Pooling', 'Normalize']
+
+/**
+ * sentence-transformers' modules.json names the folder of the pooling, else `1_Pooling` may be there;
+ * without both it is CLS, as bge-m3's is. What would change a vector and is not understood is refused.
+ */
 async function readPooling(directory: string): Promise<'cls' | 'mean'> {
+  await refuseOtherTexts(directory)
   const modules = await readJson(directory, 'modules.json', true)
-  if (!Array.isArray(modules)) return 'cls'
-  const pooling = (modules as (Json | null)[]).find(
-    (module) => typeof module?.type === 'string' && module.type.endsWith('Pooling'),
-  )
-  if (typeof pooling?.path !== 'string') return 'cls'
-  const path = normalize(join(pooling.path, 'config.json'))
-  if (path.startsWith('..') || path.startsWith(sep)) {
-    throw new ModelLoadError('modules.json names a directory outside of the checkpoint.')
+  if (modules === undefined) {
+    const json = await readJson(directory, '1_Pooling/config.json', true)
+    return json === undefined ? 'cls' : poolingOf(json, '1_Pooling/config.json')
   }
-  const json = asObject(await readJson(directory, path), path)
-  if (json.pooling_mode_cls_token === true) return 'cls'
-  if (json.pooling_mode_mean_tokens === true) return 'mean'
-  throw new ModelLoadError(`${path}: only CLS and mean pooling can be converted.`)
+  if (!Array.isArray(modules)) throw new ModelLoadError('modules.json is not a list.')
+  let pooling: 'cls' | 'mean' | undefined
+  for (const [i, each] of modules.entries()) {
+    const { type, path } = asObject(each, `modules.json: module ${i + 1}`)
+    const name = typeof type === 'string' ? (type.split('.').at(-1) as string) : 'without a type'
+    if (!MODULES.includes(name) || (name === 'Pooling' && pooling)) {
+      throw new ModelLoadError(
+        `modules.json: module ${i + 1} (${name.slice(0, 40)}) cannot be converted; one Transformer, Pooling and Normalize can.`,
+      )
+    }
+    if (name !== 'Pooling') continue
+    const file = normalize(join(typeof path === 'string' ? path : '', 'config.json'))
+    if (file.startsWith('..') || file.startsWith(sep)) {
+      throw new ModelLoadError('modules.json names a directory outside of the checkpoint.')
+    }
+    pooling = poolingOf(await readJson(directory, file), file)
+  }
+  return pooling ?? 'cls'
+}
+
+/** Both forms: a flag per mode, and since sentence-transformers 5.4 the mode's name. */
+function poolingOf(value: unknown, file: string): 'cls' | 'mean' {
+  const json = asObject(value, file)
+  const modes = new Set<string>()
+  for (const [key, value] of Object.entries(json)) {
+    const flag = /^pooling_mode_(\w+?)(_tokens?)?$/.exec(key)?.[1]
+    if (flag && typeof value === 'boolean') value && modes.add(flag)
+    else if (key === 'pooling_mode' && typeof value === 'string') modes.add(value)
+    else if (!POOLING_KEYS.includes(key)) {
+      throw new ModelLoadError(`${file}: ${JSON.stringify(key.slice(0, 40))} is not understood.`)
+    }
+  }
+  const [mode, ...more] = modes
+  if (more.length === 0 && (mode === 'cls' || mode === 'mean')) return mode
+  const found = [...modes].map((each) => each.slice(0, 40)).join(' and ') || 'no pooling'
+  throw new ModelLoadError(`${file} says ${found}: only CLS or mean pooling can be converted.`)
+}
+
+/** Settings by which sentence-transformers embeds another text than it is given. */
+async function refuseOtherTexts(directory: string): Promise<void> {
+  for (const [file, key] of [
+    ['sentence_bert_config.json', 'do_lower_case'],
+    ['config_sentence_transformers.json', 'default_prompt_name'],
+  ] as const) {
+    const json = await readJson(directory, file, true)
+    if (json === undefined || !asObject(json, file)[key]) continue
+    throw new ModelLoadError(`${file}: ${key} is set, and texts are embedded as they are given.`)
+  }
 }
 
 /**

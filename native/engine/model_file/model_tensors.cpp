@@ -32,7 +32,7 @@ class TensorCheck {
         check_tables();
         for (uint32_t layer = 0; layer < spec_.layers; ++layer)
             check_layer("blk." + std::to_string(layer) + ".");
-        check_classifier();
+        refuse_classifier();
         refuse_leftovers();
         sum_up();
     }
@@ -132,18 +132,14 @@ class TensorCheck {
         required(prefix + "layer_output_norm.bias", Role::Vector, dim);
     }
 
-    /// A classifier's head is loaded by llama.cpp when it is there, and never computed.
-    void check_classifier() {
-        const int64_t dim = spec_.dim;
-        const uint64_t labels = file_.array_length("bert.classifier.output_labels");
-        const int64_t outputs = labels == 0 ? 1 : static_cast<int64_t>(labels);
-        const size_t before = seen_.size();
-        optional("cls.weight", Role::Matrix, dim, dim);
-        optional("cls.bias", Role::Vector, dim);
-        optional("cls.output.weight", Role::Matrix, dim, outputs);
-        optional("cls.output.bias", Role::Vector, outputs);
-        if (seen_.size() != before)
-            spec_.warnings.push_back("it has a classification head (cls.*), which is not used");
+    /// The states of a re-ranker or a classifier were trained for its head and mean nothing
+    /// without.
+    void refuse_classifier() {
+        for (const GgufTensor& tensor : file_.tensors())
+            if (tensor.name.rfind("cls.", 0) == 0)
+                refuse_model(file_, "it has a classification head (" + quoted(tensor.name) +
+                                        "): it is a re-ranker or a classifier, which gives scores "
+                                        "and not embeddings");
     }
 
     /// llama.cpp wants to have used every tensor.

@@ -4,7 +4,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ndcgAt, recallAt, reciprocalRankAt, spearman } from '../../../lib/exports/quality.js'
+import {
+  accuracyAt,
+  averagePrecisionAt,
+  ndcgAt,
+  precisionAt,
+  recallAt,
+  reciprocalRankAt,
+  spearman,
+} from '../../../lib/exports/quality.js'
 import { computeScore, Embedder } from '../../../lib/index.js'
 import { root } from '../../helpers/child.js'
 import { standinPath, tinyPath } from '../../helpers/standins.js'
@@ -87,6 +95,7 @@ describe('evaluate: retrieval', () => {
     const { fingerprint } = m3.info
     await m3.dispose()
     const found = embeddings.slice(queries.length)
+    const idOf = (number: number) => corpus[number]?._id as string
     for (const [mode, score] of Object.entries(MODES)) {
       const rankings = embeddings.slice(0, queries.length).map((query) =>
         found
@@ -95,7 +104,8 @@ describe('evaluate: retrieval', () => {
             score: computeScore(query, document, { weights: [0.4, 0.2, 0.4] })[score] as number,
           }))
           .filter((hit) => mode !== 'sparse' || hit.score > 0)
-          .sort((a, b) => b.score - a.score || a.number - b.number)
+          // as trec_eval: of equal scores the larger id
+          .sort((a, b) => b.score - a.score || (idOf(a.number) < idOf(b.number) ? 1 : -1))
           .map(({ number }) => number),
       )
       const mean = (measure: typeof recallAt, k: number) =>
@@ -104,6 +114,10 @@ describe('evaluate: retrieval', () => {
           0,
         ) / rankings.length
       expect(report[mode], mode).toEqual({
+        'accuracy@1': expect.closeTo(mean(accuracyAt, 1), 6),
+        'accuracy@10': expect.closeTo(mean(accuracyAt, 10), 6),
+        'precision@10': expect.closeTo(mean(precisionAt, 10), 6),
+        'map@100': expect.closeTo(mean(averagePrecisionAt, 100), 6),
         'recall@1': expect.closeTo(mean(recallAt, 1), 6),
         'recall@10': expect.closeTo(mean(recallAt, 10), 6),
         'recall@100': expect.closeTo(mean(recallAt, 100), 6),
@@ -247,12 +261,13 @@ describe('evaluate: retrieval', () => {
       ),
     })
     const report = JSON.parse((await evaluate([...args, '--json', '--ignore-unknown'])).stdout)
-    expect(report.queries).toEqual({ evaluated: 10, withoutRelevant: 2, failures: 0 })
+    // as trec_eval: what is judged counts, though it cannot be found
+    expect(report.queries).toEqual({ evaluated: 12, withoutRelevant: 2, failures: 0 })
     expect(report.notes).toEqual([
       '1 judgements below zero count as not relevant.',
-      '1 of 13 queries in the relevance judgements are not there and are skipped.',
-      '1 of 11 documents in the relevance judgements are not there and are skipped.',
-      '2 queries without a relevant document are left out.',
+      '1 of 13 queries in the relevance judgements are not there.',
+      '1 of 11 documents in the relevance judgements are not there.',
+      '2 queries without a relevant document in the corpus count as 0.',
     ])
     const none = await beir('none', {
       qrels: [`${queries[0]?._id}\tnope\t1`, `${queries[0]?._id}\ten-0\t0`].join('\n'),

@@ -5,10 +5,11 @@ import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
 const FILES_HELP = `
 Retrieval (--corpus, --queries, --qrels: the layout of BEIR):
   corpus   JSON Lines with "_id" (or "id"), "text" and, put in front of it, "title"
-  queries  JSON Lines with "_id" and "text"; only those with a relevant document count
+  queries  JSON Lines with "_id" and "text"; only those that are judged count
   qrels    lines of query-id, corpus-id, score (with or without a header), or TREC's four columns; a
            score above zero is relevant
-Measures are recall@1, @10 and @100, nDCG@10 and MRR@10 as trec_eval defines them. Dense and sparse rank
+Measures are accuracy@1 and @10, precision@10, recall@1, @10 and @100, MAP@100, nDCG@10 and MRR@10 as
+trec_eval defines them (accuracy is its success); accuracy, precision and MAP are in --json. Dense and sparse rank
 the whole corpus; colbert and hybrid put in order the --rerank best documents by dense + sparse. The
 corpus streams by (twice for colbert), so memory does not grow with its texts.
 
@@ -48,7 +49,10 @@ export function evaluateCommand(program: Command, cli: Cli): void {
       integer(1, 10_000),
       100,
     )
-    .option('--ignore-unknown', 'Skip judgements of documents and queries that are not there.')
+    .option(
+      '--ignore-unknown',
+      'Take judged documents that are not there as not found, and leave out such queries.',
+    )
     .option('--exclude-self', 'A query does not find the document with its own id.')
     .option('--seed <N>', 'Of the bootstrap.', integer(0, 0xffffffff), 0)
     .option('--json', 'Print JSON instead of a table.')

@@ -16,25 +16,26 @@ export function openJsonl(io: CliIo, file: string): Promise<Input> {
 }
 
 export interface CorpusIndex {
-  /** Number of each document by its id. */
+  /** Number of each document by its id: ids ascend with the numbers, which is how ties are broken. */
   numbers: Map<string, number>
   count: number
 }
 
 /** @throws InvalidInputError for a line that cannot be read, an id that comes twice, or no documents */
 export async function indexCorpus(io: CliIo, file: string): Promise<CorpusIndex> {
-  const numbers = new Map<string, number>()
+  const ids = new Set<string>()
   await eachItem(io, file, 'corpus', (item) => {
     const id = String(item.id)
-    if (numbers.has(id)) {
+    if (ids.has(id)) {
       throw new InvalidInputError(
         `Document ${item.index} of the corpus has an id that came before.`,
       )
     }
-    numbers.set(id, item.index)
+    ids.add(id)
   })
-  if (numbers.size === 0) throw new InvalidInputError('The corpus is empty.')
-  return { numbers, count: numbers.size }
+  if (ids.size === 0) throw new InvalidInputError('The corpus is empty.')
+  const numbers = new Map([...ids].sort().map((id, number) => [id, number]))
+  return { numbers, count: ids.size }
 }
 
 export interface QueryText {

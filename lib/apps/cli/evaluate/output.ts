@@ -2,14 +2,17 @@
 
 import { EVALUATION_MODES, METRIC_NAMES } from '../../../quality/evaluation-names.js'
 import type { GoldenComparison } from '../../../quality/golden.js'
-import type { EvaluationReport } from '../../../quality/types.js'
+import type { EvaluationReport, MetricName } from '../../../quality/types.js'
 import { table } from '../shared/table.js'
+
+/** What is left to `--json`, for the table to fit 80 columns. */
+const LEFT_OUT: readonly MetricName[] = ['accuracy@1', 'accuracy@10', 'precision@10', 'map@100']
 
 /** A row per mode; under each figure its interval. */
 export function evaluationTable(report: EvaluationReport): string {
   const modes = EVALUATION_MODES.filter((mode) => report[mode] !== undefined)
-  const metrics = METRIC_NAMES.filter((name) =>
-    modes.some((mode) => report[mode]?.[name] !== undefined),
+  const metrics = METRIC_NAMES.filter(
+    (name) => !LEFT_OUT.includes(name) && modes.some((mode) => report[mode]?.[name] !== undefined),
   )
   const rows = modes.flatMap((mode) => {
     const figures = metrics.map((name) => report[mode]?.[name]?.toFixed(4) ?? '-')

@@ -2,7 +2,7 @@
 
 import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
 import type { Embedding, Outputs, Settled } from '../../../common/types.js'
-import { type InputItem, isText, type TextItem } from '../../../integrations/files/items.js'
+import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { Judgements } from '../../../quality/qrels.js'
 import { RetrievalEvaluation, type RetrievalQuery } from '../../../quality/retrieval.js'
 import type { EvaluationReport } from '../../../quality/types.js'
@@ -58,17 +58,19 @@ export async function readRetrieval(
     const exclude = flags.excludeSelf ? corpus.numbers.get(id) : undefined
     return { id, text, grades: gradesOf(judgements, id, corpus, exclude), exclude }
   })
-  const judged = queries.filter(({ grades }) => [...grades.values()].some((grade) => grade > 0))
-  const withoutRelevant = queries.length - judged.length
-  if (judged.length === 0) {
+  const withoutRelevant = queries.filter(
+    ({ grades }) => ![...grades].some(([number, grade]) => number >= 0 && grade > 0),
+  ).length
+  if (withoutRelevant === queries.length) {
     throw new InvalidInputError('No query has a relevant document in the corpus.')
   }
   if (withoutRelevant > 0) {
-    notes.push(`${withoutRelevant} queries without a relevant document are left out.`)
+    notes.push(`${withoutRelevant} queries without a relevant document in the corpus count as 0.`)
   }
-  return { file: files.corpus, corpus, queries: judged, withoutRelevant, notes }
+  return { file: files.corpus, corpus, queries, withoutRelevant, notes }
 }
 
+/** Documents that are not in the corpus have numbers below zero: relevant, and never found. */
 function gradesOf(
   judgements: Judgements,
   query: string,
@@ -77,8 +79,8 @@ function gradesOf(
 ): Map<number, number> {
   const grades = new Map<number, number>()
   for (const [document, grade] of judgements.byQuery.get(query) ?? []) {
-    const number = corpus.numbers.get(document)
-    if (number !== undefined && number !== exclude) grades.set(number, grade)
+    const number = corpus.numbers.get(document) ?? -1 - grades.size
+    if (number !== exclude) grades.set(number, grade)
   }
   return grades
 }
@@ -100,10 +102,10 @@ function checkKnown(
   }
   if (!ignoreUnknown) {
     throw new InvalidInputError(
-      `${many} are not there, the first on line ${first[1]} (--ignore-unknown skips them).`,
+      `${many} are not there, the first on line ${first[1]} (--ignore-unknown takes them as not found).`,
     )
   }
-  notes.push(`${many} are not there and are skipped.`)
+  notes.push(`${many} are not there.`)
 }
 
 export async function evaluateRetrieval(
@@ -121,23 +123,23 @@ export async function evaluateRetrieval(
   let failures = 0
   const { colbert, ...first } = context.outputs
   const all = { wanted: undefined, total: data.corpus.count, label: 'corpus' }
-  for await (const found of embedCorpus(context, data.file, first, all)) {
+  for await (const found of embedCorpus(context, data, first, all)) {
     failures += found.filter(({ result }) => result instanceof EmbedderError).length
     evaluation.addDocuments(
-      found.flatMap(({ item, result }) =>
+      found.flatMap(({ number, result }) =>
         result instanceof EmbedderError
           ? []
-          : [{ number: item.index, dense: result.dense as Float32Array, sparse: result.sparse }],
+          : [{ number, dense: result.dense as Float32Array, sparse: result.sparse }],
       ),
     )
   }
   if (colbert) {
     const wanted = evaluation.candidates()
     const some = { wanted, total: wanted.size, label: 'colbert' }
-    for await (const found of embedCorpus(context, data.file, { colbert: true }, some)) {
-      for (const { item, result } of found) {
+    for await (const found of embedCorpus(context, data, { colbert: true }, some)) {
+      for (const { number, result } of found) {
         if (!(result instanceof EmbedderError) && result.colbert) {
-          evaluation.addMultiVector(item.index, result.colbert)
+          evaluation.addMultiVector(number, result.colbert)
         }
       }
     }
@@ -202,30 +204,34 @@ interface Pass {
 }
 
 interface Found {
-  item: TextItem
+  number: number
   result: Settled<Embedding>
 }
 
 /** The corpus, or some of it, in windows and in order. */
 async function* embedCorpus(
   { embedder, options, io }: EvaluateContext,
-  file: string,
+  { file, corpus }: RetrievalData,
   outputs: Outputs,
   { wanted, total, label }: Pass,
 ): AsyncGenerator<Found[]> {
   const input = await openJsonl(io, file)
   const bar = progressBar(io, { label, total })
+  const numberOf = ({ id }: InputItem) => corpus.numbers.get(String(id)) as number
   const work = async (window: InputItem[]): Promise<Found[]> => {
     const texts = window.filter(isText)
     const results = await embedder.embed(
       texts.map(({ text }) => text),
       { ...options, outputs, onError: 'collect' },
     )
-    return texts.map((item, i) => ({ item, result: results[i] as Settled<Embedding> }))
+    return texts.map((item, i) => ({
+      number: numberOf(item),
+      result: results[i] as Settled<Embedding>,
+    }))
   }
   try {
     let done = 0
-    const groups = wanted ? only(input.items, wanted) : input.items
+    const groups = wanted ? only(input.items, (item) => wanted.has(numberOf(item))) : input.items
     for await (const found of mapAhead(windows(groups, WINDOW), WINDOWS_AHEAD, work)) {
       yield found
       done += found.length
@@ -239,10 +245,10 @@ async function* embedCorpus(
 
 async function* only(
   groups: AsyncIterable<InputItem[]>,
-  wanted: ReadonlySet<number>,
+  isWanted: (item: InputItem) => boolean,
 ): AsyncGenerator<InputItem[]> {
   for await (const group of groups) {
-    const kept = group.filter(({ index }) => wanted.has(index))
+    const kept = group.filter(isWanted)
     if (kept.length > 0) yield kept
   }
 }
