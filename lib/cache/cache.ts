@@ -28,9 +28,8 @@ import type {
   ImportResult,
   Limit,
 } from './entry/types.js'
-import { allFinite, byteLength, copyValue } from './entry/value.js'
+import { allFinite, assign, byteLength, copyValue, outputOf, wants } from './entry/value.js'
 import { type Entry, MemoryTier, newEntry } from './memory.js'
-import { assign, outputOf, wants } from './outputs.js'
 import { exportRecords, importRecords } from './transfer.js'
 
 const NO_DISK: DiskStats = {

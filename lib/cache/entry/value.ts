@@ -1,5 +1,6 @@
 /** One output of one text, as memory holds it and as bytes. */
 import { Kind } from './key.js'
+import type { Asked, CachedOutputs } from './types.js'
 
 export interface SparseValue {
   indices: Uint32Array
@@ -63,4 +64,20 @@ export function allFinite(floats: Float32Array): boolean {
   let zero = 0
   for (let i = 0; i < floats.length; i++) zero += (floats[i] as number) * 0
   return zero === 0
+}
+
+export function wants(asked: Asked, kind: Kind): boolean {
+  if (kind === Kind.dense) return asked.dense
+  return kind === Kind.sparse ? asked.sparse : asked.colbert
+}
+
+export function outputOf(outputs: CachedOutputs, kind: Kind): Value | undefined {
+  if (kind === Kind.dense) return outputs.pooled
+  return kind === Kind.sparse ? outputs.sparse : outputs.colbert
+}
+
+export function assign(outputs: CachedOutputs, kind: Kind, value: Value): void {
+  if (isSparse(value)) outputs.sparse = value
+  else if (kind === Kind.dense) outputs.pooled = value
+  else outputs.colbert = value
 }

@@ -8,6 +8,7 @@ import { isModelFailure, withIndex } from '../../common/item-errors.js'
 import { type ProgressReporter, reportProgress } from '../../common/progress.js'
 import type { BatchInfo, Embedding, Precision, Settled } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
+import { OBJECT_BYTES } from '../../engine/estimate/estimate.js'
 import type { Job, JobCaller } from '../../engine/scheduler/job.js'
 import type { Outcome, TextResult } from '../../engine/scheduler/outcome.js'
 import {
@@ -27,8 +28,6 @@ const KEEP_UNITS = 16_000_000
 /** Texts tokenized at a time, and tokens that wait for the engine, where ids are not kept. */
 const WINDOW_TEXTS = 1024
 const WINDOW_TOKENS = 64 * 1024
-/** Bytes that an embedding takes beside its numbers. */
-const OBJECT_BYTES = 700
 
 type Tokenized = TokenizedText | EmbedderError
 
@@ -321,7 +320,8 @@ export class EmbedCall implements JobCaller {
     }
     const onThrow = (error: unknown) => this.#engine.log.warn(`onProgress threw: ${nameOf(error)}`)
     const { onProgress } = this.#extras
-    this.#progress = reportProgress(onProgress, this.#texts.length, onThrow, { totalTokens })
+    if (onProgress)
+      this.#progress = reportProgress(onProgress, this.#texts.length, onThrow, { totalTokens })
     this.#results.forEach((result, index) => {
       this.#progress?.(result instanceof EmbedderError ? 0 : result.tokenCount)
       this.#extras.onResult?.(index, result)

@@ -1,13 +1,14 @@
 /** What a call comes to: its texts' lengths, its batches, its memory. */
+
 import { EmbedderError } from '../../common/errors.js'
 import type { Outputs, Precision } from '../../common/types.js'
+import { LOOK_AHEAD } from '../scheduler/job.js'
+import { sum } from './rates.js'
 
-/** How many waiting texts the scheduler looks through for one that still fits (see job.ts). */
-const LOOK_AHEAD = 32
 /** Bytes of a component. */
 const BYTES: Record<Precision, number> = { float32: 4, float16: 2, int8: 1, binary: 1 / 8 }
 /** What an embedding takes beside its numbers. */
-const OBJECT_BYTES = 700
+export const OBJECT_BYTES = 700
 /** Batches with the engine at a time, whose raw results exist beside the finished ones. */
 const IN_FLIGHT = 2
 
@@ -63,10 +64,4 @@ export function resultBytes(
   if (outputs.colbert) results += tokens * width
   const raw = dim * 4 * (outputs.colbert ? largestBatch : Math.min(128, lengths.length))
   return results + IN_FLIGHT * raw
-}
-
-export function sum(values: Iterable<number>): number {
-  let total = 0
-  for (const value of values) total += value
-  return total
 }

@@ -3,7 +3,6 @@
  * each length class (batches of about 2^k tokens), and by how much all are slower of late.
  */
 import { Output } from '../../native/addon.js'
-import { sum } from './estimate.js'
 
 interface Batch {
   lengths: Iterable<number>
@@ -88,4 +87,10 @@ export class Rates {
 /** The class, before it is rounded. */
 function sizeOf(lengths: Iterable<number>): number {
   return Math.log2(sum(lengths))
+}
+
+export function sum(values: Iterable<number>): number {
+  let total = 0
+  for (const value of values) total += value
+  return total
 }

@@ -1,6 +1,10 @@
 /** One call's texts on their way through the scheduler. */
+import { createHash } from 'node:crypto'
 import type { BatchInfo } from '../../common/types.js'
 import type { Outcome } from './outcome.js'
+
+/** Up to this many ids are their own name; longer texts are named by a hash. */
+const SHORT = 64
 
 export type Priority = 'interactive' | 'bulk'
 
@@ -36,7 +40,15 @@ export interface Entry {
 }
 
 /** How many entries are looked through for one that still fits a batch. */
-const LOOK_AHEAD = 32
+export const LOOK_AHEAD = 32
+
+/** Names a text's tokens and outputs, to tell identical work. */
+export function entryKey(ids: Int32Array, outputs: number): string {
+  const bytes = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength)
+  if (ids.length <= SHORT) return `${outputs}:${bytes.toString('latin1')}`
+  // 256 bits: two texts never share one by chance or by design
+  return `${outputs}#${createHash('sha256').update(bytes).digest('base64')}`
+}
 
 export class Job {
   readonly caller: JobCaller
