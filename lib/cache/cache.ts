@@ -190,6 +190,8 @@ export class EmbeddingCache {
   /**
    * Keeps what the engine gave for a text. Everything is copied before this returns. Outputs that are
    * not finite are not kept, nor is a text that is no Unicode.
+   *
+   * @internal
    */
   set(fingerprint: string, text: string, outputs: CachedOutputs, limit: Limit): void {
     const tag = textTag(text)
