@@ -90,6 +90,8 @@ export class EmbeddingCache {
    * The outputs of a text, if all that are asked for are there and the text is within the limit:
    * `undefined` also for a text with more tokens than an `error` limit allows. The arrays are the
    * caller's own.
+   *
+   * @internal
    */
   get(fingerprint: string, text: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
     const tag = textTag(text)
