@@ -315,7 +315,7 @@ export class Embedder {
     const { call, timeout, onProgress } = resolveCall(options, this.#model.defaults, OWN)
     const deadline = new Deadline(call.signal, timeout).start()
     try {
-      const timed = { ...call, signal: deadline.signal }
+      const timed = timeout === undefined ? call : { ...call, signal: deadline.signal }
       const results = await this.#core.embedSettled(texts, timed, { ...extras, onProgress })
       return {
         results: results as Settled<Embedding<Precision>>[],

@@ -40,11 +40,11 @@ export class EmbedCall implements JobCaller {
   readonly #extras: CallExtras
   readonly #maxTokens: number
   readonly #results: Settled<Embedding<Precision>>[]
-  /** Tokens of each text that can be computed; 0 for the others. */
-  readonly #lengths: Uint32Array
+  /** Tokens of each text that can be computed; 0 for the others, and none where all came from the cache. */
+  #lengths = new Uint32Array()
   /** Of texts that are with the engine: which lost their end, and what tokenizing them took. */
-  readonly #truncated: Uint8Array
-  readonly #tokenizeMs: Float64Array
+  #truncated = new Uint8Array()
+  #tokenizeMs = new Float64Array()
   readonly #started = performance.now()
   #progress: ProgressReporter | undefined
 
@@ -64,9 +64,6 @@ export class EmbedCall implements JobCaller {
     this.#extras = extras
     this.#maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
     this.#results = new Array(texts.length)
-    this.#lengths = new Uint32Array(texts.length)
-    this.#truncated = new Uint8Array(texts.length)
-    this.#tokenizeMs = new Float64Array(texts.length)
   }
 
   /**
@@ -77,9 +74,10 @@ export class EmbedCall implements JobCaller {
     const { signal, onError } = this.#call
     this.#extras.onModel?.(this.#engine.prepared.fingerprint)
     const misses = await this.#lookUp()
-    const kept = await this.#check(misses)
-    this.#count()
-    if (onError === 'throw' && this.#isRefused()) return withoutEmbeddings(this.#results)
+    const kept = misses.length > 0 ? await this.#check(misses) : undefined
+    const failures = this.#count()
+    if (failures > 0 && onError === 'throw' && this.#isRefused())
+      return withoutEmbeddings(this.#results)
     this.#startProgress()
     const good = misses.filter((index) => this.#lengths[index] !== 0)
     if (good.length === 0) return this.#results
@@ -146,6 +144,9 @@ export class EmbedCall implements JobCaller {
   async #check(misses: readonly number[]): Promise<readonly Tokenized[] | undefined> {
     const { ids, single = false } = this.#extras
     const { model, memory } = this.#engine
+    this.#lengths = new Uint32Array(this.#texts.length)
+    this.#truncated = new Uint8Array(this.#texts.length)
+    this.#tokenizeMs = new Float64Array(this.#texts.length)
     let units = 0
     if (!ids) for (const index of misses) units += (this.#texts[index] as string).length
     let kept: readonly Tokenized[] | undefined
@@ -194,11 +195,12 @@ export class EmbedCall implements JobCaller {
     return found
   }
 
-  /** Texts that are refused have failed, too. */
-  #count(): void {
-    for (const result of this.#results) {
-      if (result instanceof EmbedderError) this.#engine.stats.failures++
-    }
+  /** Texts that are refused have failed, too. @returns how many are */
+  #count(): number {
+    let failures = 0
+    for (const result of this.#results) if (result instanceof EmbedderError) failures++
+    this.#engine.stats.failures += failures
+    return failures
   }
 
   #isRefused(): boolean {
@@ -313,18 +315,19 @@ export class EmbedCall implements JobCaller {
 
   /** Texts from the cache, and bad ones among collected results, are done when the work begins. */
   #startProgress(): void {
+    const { onProgress, onResult } = this.#extras
+    if (!onProgress && !onResult) return
     let totalTokens = 0
     for (const tokens of this.#lengths) totalTokens += tokens
     for (const result of this.#results) {
       if (result && !(result instanceof EmbedderError)) totalTokens += result.tokenCount
     }
     const onThrow = (error: unknown) => this.#engine.log.warn(`onProgress threw: ${nameOf(error)}`)
-    const { onProgress } = this.#extras
     if (onProgress)
       this.#progress = reportProgress(onProgress, this.#texts.length, onThrow, { totalTokens })
     this.#results.forEach((result, index) => {
       this.#progress?.(result instanceof EmbedderError ? 0 : result.tokenCount)
-      this.#extras.onResult?.(index, result)
+      onResult?.(index, result)
     })
   }
 }
