@@ -11,9 +11,9 @@ export default defineConfig({
     poolOptions: { forks: { execArgv: ['--disable-warning=BGE_M3_STANDIN'] } },
     env: { NODE_OPTIONS: '--disable-warning=BGE_M3_STANDIN' },
     // against hanging alone: no test is about time
-    testTimeout: 120_000,
+    testTimeout: 300_000,
     hookTimeout: 300_000,
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: 240_000 } },
     projects: [
       {
         extends: true,

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 
 describe('examples', () => {
-  const example = (...args: string[]) => run(process.execPath, args, { env, deadline: 50_000 })
+  const example = (...args: string[]) => run(process.execPath, args, { env })
 
   it('first', async () => {
     const end = await example('examples/basic/first.mjs')
@@ -40,7 +40,6 @@ describe('examples', () => {
     try {
       const end = await run(process.execPath, ['examples/chroma/collection.mjs'], {
         env: { ...env, CHROMA_PORT: String(server.port) },
-        deadline: 50_000,
       })
       expect(end.code, end.stderr).toBe(0)
       expect(end.stdout).toMatch(/^-?\d\.\d{4} \w+\n-?\d\.\d{4} \w+\n$/)

@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { root, run } from '../helpers/child.js'
 
-const DEADLINE = 60_000
+const DEADLINE = 240_000
 
 export interface Ran {
   output: string

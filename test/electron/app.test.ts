@@ -127,7 +127,7 @@ describe('the app under Node', () => {
     main.send({ id, call: args })
     return new Promise((resolve) => answers.set(id, resolve))
   }
-  const until = (found: () => unknown) => vi.waitUntil(found, { timeout: 50_000 })
+  const until = (found: () => unknown) => vi.waitUntil(found, { timeout: 240_000 })
   const utilities = () => heard.filter(({ utility }) => utility)
   const progress = (job: number) =>
     heard.filter(
@@ -216,7 +216,7 @@ describe('the app under Node', () => {
     main.disconnect()
     expect(await ended).toBe(0)
     const [, last] = utilities() as { utility: { pid: number } }[]
-    await expect.poll(() => isAlive(last?.utility.pid as number), { timeout: 20_000 }).toBe(false)
+    await expect.poll(() => isAlive(last?.utility.pid as number), { timeout: 240_000 }).toBe(false)
   })
 })
 

@@ -38,7 +38,7 @@ export function run(
   args: string[],
   options: ChildOptions = {},
 ): Promise<ChildResult> {
-  const { deadline = 60_000, env = process.env, signalAtMark, shellPrefix } = options
+  const { deadline = 240_000, env = process.env, signalAtMark, shellPrefix } = options
   const child = shellPrefix
     ? spawn('bash', ['-c', `${shellPrefix} exec "$@"`, 'bash', command, ...args], {
         env,

@@ -195,14 +195,14 @@ describe('tools that judge packages', () => {
   // seconds on a quiet machine
   const patience = { deadline: 200_000 }
 
-  it('publint has nothing to say', { timeout: 210_000 }, async () => {
+  it('publint has nothing to say', async () => {
     const publint = tool('publint/src/cli.js')
     const end = await run(process.execPath, [publint, 'run', tarball, '--strict'], patience)
     expect(end.stdout).toContain('All good!')
     expect(end.code).toBe(0)
   })
 
-  it('are the types wrong? in no resolution mode', { timeout: 210_000 }, async () => {
+  it('are the types wrong? in no resolution mode', async () => {
     const attw = tool('@arethetypeswrong/cli/dist/index.js')
     const end = await run(
       process.execPath,

@@ -27,7 +27,7 @@ afterEach(() => work.remove())
 
 // one chunk each
 const texts = mixedTexts(120).map((text) => text.slice(0, 400))
-const command = (...args: string[]) => run(process.execPath, [main, ...args], { deadline: 50_000 })
+const command = (...args: string[]) => run(process.execPath, [main, ...args])
 const indexArgs = () => ['index', work.docs, '--store', work.store, '--model', model, '--json']
 
 killedWhileIndexing(240)

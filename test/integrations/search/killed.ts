@@ -27,8 +27,7 @@ export function killedWhileIndexing(files: number): void {
     afterEach(() => work.remove())
 
     const texts = mixedTexts(files)
-    const command = (...args: string[]) =>
-      run(process.execPath, [main, ...args], { deadline: 50_000 })
+    const command = (...args: string[]) => run(process.execPath, [main, ...args])
     const indexArgs = () => ['index', work.docs, '--store', work.store, '--model', model, '--json']
 
     async function vectors(): Promise<number> {

@@ -8,10 +8,10 @@ Retrieval (--corpus, --queries, --qrels: the layout of BEIR):
   queries  JSON Lines with "_id" and "text"; only those that are judged count
   qrels    lines of query-id, corpus-id, score (with or without a header), or TREC's four columns; a
            score above zero is relevant
-Measures are accuracy@1 and @10, precision@10, recall@1, @10 and @100, MAP@100, nDCG@10 and MRR@10 as
-trec_eval defines them (accuracy is its success); accuracy, precision and MAP are in --json. Dense and sparse rank
-the whole corpus; colbert and hybrid put in order the --rerank best documents by dense + sparse. The
-corpus streams by (twice for colbert), so memory does not grow with its texts.
+Measures are recall@1, @10 and @100, nDCG@10 and MRR@10 as trec_eval defines them, and in --json
+accuracy@1 and @10 (its success), precision@10 and MAP@100 too. Dense and sparse rank the whole corpus;
+colbert and hybrid put in order the --rerank best documents by dense + sparse. The corpus streams by
+(twice for colbert), so memory does not grow with its texts.
 
 Similarity (--sts): TSV with the columns sentence1, sentence2, score (with a header in any order, or
 these three), or JSON Lines with these members. Spearman's and Pearson's correlation.

@@ -110,7 +110,7 @@ export function postgresServer(rows: number): void {
       console.info(`postgres: ${rows} rows, the survivors embedded ${shares.join(', ')}`)
     })
 
-    it('goes on after the server was restarted', { timeout: 120_000 }, async () => {
+    it('goes on after the server was restarted', async () => {
       await makeTable(1500)
       const work = loadTable(m3, server.url, {
         table: 'docs',
@@ -127,7 +127,7 @@ export function postgresServer(rows: number): void {
       await checkTable(1500)
     })
 
-    it('tries again after a deadlock', { timeout: 120_000 }, async () => {
+    it('tries again after a deadlock', async () => {
       await makeTable(40)
       const target = await connectWithOneDeadlock(pool)
       const result = await loadTable(m3, target, {

@@ -135,7 +135,7 @@ describe('loadQdrant', () => {
     }
   })
 
-  it('leaves the last of equal ids, whatever order and batches', { timeout: 120_000 }, async () => {
+  it('leaves the last of equal ids, whatever order and batches', async () => {
     const items = fc.array(fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 2 })), { maxLength: 25 })
     await fc.assert(
       fc.asyncProperty(items, fc.integer({ min: 1, max: 5 }), async (pairs, batchPoints) => {
@@ -187,7 +187,7 @@ describe('loadQdrant', () => {
     expect([...server.byId('docs').keys()].sort()).toEqual(['8', 'empty', 'good'])
   })
 
-  it('stores texts of 8,192 tokens with all their rows', { timeout: 120_000 }, async () => {
+  it('stores texts of 8,192 tokens with all their rows', async () => {
     const text = 'word '.repeat(9000)
     const result = await load([{ id: 'long', text }], { outputs: ALL, truncate: 'end' })
     expect(result).toMatchObject({ points: 1, tokens: 8192, colbertCut: 0 })
@@ -260,7 +260,7 @@ describe('loadQdrant', () => {
     expect(server.byId('docs').size).toBe(size)
   })
 
-  it('takes no more from a source than it can do', { timeout: 120_000 }, async () => {
+  it('takes no more from a source than it can do', async () => {
     let most = 0
     // asking how many there are takes long: every 100th
     const counted = function* () {
