@@ -1,5 +1,7 @@
 /** A list of chunks, or many documents' lists, embedded together. */
+
 import { InvalidInputError } from '../../common/errors.js'
+import { isMap } from '../../common/realms.js'
 import type { Chunk, EmbedOptions, Precision } from '../../common/types.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { checkChunks } from './chunk-input.js'
@@ -55,7 +57,7 @@ export async function embedDocuments<P extends Precision = 'float32'>(
 }
 
 function entriesOf(documents: unknown): [string, unknown][] {
-  if (documents instanceof Map) {
+  if (isMap(documents)) {
     const entries = [...(documents as Map<unknown, unknown>)]
     if (!entries.every(([id]) => typeof id === 'string')) {
       throw new InvalidInputError('Document ids must be strings.')
