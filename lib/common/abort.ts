@@ -15,7 +15,7 @@ export interface AbortSignalLike {
 
 /** Why the signal has aborted. */
 export function abortReason(signal: AbortSignalLike | undefined): unknown {
-  return signal?.reason ?? new DOMException('This operation was aborted', 'AbortError')
+  return signal?.reason ?? Object.assign(new Error('The call was aborted.'), { name: 'AbortError' })
 }
 
 /** @throws the signal's reason once it has aborted */

@@ -32,6 +32,13 @@ export const isArrayBuffer = (value: unknown): value is ArrayBuffer =>
 export const isMap = (value: unknown): value is ReadonlyMap<unknown, unknown> =>
   tagOf(value) === '[object Map]'
 
+/** An object literal, or an object without a prototype: no instance of a class. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (tagOf(value) !== '[object Object]') return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
 export const isError = (value: unknown): value is Error =>
   /^\[object (Error|DOMException)\]$/.test(tagOf(value))
 

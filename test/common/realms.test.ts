@@ -5,6 +5,7 @@ import {
   isArrayBuffer,
   isError,
   isMap,
+  isPlain,
   isThenable,
   isTyped,
   nameOf,
@@ -23,6 +24,10 @@ describe('what a value is', () => {
     expect(isTyped(Buffer.of(1), 'Uint8Array')).toBe(true)
     for (const value of both('new ArrayBuffer(1)')) expect(isArrayBuffer(value)).toBe(true)
     for (const value of both('new Map()')) expect(isMap(value)).toBe(true)
+    for (const value of [...both('({ a: 1 })'), ...both('Object.create(null)')]) {
+      expect(isPlain(value)).toBe(true)
+    }
+    for (const value of both('new (class A {})()')) expect(isPlain(value)).toBe(false)
     for (const value of both('new TypeError("secret")')) expect(nameOf(value)).toBe('TypeError')
     for (const value of both('(async () => {})()')) expect(isThenable(value)).toBe(true)
     expect(nameOf(new DOMException('secret', 'AbortError'))).toBe('AbortError')

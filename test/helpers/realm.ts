@@ -17,8 +17,8 @@ export interface Realm {
 
 /** @param globals beside those that the language has, `process`, `Buffer` and `AbortController` */
 export function newRealm(globals: Record<string, unknown> = {}): Realm {
-  const { AbortController, DOMException, URL } = globalThis
-  const given = { process, Buffer, AbortController, DOMException, URL, ...globals }
+  const { AbortController } = globalThis
+  const given = { process, Buffer, AbortController, ...globals }
   const context = vm.createContext(given)
   const modules = new Map<string, Module>()
   const load = (file: string): unknown => {

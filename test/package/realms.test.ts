@@ -42,6 +42,8 @@ describe('in a realm of its own', () => {
       expect(cosine(dense, again?.dense as Float32Array)).toBeCloseTo(1, 6)
       expect(topK(dense, [again?.dense as Float32Array], 1)).toMatchObject([{ index: 0 }])
     }
+    const documents = { a: [{ id: '1', text: 'one' }] } // of this realm
+    expect((await embedder.embedDocuments(documents)).get('a')?.items).toHaveLength(1)
     expect(computeScore([[first as never, again as never]])).toBeDefined()
   })
 

@@ -1,5 +1,6 @@
 /** A connection to Redis or Valkey that is told off clearly at first, and never given up later. */
 
+import { URL } from 'node:url'
 import type { Redis } from 'ioredis'
 import { type AbortSignalLike, abortReason } from '../../common/abort.js'
 import { InvalidInputError, QueueError } from '../../common/errors.js'

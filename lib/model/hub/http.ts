@@ -5,6 +5,7 @@
 
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
+import { URL } from 'node:url'
 import { type AbortSignalLike, abortReason, throwIfAborted } from '../../common/abort.js'
 import { DownloadError } from '../../common/errors.js'
 import { clearTimeout, setTimeout } from '../../common/timers.js'

@@ -1,6 +1,7 @@
 /** Requests through Qdrant's own client: tried again where that may help, cancelled, and named when they fail. */
 
 import { randomUUID } from 'node:crypto'
+import { URL } from 'node:url'
 import type { QdrantClient } from '@qdrant/js-client-rest'
 import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { InvalidInputError, StoreError } from '../../../common/errors.js'
