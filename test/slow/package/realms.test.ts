@@ -6,9 +6,8 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { App, RegistryUnreachableError } from '../../../scripts/package/app.mjs'
-import { packPackage } from '../../../scripts/package/pack.mjs'
-import { run } from '../../helpers/child.js'
+import { App } from '../../../scripts/package/app.mjs'
+import { root, run, runModule } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
 import { tinyPath } from '../../helpers/standins.js'
 import { jestSuite, vitestSuite } from './suite.js'
@@ -17,8 +16,23 @@ const RUNNERS = ['jest@30', 'jest-environment-jsdom@30', 'vitest@3', 'jsdom@26',
 const NEEDED = [...RUNNERS, 'abort-controller@3', 'libsql@0.5']
 const POOLS = ['threads', 'forks', 'vmThreads', 'vmForks']
 const ENVIRONMENTS = ['node', 'jsdom', 'happy-dom']
+const script = (name: string) => JSON.stringify(path.join(root, `scripts/package/${name}.mjs`))
+
 /** Every test of the suite: none is skipped, none left out. */
 const TESTS = 5
+
+/** In a process of its own: it takes a minute, and Vitest must hear of its worker meanwhile. */
+const OFFLINE = 3
+const SETUP = `import { App, RegistryUnreachableError } from ${script('app')}
+import { packPackage } from ${script('pack')}
+const { WORK, NEEDED } = process.env
+const { file, platforms } = packPackage({ out: WORK, local: true })
+try {
+  new App(WORK + '/app', '').install(file, platforms[0].file, ...NEEDED.split(' '))
+} catch (error) {
+  if (!(error instanceof RegistryUnreachableError)) throw error
+  process.exit(${OFFLINE})
+}`
 
 describe.skipIf(!has('registry'))('the packed tarball', () => {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3 realms ü-'))
@@ -27,15 +41,14 @@ describe.skipIf(!has('registry'))('the packed tarball', () => {
   let offline = false
 
   beforeAll(async () => {
-    const packed = packPackage({ out: work, local: true })
     app = new App(path.join(work, 'app'), await tinyPath())
-    try {
-      app.install(packed.file, packed.platforms[0]?.file as string, ...NEEDED)
-    } catch (error) {
-      if (!(error instanceof RegistryUnreachableError)) throw error
-      offline = true
-      console.warn(`SKIPPED: test runners with the packed tarball, no npm registry (${error})`)
-    }
+    const end = await runModule(SETUP, {
+      deadline: 580_000,
+      env: { ...process.env, WORK: work, NEEDED: NEEDED.join(' ') },
+    })
+    offline = end.code === OFFLINE
+    if (offline) console.warn('SKIPPED: test runners with the packed tarball, no npm registry')
+    else if (end.code !== 0) throw new Error(end.stderr)
     app.write('realm.spec.cjs', jestSuite)
     app.write('realm.spec.mjs', vitestSuite)
     app.write('vitest.config.mjs', 'export default { test: { include: ["realm.spec.mjs"] } }\n')
