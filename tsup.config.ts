@@ -1,3 +1,4 @@
+import { transform } from 'esbuild'
 import { defineConfig, type Options } from 'tsup'
 import { entries } from './scripts/exports.mjs'
 
@@ -13,15 +14,33 @@ const common: Options = {
   clean: false, // several builds share the folder
 }
 
+const entry = Object.fromEntries(entries.map(({ name, source }) => [name, source]))
+
+/**
+ * CommonJS out of ES modules with common chunks. tsup's own way goes through sucrase, which lowers class fields to
+ * assignments: `static name` throws then. `import()` becomes `require()`, which every test runner and loader has.
+ */
+const commonJs: NonNullable<Options['plugins']>[number] = {
+  name: 'commonjs',
+  renderChunk: (code) =>
+    transform(code, {
+      format: 'cjs',
+      target: 'node20',
+      supported: { 'dynamic-import': false },
+      logOverride: { 'empty-import-meta': 'silent' }, // lib/native/paths.ts asks for __filename first
+    }),
+}
+
 export default defineConfig([
+  { ...common, entry, format: ['esm'], outExtension: () => ({ js: '.js' }) },
   {
     ...common,
-    entry: Object.fromEntries(entries.map(({ name, source }) => [name, source])),
-    format: ['esm', 'cjs'],
-    outExtension: ({ format }) => ({ js: format === 'cjs' ? '.cjs' : '.js' }),
-    dts: true,
-    shims: true, // import.meta.url in CommonJS
+    entry,
+    format: ['esm'],
+    outExtension: () => ({ js: '.cjs' }),
+    plugins: [commonJs],
   },
+  { ...common, entry, format: ['esm', 'cjs'], dts: { only: true } },
   // the command is run, never imported: one format, no types
   { ...common, entry: { 'cli/main': 'lib/apps/cli/main.ts' }, format: ['esm'] },
   // the server's page: scripts for the browser, and the files beside them as they are

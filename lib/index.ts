@@ -9,6 +9,7 @@ export type {
 export { type ChunkOrigin, chunkDocument } from './chunking/chunk-document.js'
 export { chunkText } from './chunking/chunk-text.js'
 export type { ChunkTextOptions, TextChunk, TokenCounter } from './chunking/types.js'
+export type { AbortSignalLike } from './common/abort.js'
 export type { CacheStats, DiskState, DiskStats, MemoryStats } from './common/cache-stats.js'
 export * from './common/errors.js'
 export { fromFloat16 } from './common/float16.js'

@@ -24,6 +24,7 @@ const member = ([name, { kind, doc }]) =>
   `  /** ${doc} */\n  ${name}?: ${types[name] ?? kind.type} | undefined\n`
 
 const loadOptions = `/** The options of \`Embedder.load\`. Written by scripts/options.mjs from the table: change that. */
+import type { AbortSignalLike } from '../common/abort.js'
 import type { FallbackFunction, Logger } from '../common/types.js'
 
 /** Options of \`Embedder.load\`. */
@@ -38,7 +39,7 @@ ${rows
   /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
   logger?: Logger | undefined
   /** Gives up loading; the call rejects with its reason. */
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }
 `
 

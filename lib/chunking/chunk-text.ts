@@ -1,5 +1,8 @@
 /** Text to chunks that a model takes: cut by tokens, at the best borders there are. */
+
+import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { InvalidInputError } from '../common/errors.js'
+import { performance, turn } from '../common/timers.js'
 import { type Borders, codePointBorder, findBorders, LocalBorders, Rank } from './borders.js'
 import { countTokens, PieceTable, upperBound } from './piece-table.js'
 import type { ChunkTextOptions, TextChunk, TokenCounter } from './types.js'
@@ -36,7 +39,7 @@ const BREATH_MS = 8
 export async function chunkText(text: string, options: ChunkTextOptions): Promise<TextChunk[]> {
   const checked = check(text, options)
   const { tokenizer, maxTokens, signal, language } = checked
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const [specials] = (await countTokens(tokenizer, [''])) as [number]
   if (specials >= maxTokens) {
     throw new InvalidInputError(
@@ -62,7 +65,7 @@ interface Checked {
   maxTokens: number
   overlap: number
   language: string
-  signal: AbortSignal | undefined
+  signal: AbortSignalLike | undefined
 }
 
 function check(text: unknown, options: ChunkTextOptions): Checked {
@@ -241,12 +244,12 @@ class Cutter {
 }
 
 /** Gives control back when it has been kept for a while. */
-function yielder(signal: AbortSignal | undefined): () => Promise<void> {
+function yielder(signal: AbortSignalLike | undefined): () => Promise<void> {
   let last = performance.now()
   return async () => {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (performance.now() - last < BREATH_MS) return
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
     last = performance.now()
   }
 }

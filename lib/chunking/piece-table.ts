@@ -5,6 +5,7 @@
  * The sum over pieces is not the count of the whole — a tokenizer merges across borders, and
  * SentencePiece puts a `▁` before each text — so this is where to look, and what is found is measured.
  */
+import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { InvalidInputError } from '../common/errors.js'
 import { type Borders, codePointBorder } from './borders.js'
 import type { TokenCounter } from './types.js'
@@ -46,13 +47,13 @@ export class PieceTable {
     text: string,
     borders: Borders,
     tokenizer: TokenCounter,
-    options: { specials: number; signal: AbortSignal | undefined },
+    options: { specials: number; signal: AbortSignalLike | undefined },
   ): Promise<PieceTable> {
     const places = piecesOf(text, borders.positions)
     const tokens = new Float64Array(places.length)
     const pieces = places.length - 1
     for (let from = 0; from < pieces; from += PIECES_A_CALL) {
-      options.signal?.throwIfAborted()
+      throwIfAborted(options.signal)
       const to = Math.min(from + PIECES_A_CALL, pieces)
       const texts = places
         .slice(from, to)

@@ -1,4 +1,5 @@
 /** The types of chunking. */
+import type { AbortSignalLike } from '../common/abort.js'
 
 /** What knows how many tokens a text has; an `Embedder` is one. */
 export interface TokenCounter {
@@ -23,7 +24,7 @@ export interface ChunkTextOptions {
   /** Language of the text for sentences and words (BCP 47). The rules differ little; default: `en`. */
   language?: string
   /** Gives up; the call rejects with its reason. */
-  signal?: AbortSignal
+  signal?: AbortSignalLike
 }
 
 /** A part of a text. */

@@ -1,4 +1,5 @@
 /** First come, first served, into a room that holds only so much. */
+import { type AbortSignalLike, abortReason, throwIfAborted } from './abort.js'
 
 export interface Room<Needs> {
   /** Whether there is room for so much now. */
@@ -26,8 +27,8 @@ export class Admission<Needs> {
   }
 
   /** Resolves when the needs are taken. @throws the signal's reason when it aborts first */
-  async enter(needs: Needs, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted()
+  async enter(needs: Needs, signal?: AbortSignalLike): Promise<void> {
+    throwIfAborted(signal)
     if (this.#waiters.length > 0 || !this.#room.hasRoom(needs)) await this.#wait(needs, signal)
     else this.#room.take(needs)
   }
@@ -41,17 +42,17 @@ export class Admission<Needs> {
     }
   }
 
-  #wait(needs: Needs, signal: AbortSignal | undefined): Promise<void> {
+  #wait(needs: Needs, signal: AbortSignalLike | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter)
-        reject(signal?.reason)
+        reject(abortReason(signal))
         this.letIn() // it may have kept smaller ones from entering
       }
       const waiter: Waiter<Needs> = {
         needs,
         enter: () => {
-          signal?.removeEventListener('abort', onAbort)
+          signal?.removeEventListener?.('abort', onAbort)
           this.#room.take(needs)
           resolve()
         },

@@ -1,8 +1,11 @@
 /** A caller's signal that also ends by itself after a while. */
+
+import { type AbortSignalLike, abortController } from './abort.js'
 import { TimeoutError } from './errors.js'
+import { clearTimeout, setTimeout } from './timers.js'
 
 export class Deadline {
-  readonly #caller: AbortSignal | undefined
+  readonly #caller: AbortSignalLike | undefined
   readonly #controller: AbortController | undefined
   readonly #milliseconds: number | undefined
   readonly #message: string
@@ -16,7 +19,7 @@ export class Deadline {
    * @param message of the `TimeoutError` that is the signal's reason
    */
   constructor(
-    caller: AbortSignal | undefined,
+    caller: AbortSignalLike | undefined,
     milliseconds: number | undefined,
     message = `The call took longer than its timeout of ${milliseconds} ms.`,
   ) {
@@ -24,12 +27,12 @@ export class Deadline {
     this.#milliseconds = milliseconds
     this.#message = message
     if (milliseconds === undefined) return
-    this.#controller = new AbortController()
+    this.#controller = abortController()
     if (caller?.aborted) this.#onAbort()
     caller?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  get signal(): AbortSignal | undefined {
+  get signal(): AbortSignalLike | undefined {
     return this.#controller?.signal ?? this.#caller
   }
 
@@ -53,6 +56,6 @@ export class Deadline {
   /** The work is over: the signal ends no more. */
   end(): void {
     this.stop()
-    if (this.#controller) this.#caller?.removeEventListener('abort', this.#onAbort)
+    if (this.#controller) this.#caller?.removeEventListener?.('abort', this.#onAbort)
   }
 }

@@ -57,12 +57,31 @@ export class EmbedderError extends Error {
   }
 }
 
+/** Whatever copy of `EmbedderError` has it on its prototype is one of ours. */
+const OURS = Symbol.for('bge-m3-node.EmbedderError')
+
+/**
+ * `instanceof` by code, not by class: the ES module, the CommonJS one and another version in the same program have
+ * classes of their own. A class that somebody derives from ours is asked for as always.
+ */
+function isInstance(this: { code?: unknown }, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(this, value)) return true
+  const { [OURS]: isOurs, code } = Object(value) as { [OURS]?: true; code?: unknown }
+  if (!isOurs) return false
+  return this === EmbedderError || (Object.hasOwn(this, 'code') && this.code === code)
+}
+Object.defineProperty(EmbedderError.prototype, OURS, { value: true })
+Object.defineProperty(EmbedderError, Symbol.hasInstance, { value: isInstance })
+
 /**
  * No model, or no heads, at the path that was named, or none was named and none has been pulled.
  *
  * @group Errors
  */
 export class ModelNotFoundError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'MODEL_NOT_FOUND'
+
   constructor(message: string, details?: ErrorDetails) {
     super('MODEL_NOT_FOUND', message, details)
   }
@@ -74,6 +93,9 @@ export class ModelNotFoundError extends EmbedderError {
  * @group Errors
  */
 export class ModelLoadError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'MODEL_LOAD'
+
   constructor(message: string, details?: ErrorDetails) {
     super('MODEL_LOAD', message, details)
   }
@@ -85,6 +107,9 @@ export class ModelLoadError extends EmbedderError {
  * @group Errors
  */
 export class IntegrityError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'INTEGRITY'
+
   constructor(message: string, details?: ErrorDetails) {
     super('INTEGRITY', message, details)
   }
@@ -96,6 +121,9 @@ export class IntegrityError extends EmbedderError {
  * @group Errors
  */
 export class DownloadError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'DOWNLOAD'
+
   constructor(message: string, details?: ErrorDetails) {
     super('DOWNLOAD', message, details)
   }
@@ -107,6 +135,9 @@ export class DownloadError extends EmbedderError {
  * @group Errors
  */
 export class InvalidInputError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'INVALID_INPUT'
+
   constructor(message: string, details?: ErrorDetails) {
     super('INVALID_INPUT', message, details)
   }
@@ -118,6 +149,9 @@ export class InvalidInputError extends EmbedderError {
  * @group Errors
  */
 export class InputTooLongError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'INPUT_TOO_LONG'
+
   /** Tokens in the text, `<s>` and `</s>` included. */
   readonly tokenCount: number
   /** The most tokens a text may have. */
@@ -136,6 +170,9 @@ export class InputTooLongError extends EmbedderError {
  * @group Errors
  */
 export class InferenceError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'INFERENCE'
+
   constructor(message: string, details?: ErrorDetails) {
     super('INFERENCE', message, details)
   }
@@ -147,6 +184,9 @@ export class InferenceError extends EmbedderError {
  * @group Errors
  */
 export class MemoryLimitError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'MEMORY_LIMIT'
+
   constructor(message: string, details?: ErrorDetails) {
     super('MEMORY_LIMIT', message, details)
   }
@@ -158,6 +198,9 @@ export class MemoryLimitError extends EmbedderError {
  * @group Errors
  */
 export class TimeoutError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'TIMEOUT'
+
   constructor(message: string, details?: ErrorDetails) {
     super('TIMEOUT', message, details)
   }
@@ -169,6 +212,9 @@ export class TimeoutError extends EmbedderError {
  * @group Errors
  */
 export class CacheError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'CACHE'
+
   constructor(message: string, details?: ErrorDetails) {
     super('CACHE', message, details)
   }
@@ -180,6 +226,9 @@ export class CacheError extends EmbedderError {
  * @group Errors
  */
 export class UnsupportedCpuError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'UNSUPPORTED_CPU'
+
   constructor(message: string, details?: ErrorDetails) {
     super('UNSUPPORTED_CPU', message, details)
   }
@@ -191,6 +240,9 @@ export class UnsupportedCpuError extends EmbedderError {
  * @group Errors
  */
 export class DisposedError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'DISPOSED'
+
   constructor(message = 'The embedder was disposed.', details?: ErrorDetails) {
     super('DISPOSED', message, details)
   }
@@ -202,6 +254,9 @@ export class DisposedError extends EmbedderError {
  * @group Errors
  */
 export class QueueFullError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'QUEUE_FULL'
+
   constructor(message: string, details?: ErrorDetails) {
     super('QUEUE_FULL', message, details)
   }
@@ -213,6 +268,9 @@ export class QueueFullError extends EmbedderError {
  * @group Errors
  */
 export class StoreError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'STORE'
+
   /** The same may work later: a server that restarts, a deadlock. */
   readonly transient: boolean
   /** It is one of the chunks that it will not take, by its id or its text; others may be fine. */
@@ -234,6 +292,9 @@ export class StoreError extends EmbedderError {
  * @group Errors
  */
 export class QueueError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'QUEUE'
+
   constructor(message: string, details?: ErrorDetails) {
     super('QUEUE', message, details)
   }
@@ -257,6 +318,9 @@ export interface ItemFailure {
  * @group Errors
  */
 export class BatchError<T = unknown> extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'BATCH'
+
   /** Those that failed, and why. */
   readonly failures: readonly ItemFailure[]
   /** In input order; `undefined` where the item failed. */

@@ -1,4 +1,5 @@
 /** IEEE 754 binary16 ("half"), as bits in a `Uint16Array`. */
+import { isTyped } from './realms.js'
 
 // One scratch word: writing a float and reading its bits costs no allocation.
 const scratchFloat = new Float32Array(1)
@@ -62,7 +63,7 @@ export function float16Table(): Float32Array {
 
 /** Float32 values to half bits, element by element. */
 export function toFloat16(values: Float32Array | readonly number[]): Uint16Array {
-  const source = values instanceof Float32Array ? values : Float32Array.from(values)
+  const source = isTyped(values, 'Float32Array') ? values : Float32Array.from(values)
   const bits = new Uint32Array(source.buffer, source.byteOffset, source.length)
   const halves = new Uint16Array(source.length)
   for (let i = 0; i < bits.length; i++) halves[i] = float32BitsToFloat16(bits[i] as number)

@@ -1,4 +1,7 @@
 /** Progress of a call, with rate and time left. */
+
+import { isThenable } from './realms.js'
+import { performance } from './timers.js'
 import type { EmbedOptions } from './types.js'
 
 /** Seconds after which what was measured weighs a third. */
@@ -54,7 +57,7 @@ export function reportProgress(
     }
     try {
       const result: unknown = onProgress({ done, total, tokens, rate, eta })
-      if (result instanceof Promise) result.catch(threw)
+      if (isThenable(result)) result.then(undefined, threw)
     } catch (error) {
       threw(error)
     }

@@ -1,4 +1,5 @@
 /** The types of the public API. */
+import type { AbortSignalLike } from './abort.js'
 import type { CacheStats } from './cache-stats.js'
 import type { EmbedderError } from './errors.js'
 
@@ -203,7 +204,7 @@ export interface EmbedOptions {
   /** `false` keeps this call from the caches. */
   cache?: boolean | undefined
   /** Cancels: the call rejects with its reason. */
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Milliseconds, or text such as `30s`. */
   timeout?: number | string | undefined
   /** `collect`: a failed text is an error among the results, and the call does not reject. */

@@ -1,5 +1,7 @@
 /** A check of a loaded embedder: what is in use, and whether it computes what it should. */
+
 import { EmbedderError } from '../common/errors.js'
+import { performance } from '../common/timers.js'
 import type { EmbedderInfo, EmbedderStats, Embedding, EmbedOptions } from '../common/types.js'
 import { formatSize } from '../common/units.js'
 import { loadAddon } from '../native/load.js'

@@ -1,5 +1,7 @@
 /** The embedder: the one object most users hold. */
+
 import type { EmbeddingCache } from '../cache/cache.js'
+import { throwIfAborted } from '../common/abort.js'
 import { Deadline } from '../common/deadline.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from '../common/errors.js'
 import { failuresOf, isModelFailure, withoutErrors } from '../common/item-errors.js'
@@ -69,7 +71,7 @@ export class Embedder {
    * @throws ModelNotFoundError, ModelLoadError, MemoryLimitError, UnsupportedCpuError, InvalidInputError
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     const { config, fallback: choice } = resolveLoad(options)
     const addon = addonFor(options.isa ?? 'auto')
     // heavy scores run on the kernels from here on; without an embedder they are TypeScript
@@ -89,7 +91,7 @@ export class Embedder {
         if (!fallback || !isModelFailure(error)) throw error
         await fallback.takeOver(error)
       })
-      options.signal?.throwIfAborted()
+      throwIfAborted(options.signal)
       return embedder
     } catch (error) {
       await embedder.dispose()

@@ -1,5 +1,7 @@
 /** What a call will take here and now. */
+
 import { InvalidInputError } from '../common/errors.js'
+import { performance } from '../common/timers.js'
 import type { Estimate } from '../common/types.js'
 import type { Engine } from '../engine/engine.js'
 import { calibrate } from '../engine/estimate/calibrate.js'

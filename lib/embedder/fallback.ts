@@ -1,6 +1,9 @@
 /** A model with something behind it, that takes over when it cannot be loaded, or fails on a text. */
+
+import { throwIfAborted } from '../common/abort.js'
 import { EmbedderError, InferenceError } from '../common/errors.js'
 import { isModelFailure, withIndex } from '../common/item-errors.js'
+import { performance } from '../common/timers.js'
 import type {
   Embedding,
   EmbedOptions,
@@ -99,7 +102,7 @@ export class WithFallback<Other extends OtherEmbedder> implements EmbedCore {
       failed.map((index) => texts[index]),
       call,
     ).catch((error) => {
-      call.signal?.throwIfAborted()
+      throwIfAborted(call.signal)
       this.warn(`The fallback failed too: ${(error as Error)?.name ?? typeof error}.`)
       return []
     })

@@ -1,6 +1,8 @@
 /** The model behind an embedder: read when it is needed, given back when nobody does, exchanged on demand. */
+
 import { EmbeddingCache } from '../cache/cache.js'
 import { DisposedError } from '../common/errors.js'
+import { clearTimeout, setTimeout } from '../common/timers.js'
 import type { Embedding, Estimate, Precision, Settled } from '../common/types.js'
 import { Engine, newStats } from '../engine/engine.js'
 import { Log } from '../native/log.js'

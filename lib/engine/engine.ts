@@ -1,4 +1,5 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
+import type { AbortSignalLike } from '../common/abort.js'
 import { DisposedError } from '../common/errors.js'
 import type { Outputs } from '../common/types.js'
 import { checkIntegrity } from '../model/integrity.js'
@@ -53,7 +54,7 @@ export interface EngineOptions {
   cache: number
   verify: 'auto' | 'always' | 'never'
   cacheDir: string | undefined
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** The most tokens a text may have, if fewer than the model takes. */
   maxTokens: number | undefined
 }

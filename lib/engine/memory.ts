@@ -3,6 +3,7 @@
  * calls under way. A call is let in when all that it will hold fits beside what others hold, and waits
  * until then; what can never fit is refused by name.
  */
+import type { AbortSignalLike } from '../common/abort.js'
 import { Admission, type Room } from '../common/admission.js'
 import { MemoryLimitError } from '../common/errors.js'
 import { formatSize } from '../common/units.js'
@@ -113,7 +114,7 @@ export class MemoryBudget implements Room<Admitted> {
    *
    * @throws MemoryLimitError when it could not be had even alone; the signal's reason when aborted
    */
-  async admit(needs: MemoryNeeds, signal?: AbortSignal): Promise<() => void> {
+  async admit(needs: MemoryNeeds, signal?: AbortSignalLike): Promise<() => void> {
     const wanted = this.#admitted(needs)
     if (this.#fixed + wanted.results + wanted.context > this.#options.limit) {
       throw new MemoryLimitError(

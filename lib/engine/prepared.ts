@@ -2,9 +2,11 @@
  * What is read from a model's files beside the weights: heads and fingerprint. Kept for as long as an
  * engine uses it, so that a second load of a loaded file reads nothing again.
  */
+
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fromFloat16 } from '../common/float16.js'
+import { isTyped } from '../common/realms.js'
 import type { Outputs } from '../common/types.js'
 import { fingerprintModel } from '../model/fingerprint.js'
 import { type Heads, loadHeads } from '../model/heads.js'
@@ -69,8 +71,9 @@ function toNative({ sparse, colbert }: Heads, dim: number): NativeHeads {
   return new NativeHeads(dim, {
     ...(sparse && { sparseWeight: sparse.weight, sparseBias: sparse.bias }),
     ...(colbert && {
-      colbertWeight:
-        colbert.weight instanceof Uint16Array ? fromFloat16(colbert.weight) : colbert.weight,
+      colbertWeight: isTyped(colbert.weight, 'Uint16Array')
+        ? fromFloat16(colbert.weight)
+        : colbert.weight,
       colbertBias: colbert.bias,
     }),
   })

@@ -1,5 +1,8 @@
 /** Texts to token ids, off the event loop and in slices, so that a large array never blocks it. */
+
+import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { type EmbedderError, InputTooLongError, InvalidInputError } from '../common/errors.js'
+import { performance, turn } from '../common/timers.js'
 import { type NativeModel, type NativeTokens, TokenizeMode } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 
@@ -17,7 +20,7 @@ export interface TokenizedText {
 export interface TokenizeOptions {
   maxTokens: number
   truncate: 'error' | 'end'
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Positions in `texts` to tokenize, all of them texts; the others are left out of the result. */
   positions: readonly number[]
 }
@@ -87,7 +90,7 @@ let lastBreath = 0
  */
 export async function yieldToEventLoop(): Promise<void> {
   if (performance.now() - lastBreath < BREATH_MS) return
-  await new Promise((resolve) => setImmediate(resolve))
+  await turn()
   lastBreath = performance.now()
 }
 
@@ -105,7 +108,7 @@ interface Slice {
 export async function checkTexts(
   texts: readonly unknown[],
   out: unknown[],
-  { single, signal }: { single: boolean; signal?: AbortSignal | undefined },
+  { single, signal }: { single: boolean; signal?: AbortSignalLike | undefined },
 ): Promise<number[]> {
   const good: number[] = []
   for (let index = 0; index < texts.length; index++) {
@@ -113,7 +116,7 @@ export async function checkTexts(
     if (error) out[index] = error
     else good.push(index)
     if (index % 1024 === 1023) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       await yieldToEventLoop()
     }
   }
@@ -130,13 +133,13 @@ async function* tokenizeSlices(
   options: {
     maxTokens: number
     mode: number
-    signal?: AbortSignal | undefined
+    signal?: AbortSignalLike | undefined
     positions: readonly number[]
   },
 ): AsyncGenerator<Slice> {
   const { positions } = options
   for (let from = 0; from < positions.length; ) {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     const indices: number[] = []
     const slice: string[] = []
     for (

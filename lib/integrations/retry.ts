@@ -1,6 +1,7 @@
 /** Trying again what may work the next time: deadlocks, lost connections, a server that restarts. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
+import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
+import { sleep } from '../common/timers.js'
 
 /** SQLSTATE classes and codes: serialization, deadlock, connection, shutdown, too many connections. */
 const PASSING = /^(40001|40P01|55P03|08...|57P0[123]|53300)$/
@@ -20,7 +21,7 @@ export interface RetryOptions {
   retries: number
   /** Milliseconds before the first of them; doubled each time, up to 10 s. */
   delayMs: number
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Which errors are worth another try. Default: those of PostgreSQL that pass. */
   mayPass?: (error: unknown) => boolean
 }
@@ -36,10 +37,10 @@ export async function withRetries<T>(
     try {
       return await run()
     } catch (error) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       if (i >= retries || !isPassing(error)) throw error
     }
-    await sleep(Math.min(delayMs * 2 ** i, LONGEST_MS), undefined, { signal })
+    await sleep(Math.min(delayMs * 2 ** i, LONGEST_MS), signal)
   }
 }
 

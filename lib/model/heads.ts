@@ -10,6 +10,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { IntegrityError, ModelLoadError, ModelNotFoundError } from '../common/errors.js'
 import { fromFloat16 } from '../common/float16.js'
+import { isTyped } from '../common/realms.js'
 import { HEAD_KEYS } from './formats/gguf/own-keys.js'
 import { GgufFile } from './formats/gguf/reader.js'
 import {
@@ -177,13 +178,13 @@ async function readWeight(tensor: StoredTensor): Promise<Uint16Array | Float32Ar
 async function readGguf(gguf: GgufFile, dim: number): Promise<Heads | undefined> {
   const read = async (key: string, length: number): Promise<Uint16Array | Float32Array> => {
     const values = await gguf.numbers(key)
-    if (!(values instanceof Uint16Array || values instanceof Float32Array)) {
+    if (!(isTyped(values, 'Uint16Array') || isTyped(values, 'Float32Array'))) {
       throw new ModelLoadError(`${gguf.path}: ${key} is missing, or neither float16 nor float32.`)
     }
     if (values.length !== length) {
       throw new ModelLoadError(`${gguf.path}: ${key} has ${values.length} values, not ${length}.`)
     }
-    if (values instanceof Uint16Array) return finiteHalves(values, key)
+    if (isTyped(values, 'Uint16Array')) return finiteHalves(values, key)
     if (!values.every(Number.isFinite)) throw new IntegrityError(`${key} is not all finite.`)
     return values
   }
@@ -209,7 +210,7 @@ function finiteHalves(halves: Uint16Array, name: string): Uint16Array {
 }
 
 function floats(values: Uint16Array | Float32Array): Float32Array {
-  return values instanceof Uint16Array ? fromFloat16(values) : values
+  return isTyped(values, 'Uint16Array') ? fromFloat16(values) : values
 }
 
 function withHash(

@@ -11,6 +11,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
+import { type AbortSignalLike, abortReason, throwIfAborted } from '../common/abort.js'
 import {
   EmbedderError,
   IntegrityError,
@@ -34,7 +35,7 @@ export type ExpectedSource = 'given' | 'sidecar' | 'pin'
 
 /** Options of hashing a file. */
 export interface HashOptions {
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Called with the bytes hashed so far. */
   onProgress?: ((bytes: number) => void) | undefined
 }
@@ -46,18 +47,18 @@ const CHUNK_BYTES = 1 << 20
  */
 export async function hashFile(path: string, options: HashOptions = {}): Promise<Expected> {
   const { signal, onProgress } = options
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const hash = createHash('sha256')
   let size = 0
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       hash.update(chunk as Buffer)
       size += (chunk as Buffer).length
       onProgress?.(size)
     }
   } catch (error) {
-    throw signal?.aborted ? signal.reason : readError(path, error)
+    throw signal?.aborted ? abortReason(signal) : readError(path, error)
   }
   return { size, sha256: hash.digest('hex') }
 }

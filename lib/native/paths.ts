@@ -1,6 +1,5 @@
 /**
- * Where this package lies on disk. The only file that knows how ESM and CommonJS differ in this:
- * tsup fills in `import.meta.url` for the CommonJS build.
+ * Where this package lies on disk. The only file that knows how ESM and CommonJS differ in this.
  */
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,17 +7,21 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type NativeHost, platformName, thisHost } from './platform.js'
 
+/** `__filename` wherever there is one: CommonJS has no `import.meta.url`, nor does a `document` tell where it lies. */
+const here = () =>
+  path.dirname(typeof __filename === 'string' ? __filename : fileURLToPath(import.meta.url))
+
 let found: string | undefined
 
 /** The package's root: the nearest folder above this file whose package.json is ours. */
 export function packageRoot(): string {
   if (found) return found
-  let dir = path.dirname(fileURLToPath(import.meta.url))
+  let dir = here()
   for (;;) {
     if (isOurs(dir)) break
     const parent = path.dirname(dir)
     // bundled into someone's file: the addon is then looked for from where that file lies
-    if (parent === dir) return path.dirname(fileURLToPath(import.meta.url))
+    if (parent === dir) return here()
     dir = parent
   }
   found = dir

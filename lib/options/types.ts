@@ -1,4 +1,5 @@
 /** The options of `Embedder.load`. Written by scripts/options.mjs from the table: change that. */
+import type { AbortSignalLike } from '../common/abort.js'
 import type { FallbackFunction, Logger } from '../common/types.js'
 
 /** Options of `Embedder.load`. */
@@ -44,5 +45,5 @@ export interface LoadOptions {
   /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
   logger?: Logger | undefined
   /** Gives up loading; the call rejects with its reason. */
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }

@@ -14,6 +14,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { toFloat16 } from '../common/float16.js'
+import { isTyped } from '../common/realms.js'
 import type { MultiVector, SparseVector } from '../scoring/types.js'
 import { colbertDrift, denseDrift, sparseDrift } from './drift.js'
 import { mean } from './stats.js'
@@ -154,7 +155,7 @@ function driftBetween(before: GoldenItem, after: GoldenItem, output: OutputName)
   const stored = before.colbert as MultiVector
   const now = after.colbert as MultiVector
   // what was stored as halves is compared with halves
-  const isHalf = stored.data instanceof Uint16Array
+  const isHalf = isTyped(stored.data, 'Uint16Array')
   return colbertDrift(stored, isHalf ? { ...now, data: halvesOf(now.data) } : now)
 }
 
@@ -189,7 +190,7 @@ function encodeItem({ id, sha256, dense, sparse, colbert }: GoldenItem) {
 }
 
 function halvesOf(data: MultiVector['data']): Uint16Array {
-  return data instanceof Uint16Array ? data : toFloat16(Float32Array.from(data))
+  return isTyped(data, 'Uint16Array') ? data : toFloat16(Float32Array.from(data))
 }
 
 /** @throws InvalidInputError that says what is wrong with the file */

@@ -1,6 +1,7 @@
 /** Access to the rows of a set, whatever it is held in, and unit copies of the good ones. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { isTyped } from '../common/realms.js'
 import { components, type Numbers } from '../scoring/components.js'
 import { dotNumbers } from '../scoring/dense.js'
 import type { Matrix, Vector } from '../scoring/types.js'
@@ -21,7 +22,7 @@ export function rowsOf(vectors: Vectors): Rows {
   }
   if ('rows' in vectors) {
     const { data, rows, cols } = vectors
-    if (!(data instanceof Float32Array) || data.length !== rows * cols) {
+    if (!isTyped(data, 'Float32Array') || data.length !== rows * cols) {
       throw new InvalidInputError(`${data?.length} values are not ${rows} rows of ${cols}.`)
     }
     const row = (index: number) => data.subarray(index * cols, (index + 1) * cols)

@@ -1,5 +1,6 @@
 /** The rows of a set one by one: their issues and scores, as they are found. */
 
+import { isTyped } from '../common/realms.js'
 import { components } from '../scoring/components.js'
 import { cosine } from '../scoring/dense.js'
 import type { Vector } from '../scoring/types.js'
@@ -185,5 +186,5 @@ export function named<K extends string>(key: K, id: string | undefined): { [key 
 }
 
 export function sizeOf(vector: Vector): number {
-  return vector instanceof Uint8Array ? vector.length * 8 : components(vector).length
+  return isTyped(vector, 'Uint8Array') ? vector.length * 8 : components(vector).length
 }

@@ -1,6 +1,7 @@
 /** One vector: is it usable, and does it look like the others? */
 
 import { InvalidInputError } from '../common/errors.js'
+import { isTyped } from '../common/realms.js'
 import { components, type Numbers } from '../scoring/components.js'
 import type { Vector } from '../scoring/types.js'
 import { referenceDistances } from './reference.js'
@@ -103,7 +104,7 @@ function checkNorm(
   parts: ScoreParts,
   issues: Issue[],
 ): void {
-  const unscaled = vector instanceof Int8Array || vector instanceof Uint8Array
+  const unscaled = isTyped(vector, 'Int8Array') || isTyped(vector, 'Uint8Array')
   if (unscaled || (normalized === false && reference === undefined)) return
   const range =
     normalized === false
@@ -146,7 +147,7 @@ function checkSpread(row: Numbers, vector: Vector, parts: ScoreParts, issues: Is
   const share = (squares * squares) / fourths / n
   const least = Math.max(LEAST_EFFECTIVE_SHARE, 1.5 / n)
   // a vector of bits is +1 and -1, whose mean is what varies
-  const limit = vector instanceof Uint8Array ? LEAST_VARIATION / 2 : LEAST_VARIATION
+  const limit = isTyped(vector, 'Uint8Array') ? LEAST_VARIATION / 2 : LEAST_VARIATION
   parts.spread = Math.min(1, variation / limit, share / least)
   if (parts.spread === 1) return
   const isConstant = variation < limit
@@ -162,13 +163,13 @@ function checkSpread(row: Numbers, vector: Vector, parts: ScoreParts, issues: Is
 }
 
 function checkTail(row: Numbers, vector: Vector, parts: ScoreParts, issues: Issue[]): void {
-  const isBits = vector instanceof Uint8Array
+  const isBits = isTyped(vector, 'Uint8Array')
   const missing = isBits ? -1 : 0 // what a zero bit stands for
   let run = 0
   while (run < row.length && row[row.length - 1 - run] === missing) run++
   const limit = isBits
     ? ZERO_RUN.bits
-    : vector instanceof Int8Array
+    : isTyped(vector, 'Int8Array')
       ? ZERO_RUN.int8
       : ZERO_RUN.float
   if (run < limit || run === row.length) return

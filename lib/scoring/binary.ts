@@ -1,6 +1,7 @@
 /** Packed sign bits: Hamming distance, and the inner product of the +1/-1 vectors they stand for. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { isTyped } from '../common/realms.js'
 import type { Vector } from './types.js'
 
 /** In how many components two packed vectors differ. */
@@ -25,7 +26,7 @@ export function hamming(a: Uint8Array, b: Uint8Array): number {
 
 /** Inner product of the +1/-1 vectors: dimensions - 2 * hamming. */
 export function binaryDot(a: Vector, b: Vector): number {
-  if (!(a instanceof Uint8Array && b instanceof Uint8Array)) {
+  if (!(isTyped(a, 'Uint8Array') && isTyped(b, 'Uint8Array'))) {
     throw new InvalidInputError('Packed bits compare only with packed bits.')
   }
   return a.length * 8 - 2 * hamming(a, b)

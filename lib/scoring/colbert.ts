@@ -2,6 +2,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { fromFloat16 } from '../common/float16.js'
+import { isTyped } from '../common/realms.js'
 import { fromBinary } from '../outputs/precision.js'
 import { dotNumbers } from './dense.js'
 import { matmulTransposed } from './simd.js'
@@ -57,16 +58,16 @@ export function maxSimilarities(query: MultiVector, passage: MultiVector): Float
 /** Float32 rows of a multi-vector in any precision. */
 function rowsOf(vectors: MultiVector, side: string): Matrix {
   const { data, rows, cols } = vectors
-  const packed = data instanceof Uint8Array
+  const packed = isTyped(data, 'Uint8Array')
   if (!(rows >= 1 && cols >= 1) || data.length * (packed ? 8 : 1) !== rows * cols) {
     throw new InvalidInputError(
       `The ${side}'s ${data.length} elements are not ${rows} rows of ${cols}, or it has no rows.`,
     )
   }
-  if (data instanceof Float32Array) return { data, rows, cols }
-  if (data instanceof Uint16Array) return { data: fromFloat16(data), rows, cols }
+  if (isTyped(data, 'Float32Array')) return { data, rows, cols }
+  if (isTyped(data, 'Uint16Array')) return { data: fromFloat16(data), rows, cols }
   const values = packed ? fromBinary(data) : Float32Array.from(data)
-  if (packed || data instanceof Int8Array) {
+  if (packed || isTyped(data, 'Int8Array')) {
     for (let i = 0; i < rows; i++) {
       const row = values.subarray(i * cols, (i + 1) * cols)
       const norm = Math.sqrt(dotNumbers(row, row))

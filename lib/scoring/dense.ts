@@ -7,13 +7,14 @@
  */
 
 import { InvalidInputError } from '../common/errors.js'
+import { isTyped } from '../common/realms.js'
 import { binaryDot } from './binary.js'
 import { components, type Numbers } from './components.js'
 import type { Metric, Vector } from './types.js'
 
 /** Inner product. Of packed bits: agreeing components minus disagreeing ones. */
 export function dot(a: Vector, b: Vector): number {
-  if (a instanceof Uint8Array || b instanceof Uint8Array) return binaryDot(a, b)
+  if (isTyped(a, 'Uint8Array') || isTyped(b, 'Uint8Array')) return binaryDot(a, b)
   const x = components(a)
   const y = components(b)
   checkLengths(x, y)
@@ -24,7 +25,7 @@ export function dot(a: Vector, b: Vector): number {
  * Cosine of the angle, within [-1, 1]. A zero vector has no direction: its cosine with anything is 0.
  */
 export function cosine(a: Vector, b: Vector): number {
-  if (a instanceof Uint8Array || b instanceof Uint8Array) {
+  if (isTyped(a, 'Uint8Array') || isTyped(b, 'Uint8Array')) {
     const bits = a.length * 8
     return bits === 0 ? 0 : binaryDot(a, b) / bits
   }

@@ -1,6 +1,7 @@
 /** FlagEmbedding's `compute_score`: the three scores and their weighted means. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { isTyped } from '../common/realms.js'
 import { colbertScore } from './colbert.js'
 import { cosine, dot } from './dense.js'
 import { lexicalScore } from './sparse.js'
@@ -166,7 +167,7 @@ function partScores(
 }
 
 function denseScore(a: Vector, b: Vector): number {
-  const unscaled = (vector: Vector) => vector instanceof Int8Array || vector instanceof Uint8Array
+  const unscaled = (vector: Vector) => isTyped(vector, 'Int8Array') || isTyped(vector, 'Uint8Array')
   return unscaled(a) || unscaled(b) ? cosine(a, b) : dot(a, b)
 }
 

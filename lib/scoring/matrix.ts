@@ -1,6 +1,7 @@
 /** Many vectors at once. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { isTyped } from '../common/realms.js'
 import { components } from './components.js'
 import { clampCosine, dotNumbers, isDistance, metricFunction } from './dense.js'
 import { matmulTransposed } from './simd.js'
@@ -56,7 +57,7 @@ export function similarities(
 ): Float64Array {
   const score = metricFunction(options.metric ?? 'cosine')
   // Unpacked once, not once a vector. Packed bits have a faster way of their own.
-  const left = query instanceof Uint16Array ? components(query) : query
+  const left = isTyped(query, 'Uint16Array') ? components(query) : query
   if (!('rows' in vectors)) return Float64Array.from(vectors, (vector) => score(left, vector))
   const { data, rows, cols } = toMatrix(vectors)
   const out = new Float64Array(rows)
@@ -72,7 +73,7 @@ export function similarities(
 export function toMatrix(vectors: VectorSet): Matrix {
   if ('rows' in vectors) {
     const { data, rows, cols } = vectors
-    if (!(data instanceof Float32Array) || data.length !== rows * cols) {
+    if (!isTyped(data, 'Float32Array') || data.length !== rows * cols) {
       throw new InvalidInputError(`${data.length} values are not ${rows} rows of ${cols}.`)
     }
     return { data, rows, cols }

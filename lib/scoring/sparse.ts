@@ -1,6 +1,7 @@
 /** Lexical weights. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { isMap } from '../common/realms.js'
 import type { SparseVector } from './types.js'
 
 /**
@@ -33,10 +34,9 @@ export function lexicalScore(a: SparseVector, b: SparseVector): number {
 export function sparseFromWeights(
   weights: Readonly<Record<string, number>> | ReadonlyMap<number, number>,
 ): { indices: Uint32Array; values: Float32Array } {
-  const entries: [number, number][] =
-    weights instanceof Map
-      ? [...weights]
-      : Object.entries(weights).map(([id, weight]) => [id.trim() === '' ? -1 : Number(id), weight])
+  const entries: [number, number][] = isMap(weights)
+    ? [...weights]
+    : Object.entries(weights).map(([id, weight]) => [id.trim() === '' ? -1 : Number(id), weight])
   for (const [id] of entries) {
     if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) {
       throw new InvalidInputError(

@@ -15,6 +15,8 @@ export interface ChildResult {
 export interface ChildOptions {
   deadline?: number
   env?: NodeJS.ProcessEnv
+  /** Default: the checkout. */
+  cwd?: string
   execArgv?: string[]
   /** Sent when the child prints the line `MARK`. */
   signalAtMark?: NodeJS.Signals
@@ -38,13 +40,13 @@ export function run(
   args: string[],
   options: ChildOptions = {},
 ): Promise<ChildResult> {
-  const { deadline = 240_000, env = process.env, signalAtMark, shellPrefix } = options
+  const { deadline = 240_000, env = process.env, cwd = root, signalAtMark, shellPrefix } = options
   const child = shellPrefix
     ? spawn('bash', ['-c', `${shellPrefix} exec "$@"`, 'bash', command, ...args], {
         env,
-        cwd: root,
+        cwd,
       })
-    : spawn(command, args, { env, cwd: root })
+    : spawn(command, args, { env, cwd })
   return new Promise((resolve, reject) => {
     let stdout = ''
     let stderr = ''

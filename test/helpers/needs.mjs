@@ -141,7 +141,7 @@ const NEEDS = /** @satisfies {Record<string, Need>} */ ({
   },
   registry: {
     lacks: 'the npm registry does not answer',
-    skips: 'the tarball installed in a fresh folder',
+    skips: 'the tarball installed in a fresh folder, and under Jest and Vitest',
     isThere: () => runs('npm', 'ping'),
   },
   prebuilds: {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `bge-m3` command: `runCli` with the process's own streams and signals. */
 
+import { setTimeout } from '../../common/timers.js'
 import { runCli } from './run.js'
 import { EXIT, Interrupted } from './shared/errors.js'
 

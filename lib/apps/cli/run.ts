@@ -1,6 +1,7 @@
 /** The command line as a function: arguments and streams in, exit code out. */
 
 import { CommanderError } from 'commander'
+import { isError } from '../../common/realms.js'
 import { buildProgram } from './program.js'
 import { describeError, EXIT, exitCodeOf, Interrupted, OutputClosed } from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
@@ -42,7 +43,7 @@ function failure(error: unknown, argv: readonly string[], io: CliIo): number {
   if (error instanceof OutputClosed) return EXIT.done
   const described = describeError(error)
   say(io, described.message)
-  if (io.env.BGE_M3_DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`)
+  if (io.env.BGE_M3_DEBUG && isError(error)) io.stderr.write(`${error.stack}\n`)
   if (wantsJson(argv)) writeJson(io, described)
   return exitCodeOf(error)
 }

@@ -1,6 +1,7 @@
 /** A progress display that a notebook's cell keeps up to date while it runs. */
 
 import { randomUUID } from 'node:crypto'
+import { performance } from '../../common/timers.js'
 import type { Progress } from '../../common/types.js'
 import { html } from './html/markup.js'
 import { JUPYTER_DISPLAY, type MimeBundle } from './notebook.js'

@@ -1,5 +1,6 @@
 /** From vectors to what the page's map draws. */
 
+import type { AbortSignalLike } from '../../common/abort.js'
 import type { QualityReport } from '../../quality/types.js'
 import type { Matrix } from '../../scoring/types.js'
 import { categories, metadataAttributes, numbers, uniquelyNamed } from './attributes.js'
@@ -24,7 +25,7 @@ interface MapOptions {
   /** A second set, and for each row of the first its row there, -1 for none. */
   other?: { table: VectorTable; name: string; rows: Int32Array } | undefined
   seed?: number
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }
 
 /** Brings the tables' vectors to unit length in place: they are large, and nobody needs them after. */

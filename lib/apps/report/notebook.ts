@@ -6,6 +6,7 @@
  */
 
 import { InvalidInputError } from '../../common/errors.js'
+import { isMap } from '../../common/realms.js'
 import type { EmbedderStats, Precision, RunStats } from '../../common/types.js'
 import type { EmbeddingResult } from '../../embedder/documents/types.js'
 import type { ComparisonReport, EvaluationReport, QualityReport } from '../../quality/types.js'
@@ -84,7 +85,7 @@ interface View {
 }
 
 function viewOf(value: Shown): View {
-  if (value instanceof Map) {
+  if (isMap(value)) {
     return { html: () => documentsHtml(value), text: `${number(value.size)} documents` }
   }
   if (typeof value !== 'object' || value === null) throw nothing()

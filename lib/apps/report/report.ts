@@ -1,6 +1,8 @@
 /** A report, from what it is to show to its HTML. */
 
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
+import { turn } from '../../common/timers.js'
 import { loadAddon } from '../../native/load.js'
 import { compareEmbeddings } from '../../quality/compare.js'
 import { qualityReport } from '../../quality/report.js'
@@ -45,7 +47,7 @@ export interface ReportOptions {
   map?: 'umap' | 'pca' | 'none' | undefined
   /** The same seed and input give the same report, byte by byte. Default 1. */
   seed?: number | undefined
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Called as each part begins. */
   onStage?: ((stage: ReportStage) => void) | undefined
 }
@@ -67,8 +69,8 @@ export async function createReport(options: ReportOptions): Promise<string> {
   const begin = async (stage: ReportStage) => {
     onStage?.(stage)
     // whoever waits for a signal or shows progress gets a turn between the parts
-    await new Promise(setImmediate)
-    signal?.throwIfAborted()
+    await turn()
+    throwIfAborted(signal)
   }
   await begin('quality')
   const quality = options.quality ?? checked(vectors, run)

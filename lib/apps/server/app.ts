@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { optional } from '../../common/optional.js'
+import { performance } from '../../common/timers.js'
 import { authenticator } from './auth.js'
 import type { ServerContext } from './core/context.js'
 import {

@@ -3,6 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger as Pino } from 'pino'
 import { EmbedderError } from '../../common/errors.js'
+import { isError } from '../../common/realms.js'
 import type { Logger } from '../../common/types.js'
 import type { HttpError } from './core/errors.js'
 import { loggedId } from './request-id.js'
@@ -52,7 +53,7 @@ export function logFailure(
 ): void {
   if (error.status < 500 || error.status === 503) return
   const { cause } = error
-  const kind = cause instanceof Error ? cause.name : error.name
+  const kind = isError(cause) ? cause.name : error.name
   const isOurs = cause instanceof EmbedderError
   log.error(
     {
@@ -62,7 +63,7 @@ export function logFailure(
       code: error.code,
       kind,
       ...(isOurs && { detail: cause.message }),
-      ...(!isOurs && cause instanceof Error && { at: placesOf(cause) }),
+      ...(!isOurs && isError(cause) && { at: placesOf(cause) }),
     },
     'failure',
   )

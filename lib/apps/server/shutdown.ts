@@ -1,8 +1,8 @@
 /** Ending without losing anybody. */
 
 import { Server as NetServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { performance, sleep } from '../../common/timers.js'
 import type { ServerContext } from './core/context.js'
 
 /**

@@ -2,7 +2,9 @@
  * What state a store is in, and who is told. Trouble turns the writing or the whole tier off; there is
  * one warning of trouble and one of damage, however often either is met.
  */
+
 import type { DiskState } from '../../common/cache-stats.js'
+import { performance } from '../../common/timers.js'
 
 /** A disk that was full is tried again after so long. */
 const RETRY_MS = 5 * 60_000

@@ -7,6 +7,7 @@
  */
 
 import type { DiskState, DiskStats } from '../../common/cache-stats.js'
+import { performance } from '../../common/timers.js'
 import type { Touch } from '../entry/key.js'
 import { entryKey, type Kind, type ModelKey, OUTPUT_OF_KIND } from '../entry/key.js'
 import type { EntryInfo } from '../entry/types.js'

@@ -6,9 +6,10 @@
  * records, to point their slots to the copies, and to remove the segment. The worst that comes of two
  * doing so at once is a copy too many.
  */
+
 import fs from 'node:fs'
 import path from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
+import { turn } from '../../common/timers.js'
 import { crc32 } from '../entry/checksum.js'
 import type { Appender } from './appender.js'
 import {

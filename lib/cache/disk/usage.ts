@@ -1,5 +1,5 @@
 /** What lies in a store: by model, by recency. */
-import { setImmediate as turn } from 'node:timers/promises'
+import { turn } from '../../common/timers.js'
 import { type Kind, OUTPUT_OF_KIND } from '../entry/key.js'
 import type { ModelUsage } from '../entry/types.js'
 import { HEADER_BYTES, meta, SLOT_META, slot } from './layout.js'

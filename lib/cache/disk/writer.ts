@@ -2,7 +2,7 @@
  * What goes to the disk in the background: records in the order they came, uses of entries, upkeep. One
  * thing after the other, so that upkeep never meets a half-written segment of our own.
  */
-import { setImmediate as turn } from 'node:timers/promises'
+import { turn } from '../../common/timers.js'
 import type { ModelKey, Touch } from '../entry/key.js'
 import type { Value } from '../entry/value.js'
 import { isAhead, meta, type RecordInfo, SLOT_META, slotFor } from './layout.js'

@@ -1,4 +1,5 @@
 /** One output of one text, as memory holds it and as bytes. */
+import { isTyped } from '../../common/realms.js'
 import { Kind } from './key.js'
 import type { Asked, CachedOutputs } from './types.js'
 
@@ -11,7 +12,7 @@ export interface SparseValue {
 export type Value = Float32Array | SparseValue
 
 export function isSparse(value: Value): value is SparseValue {
-  return !(value instanceof Float32Array)
+  return !isTyped(value, 'Float32Array')
 }
 
 export function copyValue(value: Value): Value {

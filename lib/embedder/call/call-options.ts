@@ -1,4 +1,5 @@
 /** One call's options: checked and completed, once, for `embed`, streams and documents. */
+import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import type { EmbedOptions, Outputs, Precision } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
@@ -19,7 +20,7 @@ export interface CallOptions {
   /** Whether the caches are read and written. */
   cache: boolean
   onError: 'throw' | 'collect'
-  signal: AbortSignal | undefined
+  signal: AbortSignalLike | undefined
 }
 
 /** With what is the caller's business, and not the engine's. */

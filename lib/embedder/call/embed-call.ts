@@ -2,10 +2,13 @@
  * One call's way through the engine: check, cache, tokenize, wait for memory, compute. Every text ends
  * as an embedding or as its own error.
  */
-import { performance } from 'node:perf_hooks'
+
+import { throwIfAborted } from '../../common/abort.js'
 import { EmbedderError, InferenceError, QueueFullError } from '../../common/errors.js'
 import { isModelFailure, withIndex } from '../../common/item-errors.js'
 import { type ProgressReporter, reportProgress } from '../../common/progress.js'
+import { nameOf } from '../../common/realms.js'
+import { performance } from '../../common/timers.js'
 import type { BatchInfo, Embedding, Precision, Settled } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
 import { OBJECT_BYTES } from '../../engine/estimate/estimate.js'
@@ -127,7 +130,7 @@ export class EmbedCall implements JobCaller {
       if (found) this.#results[index] = this.#fromCache(found)
       else misses.push(index)
       if (index % 64 === 63) {
-        call.signal?.throwIfAborted()
+        throwIfAborted(call.signal)
         await yieldToEventLoop()
       }
     }
@@ -330,10 +333,6 @@ export class EmbedCall implements JobCaller {
       onResult?.(index, result)
     })
   }
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error
 }
 
 /** The first tokens and the last, which ends every text. */

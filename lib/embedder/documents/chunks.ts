@@ -1,5 +1,7 @@
 /** A list of chunks, or many documents' lists, embedded together. */
+
 import { InvalidInputError } from '../../common/errors.js'
+import { isMap, isPlain } from '../../common/realms.js'
 import type { Chunk, EmbedOptions, Precision } from '../../common/types.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { checkChunks } from './chunk-input.js'
@@ -55,16 +57,15 @@ export async function embedDocuments<P extends Precision = 'float32'>(
 }
 
 function entriesOf(documents: unknown): [string, unknown][] {
-  if (documents instanceof Map) {
-    const entries = [...(documents as Map<unknown, unknown>)]
+  if (isMap(documents)) {
+    const entries = [...documents]
     if (!entries.every(([id]) => typeof id === 'string')) {
       throw new InvalidInputError('Document ids must be strings.')
     }
     return entries as [string, unknown][]
   }
-  const prototype = Object.getPrototypeOf(Object(documents))
-  if (documents !== Object(documents) || (prototype !== Object.prototype && prototype !== null)) {
+  if (!isPlain(documents)) {
     throw new InvalidInputError('embedDocuments takes a Map or an object: document id to chunks.')
   }
-  return Object.entries(documents as Record<string, unknown>)
+  return Object.entries(documents)
 }

@@ -1,5 +1,6 @@
 /** What is said of the vectors' quality: a score for each, and a report on a set when asked. */
 
+import { isTyped } from '../../common/realms.js'
 import type { EmbeddedChunk, Precision } from '../../common/types.js'
 import { qualityReport } from '../../quality/report.js'
 import type { QualityReport } from '../../quality/types.js'
@@ -42,6 +43,6 @@ export function reportLater(
 
 /** Where the scale of a precision is unknown the report itself looks at no lengths. */
 function options(vector: ArrayBufferView, normalized: boolean): { normalized?: boolean } {
-  const isScaled = vector instanceof Float32Array || vector instanceof Uint16Array
+  const isScaled = isTyped(vector, 'Float32Array') || isTyped(vector, 'Uint16Array')
   return isScaled ? { normalized } : {}
 }

@@ -1,4 +1,5 @@
 /** Statistics of one call, gathered while it runs. */
+import { clearInterval, setInterval } from '../../common/timers.js'
 import type { BatchInfo, EmbeddedChunk, Precision, RunStats } from '../../common/types.js'
 
 const SAMPLE_MS = 100

@@ -1,7 +1,11 @@
 /** Lists of chunks through the embedder in one call, so that all share batches. */
+
+import { throwIfAborted } from '../../common/abort.js'
 import { Deadline } from '../../common/deadline.js'
 import { BatchError, EmbedderError } from '../../common/errors.js'
 import { reportProgress } from '../../common/progress.js'
+import { nameOf } from '../../common/realms.js'
+import { performance } from '../../common/timers.js'
 import type {
   BatchInfo,
   ChunkFailure,
@@ -46,7 +50,7 @@ export async function embedLists(
 ): Promise<EmbeddingResult<Precision>[]> {
   const own = { priority: 'bulk', onError: 'collect' } as const
   const { call, timeout, onProgress } = resolveCall(options, core.defaults, own)
-  call.signal?.throwIfAborted()
+  throwIfAborted(call.signal)
   const deadline = new Deadline(call.signal, timeout).start()
   const memory = new PeakMemory()
   try {
@@ -90,12 +94,12 @@ class Run {
 
   async embed(call: CallOptions): Promise<void> {
     const progress = reportProgress(this.#options.onProgress, this.#places.length, (error) => {
-      const name = error instanceof Error ? error.name : typeof error
+      const name = nameOf(error)
       this.#core.warn(`onProgress threw: ${name}`)
     })
     const score = scoreVector(this.#normalized)
     let model = await this.#core.fingerprint()
-    call.signal?.throwIfAborted()
+    throwIfAborted(call.signal)
     const settle = (at: number, result: Settled<Embedding<Precision>>) => {
       const [list, index] = this.#places[at] as readonly [number, number]
       const pending = this.#lists[list] as Pending

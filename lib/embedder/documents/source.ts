@@ -1,5 +1,7 @@
 /** Reads from whatever a caller iterates over: sync or async, well behaved or not. */
+
 import { InvalidInputError } from '../../common/errors.js'
+import { isThenable } from '../../common/realms.js'
 
 /** What can be iterated over, sync or async; values may be promises. */
 export type Source<T> = Iterable<T | PromiseLike<T>> | AsyncIterable<T>
@@ -33,7 +35,7 @@ export class SourceReader<T> {
       this.#calling = false
       if (isThenable(result)) return this.#later(result)
       const step = this.#stepOf(result)
-      return step && isThenable(step.value) ? this.#laterValue(step.value) : step
+      return step && isThenable(step.value) ? this.#laterValue(step.value as PromiseLike<T>) : step
     } catch (error) {
       this.#calling = false
       this.#state = 'ended'
@@ -117,8 +119,4 @@ export function checkSource(source: unknown): void {
   throw new InvalidInputError(
     `embedStream takes an iterable or async iterable of chunks or strings.${hint}`,
   )
-}
-
-function isThenable(value: unknown): value is PromiseLike<never> {
-  return typeof (value as PromiseLike<never> | undefined | null)?.then === 'function'
 }

@@ -5,7 +5,8 @@
  * Texts go to the engine in groups: as many as the source has at hand, up to half of the window. A
  * source that has nothing ready keeps nothing back: the group goes as it is.
  */
-import { setMaxListeners } from 'node:events'
+
+import { abortController, abortReason } from '../../common/abort.js'
 import { Deadline } from '../../common/deadline.js'
 import {
   DisposedError,
@@ -15,6 +16,8 @@ import {
   QueueFullError,
 } from '../../common/errors.js'
 import { type ProgressReporter, reportProgress } from '../../common/progress.js'
+import { isThenable, nameOf } from '../../common/realms.js'
+import { clearImmediate, performance, setImmediate, sleep, turn } from '../../common/timers.js'
 import type {
   Chunk,
   ChunkFailure,
@@ -108,7 +111,8 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   readonly #deadline: Deadline
   readonly #score: ScoreVector
   readonly #limits: { chunks: number; units: number }
-  readonly #work = new AbortController()
+  /** Every group under way listens. */
+  readonly #work = abortController()
   readonly #progress: ProgressReporter
   /** In input order; the next to be handed out first. */
   readonly #slots: Slot[] = []
@@ -128,7 +132,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   #isOver = false
   /** Why it ended, until somebody asks. */
   #failure: { reason: unknown } | undefined
-  readonly #onAbort = () => void this.#end({ reason: this.#deadline.signal?.reason })
+  readonly #onAbort = () => void this.#end({ reason: abortReason(this.#deadline.signal) })
 
   constructor(core: EmbedCore, source: Source<unknown>, options: StreamOptions) {
     const { maxInFlight = MAX_IN_FLIGHT, ...rest } = options
@@ -156,8 +160,6 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     this.#progress = reportProgress(onProgress, total, (error) =>
       core.warn(`onProgress threw: ${nameOf(error)}`),
     )
-    // every group under way listens
-    setMaxListeners(0, this.#work.signal)
     this.#deadline.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
@@ -204,12 +206,12 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
       while (this.#hasRoom) {
         let step = this.#reader.next()
         // what was read so far goes off with this turn of the event loop
-        if (step instanceof Promise) step = await step
+        if (isThenable(step)) step = await step
         if (this.#isOver) return
         if (!step) this.#sourceEnd = { failed: false }
         else this.#take(step.value)
         if (performance.now() - breath > BREATH_MS) {
-          await new Promise((resolve) => setImmediate(resolve))
+          await turn()
           breath = performance.now()
         }
       }
@@ -303,7 +305,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
       } catch (error) {
         if (!(error instanceof QueueFullError)) throw error
         size = Math.ceil(size / 2)
-        await new Promise((resolve) => setTimeout(resolve, pause))
+        await sleep(pause)
         pause = Math.min(2 * pause, RETRY_MS.most)
       }
     }
@@ -393,7 +395,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   #end(failure: { reason: unknown } | undefined): Promise<void> {
     if (this.#isOver) return Promise.resolve()
     this.#isOver = true
-    this.#deadline.signal?.removeEventListener('abort', this.#onAbort)
+    this.#deadline.signal?.removeEventListener?.('abort', this.#onAbort)
     this.#deadline.end()
     if (this.#flush) clearImmediate(this.#flush)
     this.#work.abort(failure?.reason)
@@ -415,8 +417,4 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     if (this.#waiters.length === 0) this.#deadline.stop()
     else this.#deadline.start()
   }
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error
 }

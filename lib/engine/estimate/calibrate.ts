@@ -1,3 +1,5 @@
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
+import { performance } from '../../common/timers.js'
 import type { Rates } from './rates.js'
 
 /** Texts' lengths in tokens, batch by batch. */
@@ -12,14 +14,19 @@ const BUDGET_MS = 1500
 export async function calibrate(
   rates: Rates,
   run: (lengths: readonly number[]) => Promise<unknown>,
-  call: { outputs: number; maxTokens: number; signal?: AbortSignal | undefined; budgetMs?: number },
+  call: {
+    outputs: number
+    maxTokens: number
+    signal?: AbortSignalLike | undefined
+    budgetMs?: number
+  },
 ): Promise<void> {
   const { outputs, maxTokens, signal, budgetMs = BUDGET_MS } = call
   const shapes = SHAPES.map((shape) => shape.map((length) => Math.min(length, maxTokens)))
   const unknown = shapes.filter((lengths) => !rates.covers([lengths], outputs))
   const started = performance.now()
   for (const lengths of [...unknown, ...unknown, ...unknown]) {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     const ms = rates.predict([lengths], outputs)
     if (performance.now() + ms - started > budgetMs) continue
     await run(lengths)

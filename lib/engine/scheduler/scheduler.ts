@@ -5,8 +5,10 @@
  * Two batches at a time keep the engine busy: one runs, the next is ready when it ends. The second is
  * taken back when somebody comes who should go first.
  */
-import { performance } from 'node:perf_hooks'
+
+import { type AbortSignalLike, abortReason, throwIfAborted } from '../../common/abort.js'
 import { DisposedError, type EmbedderError, InferenceError } from '../../common/errors.js'
+import { performance } from '../../common/timers.js'
 import type { NativeBatchResult, NativeHeads, NativeSession } from '../../native/addon.js'
 import { fromNative, isCancelled } from '../../native/errors.js'
 import { BatchSize } from './batch-size.js'
@@ -108,14 +110,14 @@ export class Scheduler {
   }
 
   /** Opens a job; `add` its texts, then `finish` it. */
-  open(caller: JobCaller, signal?: AbortSignal): Job {
+  open(caller: JobCaller, signal?: AbortSignalLike): Job {
     if (this.#closed) throw new DisposedError()
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     const job = new Job(caller)
-    const onAbort = () => this.cancel(job, signal?.reason)
+    const onAbort = () => this.cancel(job, abortReason(signal))
     signal?.addEventListener('abort', onAbort, { once: true })
     job.release = () => {
-      signal?.removeEventListener('abort', onAbort)
+      signal?.removeEventListener?.('abort', onAbort)
       this.#jobs.delete(job)
     }
     this.#jobs.add(job)

@@ -9,6 +9,7 @@
  */
 
 import type { EmbedderError } from '../../common/errors.js'
+import { isTyped } from '../../common/realms.js'
 import type { ColbertEmbedding, Embedding, Precision, PrecisionArrays } from '../../common/types.js'
 import { shortestFloat16, shortestFloat32 } from '../../outputs/shortest-decimal.js'
 
@@ -44,8 +45,8 @@ export function idJson(id: RecordId): string {
 }
 
 function vectorJson(vector: Components): string {
-  if (vector instanceof Float32Array) return JSON.stringify(mapped(vector, shortestFloat32))
-  if (vector instanceof Uint16Array) return JSON.stringify(mapped(vector, shortestFloat16))
+  if (isTyped(vector, 'Float32Array')) return JSON.stringify(mapped(vector, shortestFloat32))
+  if (isTyped(vector, 'Uint16Array')) return JSON.stringify(mapped(vector, shortestFloat16))
   return `[${vector.join()}]`
 }
 

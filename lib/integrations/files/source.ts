@@ -3,6 +3,7 @@
 import { fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
+import { type AbortSignalLike, forNode } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import {
   formatOfName,
@@ -19,7 +20,7 @@ export interface InputSource extends ReadOptions {
   /** A path, or `-` for standard input. */
   file?: string | undefined
   stdin: Readable
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }
 
 export interface Input {
@@ -63,9 +64,9 @@ function isDirectory(stdin: Readable & { fd?: number }): boolean {
 }
 
 /** Whatever happens to a stream while nobody reads it is told to whoever reads it next. */
-function abortable(stream: Readable, signal: AbortSignal | undefined): Readable {
+function abortable(stream: Readable, signal: AbortSignalLike | undefined): Readable {
   stream.on('error', () => {})
-  return signal ? addAbortSignal(signal, stream) : stream
+  return signal ? addAbortSignal(forNode(signal), stream) : stream
 }
 
 async function openFile(file: string): Promise<{ handle: FileHandle; bytes: number | undefined }> {

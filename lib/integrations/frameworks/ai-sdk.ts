@@ -3,6 +3,7 @@
  * of `ai` 6 (v3). Needs nothing of the SDK at run time.
  */
 
+import type { AbortSignalLike } from '../../common/abort.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { type AdapterOptions, denseVectors } from './vectors.js'
 
@@ -33,7 +34,7 @@ export interface BgeM3EmbeddingModel<Version extends 'v3' | 'v4'> {
   /** @throws BatchError naming each value that could not be embedded */
   doEmbed(call: {
     values: string[]
-    abortSignal?: AbortSignal | undefined
+    abortSignal?: AbortSignalLike | undefined
     /** Of v4. */
     dimensions?: number | undefined
   }): Promise<{

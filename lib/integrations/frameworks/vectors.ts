@@ -1,5 +1,6 @@
 /** What every adapter does: text in, plain arrays out, for frameworks that know nothing of typed ones. */
 
+import type { AbortSignalLike } from '../../common/abort.js'
 import type { EmbedOptions } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 
@@ -29,7 +30,7 @@ export async function denseVectors(
   embedder: Embedder,
   texts: readonly string[],
   options: AdapterOptions,
-  signal?: AbortSignal,
+  signal?: AbortSignalLike,
 ): Promise<DenseVectors> {
   const results = await embedder.embed([...texts], callOptions(options, signal))
   return {
@@ -74,7 +75,7 @@ export async function sparseVectors(
 /** What an adapter's options mean for a call; what is not set is left to the embedder's defaults. */
 function callOptions(
   { priority = 'bulk', ...options }: AdapterOptions,
-  signal?: AbortSignal,
+  signal?: AbortSignalLike,
 ): Omit<EmbedOptions, 'precision' | 'onError' | 'outputs'> {
   return { ...options, priority, ...(signal ? { signal } : {}) }
 }

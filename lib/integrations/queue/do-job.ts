@@ -1,7 +1,8 @@
 /** What a worker does with the chunks of a job: embed, write, and say what failed. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { type EmbedderError, InferenceError, StoreError } from '../../common/errors.js'
+import { sleep } from '../../common/timers.js'
 import type { Chunk, Outputs } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import type { EmbeddingStore, StoredChunk } from '../store.js'
@@ -27,7 +28,7 @@ export interface JobServices {
   /** Chunks that are stored already are not embedded again. */
   skipStored: boolean
   /** Aborts when the job is to be given back. */
-  signal: AbortSignal
+  signal: AbortSignalLike
   /** A chunk is embedded. */
   onTokens(tokens: number): void
   /** The store cannot be reached, and is waited for; undefined when it is back. */
@@ -61,7 +62,7 @@ export async function doJob(chunks: readonly Chunk[], services: JobServices): Pr
   const there = skipStored ? await patiently(() => store.stored(ids), services) : new Set<string>()
   const open = chunks.filter(({ id }) => !there.has(id))
   const { embedded, failures } = await embed(open, services)
-  signal.throwIfAborted()
+  throwIfAborted(signal)
   const refused = await writeApart((some) => patiently(() => store.write(some), services), embedded)
   const tokens = embedded.reduce((sum, { chunk }) => sum + chunk.embedding.tokenCount, 0)
   return {
@@ -94,7 +95,7 @@ async function embed(
       }
     }
   } catch (error) {
-    signal.throwIfAborted()
+    throwIfAborted(signal)
     // failed chunks are collected: this is about all of them
     throw new EmbedderTrouble(error)
   }
@@ -109,11 +110,11 @@ async function patiently<T>(run: () => Promise<T>, { signal, onTrouble }: JobSer
       onTrouble(undefined)
       return result
     } catch (error) {
-      signal.throwIfAborted()
+      throwIfAborted(signal)
       if (!(error instanceof StoreError && error.transient)) throw error
       onTrouble(error)
     }
-    await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
+    await sleep(pause, signal)
   }
 }
 

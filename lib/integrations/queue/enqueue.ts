@@ -1,9 +1,10 @@
 /** A corpus into the queue, no faster than workers take it out. */
 
 import { createHash } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { TokenCounter } from '../../chunking/types.js'
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
+import { performance, sleep } from '../../common/timers.js'
 import { type CorpusSource, cut, type Refused } from './cut.js'
 import type { NewJob } from './job.js'
 import type { QueueFailure } from './ledger.js'
@@ -21,7 +22,7 @@ export interface EnqueueOptions extends QueueAddress {
   attempts?: number
   /** Tells corpora of one queue apart: `untilDone` workers end when all are complete. Default: `corpus`. */
   corpus?: string
-  signal?: AbortSignal
+  signal?: AbortSignalLike
   /** Called as work is done. */
   onProgress?: (progress: EnqueueProgress) => void
 }
@@ -81,7 +82,7 @@ export async function enqueue(
   checkRange('maxWaiting', maxWaiting, 1_000_000)
   checkRange('attempts', attempts, 1000)
   checkSource(source)
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const queue = await openQueue(options)
   try {
     const producer = new Producer(queue, { maxWaiting, attempts, signal }, options.onProgress)
@@ -89,7 +90,7 @@ export async function enqueue(
       redisRetries(() => queue.ledger.markCorpus(corpus, state), signal)
     await mark('open')
     for await (const found of cut(source, counter, { jobTokens, maxTokens })) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       await ('job' in found ? producer.add(found.job) : producer.refuse(found.refused))
     }
     await producer.flush()
@@ -114,7 +115,7 @@ function checkSource(source: unknown): void {
 
 class Producer {
   readonly #queue: OpenQueue
-  readonly #limits: { maxWaiting: number; attempts: number; signal: AbortSignal | undefined }
+  readonly #limits: { maxWaiting: number; attempts: number; signal: AbortSignalLike | undefined }
   readonly #onProgress: EnqueueOptions['onProgress']
   readonly #started = performance.now()
   readonly #progress: EnqueueProgress = { items: 0, tokens: 0, jobs: 0, failed: 0 }
@@ -127,7 +128,7 @@ class Producer {
 
   constructor(
     queue: OpenQueue,
-    limits: { maxWaiting: number; attempts: number; signal: AbortSignal | undefined },
+    limits: { maxWaiting: number; attempts: number; signal: AbortSignalLike | undefined },
     onProgress: EnqueueOptions['onProgress'],
   ) {
     this.#queue = queue
@@ -207,13 +208,13 @@ class Producer {
   async #waitForRoom(): Promise<number> {
     const { maxWaiting, signal } = this.#limits
     for (let pause = LOOK_MS.first; ; pause = Math.min(2 * pause, LOOK_MS.most)) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       const counts = await this.#retrying(() =>
         this.#queue.bull.getJobCounts('waiting', 'delayed', 'prioritized'),
       )
       const waiting = Object.values(counts).reduce((sum, count) => sum + count, 0)
       if (waiting < maxWaiting) return maxWaiting - waiting
-      await sleep(pause, undefined, { signal })
+      await sleep(pause, signal)
     }
   }
 

@@ -1,8 +1,11 @@
 /** A connection to Redis or Valkey that is told off clearly at first, and never given up later. */
 
+import { URL } from 'node:url'
 import type { Redis } from 'ioredis'
+import { type AbortSignalLike, abortReason } from '../../common/abort.js'
 import { InvalidInputError, QueueError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
+import { clearTimeout, setTimeout } from '../../common/timers.js'
 import { withRetries } from '../retry.js'
 
 /** `redis://` or `rediss://` and so on, the path of a Unix socket, or an open ioredis client. */
@@ -102,19 +105,22 @@ const PASSING =
  */
 export function redisRetries<T>(
   run: () => Promise<T>,
-  signal: AbortSignal | undefined,
+  signal: AbortSignalLike | undefined,
 ): Promise<T> {
   const mayPass = (error: unknown) => PASSING.test(String((error as Error | undefined)?.message))
   return unlessAborted(withRetries({ retries: 35, delayMs: 100, signal, mayPass }, run), signal)
 }
 
 /** What `promise` gives, or the signal's reason as soon as it aborts. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignalLike | undefined,
+): Promise<T> {
   if (!signal) return promise
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
+    const onAbort = () => reject(abortReason(signal))
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    promise.then(resolve, reject).finally(() => signal.removeEventListener?.('abort', onAbort))
   })
 }

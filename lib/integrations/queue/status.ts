@@ -1,6 +1,7 @@
 /** The producer's view: how far all workers are, how fast, and until when. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { AbortSignalLike } from '../../common/abort.js'
+import { sleep } from '../../common/timers.js'
 import type { QueueFailure, WorkerSign } from './ledger.js'
 import { type OpenQueue, openQueue, type QueueAddress } from './open.js'
 import { unlessAborted } from './redis.js'
@@ -58,7 +59,7 @@ export async function queueStatus(address: QueueAddress): Promise<QueueStatus> {
 export interface WatchOptions extends QueueAddress {
   /** Milliseconds between two looks. Default: 1000. */
   interval?: number
-  signal?: AbortSignal
+  signal?: AbortSignalLike
 }
 
 /** A status at a time, until everything is done or the signal aborts. */
@@ -76,7 +77,7 @@ export async function* watchQueue({
       if (!status) return
       yield status
       if (isDone(status)) return
-      await sleep(interval, undefined, { signal }).catch(() => {})
+      await sleep(interval, signal).catch(() => {})
     }
   } finally {
     await queue.close()

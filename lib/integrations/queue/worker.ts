@@ -1,11 +1,12 @@
 /** A worker: takes jobs, embeds them and writes to a store, until it is told to end. */
 
 import { randomBytes } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job, Worker } from 'bullmq'
+import { type AbortSignalLike, abortController } from '../../common/abort.js'
 import { EmbedderError, InvalidInputError } from '../../common/errors.js'
+import { nameOf } from '../../common/realms.js'
+import { clearInterval, performance, setInterval, sleep } from '../../common/timers.js'
 import type { EmbedOptions, Logger } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { resolveOptions } from '../../options/table.js'
@@ -30,7 +31,7 @@ export interface WorkerOptions
   /** Milliseconds that jobs under way may take to finish once `signal` aborts. Default: 10,000. */
   shutdownTimeout?: number
   /** Ends the worker: what is under way is finished or given back, and the call resolves. */
-  signal?: AbortSignal
+  signal?: AbortSignalLike
   logger?: Logger
   /** Called as work is done. */
   onProgress?: (progress: WorkerProgress) => void
@@ -117,7 +118,8 @@ class QueueWorker {
   readonly #name = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`
   readonly #done: WorkerProgress = { jobs: 0, items: 0, tokens: 0, failed: 0 }
   /** Aborts when jobs under way are to be given back. */
-  readonly #giveUp = new AbortController()
+  /** Every job under way listens. */
+  readonly #giveUp = abortController()
   #givenBack = 0
   #sinceBeat = { items: 0, tokens: 0 }
   #trouble: string | undefined
@@ -129,8 +131,6 @@ class QueueWorker {
     this.#queue = queue
     this.#options = options
     this.#how = how
-    // every job under way listens
-    setMaxListeners(0, this.#giveUp.signal)
   }
 
   async run(): Promise<WorkerResult> {
@@ -149,7 +149,7 @@ class QueueWorker {
       this.#beat().catch(() => {})
       await ended
     } finally {
-      signal?.removeEventListener('abort', this.#end)
+      signal?.removeEventListener?.('abort', this.#end)
       stopTelling()
       stopLooking()
       await this.#stopBull(bull)
@@ -319,7 +319,10 @@ class QueueWorker {
 /** @returns whether it came to its end in time */
 async function within(milliseconds: number, promise: Promise<unknown>): Promise<boolean> {
   const timer = new AbortController()
-  const patience = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false)
+  const patience = sleep(milliseconds, timer.signal).then(
+    () => false,
+    () => false,
+  )
   const inTime = await Promise.race([promise.then(() => true), patience])
   timer.abort()
   return inTime
@@ -328,5 +331,5 @@ async function within(milliseconds: number, promise: Promise<unknown>): Promise<
 /** What may be kept and shown of an error: a message of ours, or no more than its name. */
 function tellable(error: unknown): string {
   if (error instanceof EmbedderError) return `${error.code}: ${error.message}`
-  return `INTERNAL: ${error instanceof Error ? error.name : typeof error}`
+  return `INTERNAL: ${nameOf(error)}`
 }

@@ -1,6 +1,7 @@
 /** Every vector of an index against a query's: the best of both kinds, exactly. */
 
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
+import { turn } from '../../common/timers.js'
 import { similarities } from '../../scoring/matrix.js'
 import { topKScores } from '../../scoring/topk.js'
 import type { Database } from './database.js'
@@ -19,7 +20,7 @@ export interface CandidateOptions {
   count: number
   /** Tokens that the model knows. */
   vocabSize: number
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }
 
 /** Segments may be merged into others while they are read; then reading begins again. */
@@ -50,7 +51,7 @@ async function scan(
   const weights = query.sparse && weightTable(query.sparse, vocabSize)
   let lists: Placed[][] = orders.map(() => [])
   for (const id of segments) {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     const segment = readSegment(db, id)
     if (!segment) return undefined
     const dense = denseScores(query.dense, segment)
@@ -69,7 +70,7 @@ async function scan(
       }))
       return best([...list, ...hits], count)
     })
-    await yieldToEventLoop()
+    await turn()
   }
   return [...new Map(lists.flat().map(({ hit }) => [hit.id, hit])).values()]
 }

@@ -1,8 +1,10 @@
 /** SQLite through libsql: statements, transactions, and errors that say what to do. */
 
+import { TextDecoder, TextEncoder } from 'node:util'
 import type LibsqlDatabase from 'libsql'
 import { StoreError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
+import { isArrayBuffer } from '../../common/realms.js'
 
 export type SqlValue = string | number | null | Uint8Array
 /** Blobs come out as `ArrayBuffer`. */
@@ -143,7 +145,7 @@ export function blobIntegers(blob: unknown): Uint32Array {
 }
 
 function alignedBytes(blob: unknown): ArrayBuffer {
-  if (blob instanceof ArrayBuffer) return blob
+  if (isArrayBuffer(blob)) return blob
   return Uint8Array.from(blob as Uint8Array).buffer
 }
 

@@ -1,5 +1,6 @@
 /** Bytes of a file to text. */
 
+import { TextDecoder } from 'node:util'
 import { InvalidInputError } from '../../common/errors.js'
 
 /** Bytes at the beginning among which HTML must name its encoding. */

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { InvalidInputError, StoreError } from '../../common/errors.js'
+import { isTyped } from '../../common/realms.js'
 import type { EmbeddingStore, StoredChunk } from '../store.js'
 import { blobText, bytesOf, type Database, textBlob } from './database.js'
 import { checkModel, type IndexSettings } from './schema.js'
@@ -101,7 +102,7 @@ function metadataBlob(metadata: Record<string, unknown> | undefined): Uint8Array
 /** Told apart by text and numbers: whoever wrote it may have embedded it with other options than we do. */
 function vectorOf({ chunk, text }: StoredChunk, dimensions: number): NewVector {
   const { dense, sparse, tokenCount } = chunk.embedding
-  if (!(dense instanceof Float32Array) || dense.length !== dimensions) {
+  if (!isTyped(dense, 'Float32Array') || dense.length !== dimensions) {
     throw new InvalidInputError(
       `An index takes dense vectors of float32 with ${dimensions} dimensions.`,
     )

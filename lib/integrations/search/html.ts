@@ -1,8 +1,8 @@
 /** HTML to the text that a reader sees, and where in the source it stands. */
 
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { InvalidInputError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
+import { turn } from '../../common/timers.js'
 import { lineAt, lineStarts } from './lines.js'
 
 /** What is never read: code, drawings, and what browsers show only in place of something. */
@@ -56,7 +56,7 @@ export async function loadHtml(): Promise<(source: string) => Promise<HtmlText>>
     })
     for (let from = 0; from < source.length; from += SLICE) {
       parser.write(source.slice(from, from + SLICE))
-      await yieldToEventLoop()
+      await turn()
     }
     parser.end()
     return reader.result(source)

@@ -1,6 +1,7 @@
 /** Texts on their way through the model, and the files that wait for them. */
 
 import type { EmbedderError } from '../../common/errors.js'
+import { performance } from '../../common/timers.js'
 import type { Database } from './database.js'
 import { type FileState, putFile } from './files.js'
 import type { TextPart } from './read-file.js'

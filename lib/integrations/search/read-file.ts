@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { chunkText } from '../../chunking/chunk-text.js'
 import type { TokenCounter } from '../../chunking/types.js'
+import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { decodeText } from './decode.js'
 import type { FileState } from './files.js'
@@ -34,10 +35,14 @@ export async function readBytes(path: string): Promise<ReadFile> {
 export class FileCutter {
   readonly #tokenizer: TokenCounter
   readonly #settings: ChunkSettings
-  readonly #signal: AbortSignal | undefined
+  readonly #signal: AbortSignalLike | undefined
   #html: ((source: string) => Promise<HtmlText>) | undefined
 
-  constructor(tokenizer: TokenCounter, settings: ChunkSettings, signal: AbortSignal | undefined) {
+  constructor(
+    tokenizer: TokenCounter,
+    settings: ChunkSettings,
+    signal: AbortSignalLike | undefined,
+  ) {
     this.#tokenizer = tokenizer
     this.#settings = settings
     this.#signal = signal

@@ -1,5 +1,6 @@
 /** The best hits in the order of late interaction, whose multi-vectors are too large to be stored. */
 
+import type { AbortSignalLike } from '../../common/abort.js'
 import type { Embedding } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { colbertScore } from '../../scoring/colbert.js'
@@ -15,7 +16,11 @@ import type { Ranked } from './rank.js'
  * @param query with its multi-vector
  */
 export async function rerankBest(
-  { db, embedder, signal }: { db: Database; embedder: Embedder; signal: AbortSignal | undefined },
+  {
+    db,
+    embedder,
+    signal,
+  }: { db: Database; embedder: Embedder; signal: AbortSignalLike | undefined },
   query: Embedding,
   ranked: readonly Ranked[],
   { count, weights }: { count: number; weights: ScoreWeights },

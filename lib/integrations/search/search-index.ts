@@ -3,6 +3,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { chunkText } from '../../chunking/chunk-text.js'
+import { throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError, StoreError } from '../../common/errors.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import type { EmbeddingStore } from '../store.js'
@@ -137,7 +138,7 @@ export class SearchIndex {
    * @throws StoreError when another update runs; InvalidInputError when the folder cannot be read
    */
   async update(path: string, options: UpdateOptions = {}): Promise<UpdateResult> {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     const root = absolute(path)
     const embedder = this.#needEmbedder()
     const lock = await lockForUpdate(this.folder)

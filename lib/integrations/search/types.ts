@@ -1,5 +1,6 @@
 /** The types of an index over files. */
 
+import type { AbortSignalLike } from '../../common/abort.js'
 import type { EmbedderError } from '../../common/errors.js'
 import type { ScoreWeights } from '../../scoring/hybrid.js'
 
@@ -63,7 +64,7 @@ export interface UpdateOptions {
   followSymlinks?: boolean
   /** Bytes. Default: 10 MB. */
   maxFileSize?: number
-  signal?: AbortSignal
+  signal?: AbortSignalLike
   /** Called as work is done. */
   onProgress?: (progress: UpdateProgress) => void
 }
@@ -134,7 +135,7 @@ export interface SearchOptions {
    * multi-vectors are computed now, which takes as long as embedding their texts.
    */
   rerank?: boolean | number
-  signal?: AbortSignal
+  signal?: AbortSignalLike
 }
 
 /** A chunk that was found. */

@@ -1,5 +1,6 @@
 /** Counts what an update does, for its result and its progress. */
 
+import { performance } from '../../common/timers.js'
 import type { FileFailure, SkipReason, UpdateProgress, UpdateResult } from './types.js'
 
 const LISTED = 1000

@@ -4,6 +4,7 @@
  * file by file and, in long files, text by text: an update that was cut off is gone on with by the next one.
  */
 
+import { throwIfAborted } from '../../common/abort.js'
 import { EmbedderError, InferenceError, InvalidInputError } from '../../common/errors.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import type { Database } from './database.js'
@@ -97,7 +98,7 @@ class Update {
         },
       },
     )
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     for (const file of this.#goneForSure()) {
       const names = this.#oldNames.get(file.hash)
       if (names) names.push(file)
@@ -213,7 +214,7 @@ class Update {
 
   #failed(file: FoundFile, error: unknown): void {
     const { signal } = this.#options
-    if (signal?.aborted) throw signal.reason
+    throwIfAborted(signal)
     if (!(error instanceof InvalidInputError)) throw error
     this.#report.read(file.state.size)
     this.#report.failed({ path: file.path, error })

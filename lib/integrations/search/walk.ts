@@ -4,6 +4,7 @@ import { type BigIntStats, type Dirent, constants as fsConstants } from 'node:fs
 import { lstat, open, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, extname, join, sep } from 'node:path'
 import type { Ignore } from 'ignore'
+import { throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import type { FileState } from './files.js'
 import { IgnoreRules, patternPath, rulesOf } from './ignore-rules.js'
@@ -74,7 +75,7 @@ class Walker {
   }
 
   async folder(path: string, outer: IgnoreRules): Promise<void> {
-    this.#options.signal?.throwIfAborted()
+    throwIfAborted(this.#options.signal)
     const { gitignore = true, followSymlinks = false } = this.#options
     let entries: Dirent<Buffer>[]
     try {

@@ -6,6 +6,7 @@
 
 import { readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { syncDirectory } from '../../common/atomic-file.js'
 import {
   EmbedderError,
@@ -43,7 +44,7 @@ export interface ConvertOptions {
   name?: string
   /** Called as tensors are written. */
   onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
-  signal?: AbortSignal
+  signal?: AbortSignalLike
 }
 
 /** What `convertCheckpoint` wrote. */
@@ -90,7 +91,7 @@ export async function convertCheckpoint(
   }
   if (!options.output) throw new InvalidInputError('output must name the file to write.')
   const output = resolve(options.output)
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const config = await readConfig(directory)
   const weights = await openCheckpoint(directory)
   try {
@@ -222,7 +223,7 @@ function tensorSource(
   rule: TensorRule,
   tensor: StoredTensor,
   type: ConvertType,
-  signal: AbortSignal | undefined,
+  signal: AbortSignalLike | undefined,
 ): TensorSource {
   const columns = rule.shape[rule.shape.length - 1] as number
   const tensorType = targetType(rule, type, columns)
@@ -286,7 +287,7 @@ function isRunning(pid: number): boolean {
 /** File-system errors as ours; everything else as it is. */
 async function writing<T>(
   output: string,
-  signal: AbortSignal | undefined,
+  signal: AbortSignalLike | undefined,
   write: () => Promise<T>,
 ): Promise<T> {
   try {

@@ -5,6 +5,7 @@
 
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { TextDecoder } from 'node:util'
 import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
 import { openFile } from '../formats/random-access.js'
 import { PieceType, readSentencePiece, type SentencePieceModel } from '../formats/sentencepiece.js'

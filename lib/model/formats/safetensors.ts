@@ -3,6 +3,7 @@
  * Checks what the format's own library checks: every byte belongs to exactly one tensor.
  */
 
+import { TextDecoder } from 'node:util'
 import { ModelLoadError } from '../../common/errors.js'
 import { openFile, type RandomAccess } from './random-access.js'
 import {

@@ -1,5 +1,6 @@
 /** Checkpoints as the converter and the heads see them, whatever the container. */
 
+import type { AbortSignalLike } from '../../common/abort.js'
 import { IntegrityError, ModelLoadError } from '../../common/errors.js'
 import { float16Table } from '../../common/float16.js'
 
@@ -48,7 +49,7 @@ export interface StoredTensor {
    *
    * @throws IntegrityError when they differ.
    */
-  verify?(signal?: AbortSignal): Promise<void>
+  verify?(signal?: AbortSignalLike): Promise<void>
 }
 
 /** A file of named tensors. */

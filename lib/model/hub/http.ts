@@ -5,7 +5,10 @@
 
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
+import { URL } from 'node:url'
+import { type AbortSignalLike, abortReason, throwIfAborted } from '../../common/abort.js'
 import { DownloadError } from '../../common/errors.js'
+import { clearTimeout, setTimeout } from '../../common/timers.js'
 import { Body } from './body.js'
 import { publicUrl } from './hub.js'
 import type { Patience } from './options.js'
@@ -44,7 +47,7 @@ export interface HttpRequest extends Pick<Patience, 'responseTimeout' | 'stallTi
   headers?: Readonly<Record<string, string>>
   /** Sent as a bearer token to the first URL's origin only. */
   token?: string | undefined
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** A redirect to another origin is the answer itself. */
   stayHome?: boolean
 }
@@ -114,7 +117,7 @@ class Exchange {
     private readonly request: HttpRequest,
   ) {
     this.proxy = proxyOf(url)
-    request.signal?.throwIfAborted()
+    throwIfAborted(request.signal)
     request.signal?.addEventListener('abort', this.onAbort, { once: true })
   }
 
@@ -161,7 +164,7 @@ class Exchange {
         this.expect(this.request.stallTimeout, 'STALLED', 'sent nothing')
         const chunk = await body.next()
         this.relax()
-        this.request.signal?.throwIfAborted()
+        throwIfAborted(this.request.signal)
         if (chunk === undefined) return
         yield chunk
       }
@@ -175,7 +178,7 @@ class Exchange {
   /** Closes the connection and lets go of everything. */
   end(): void {
     this.relax()
-    this.request.signal?.removeEventListener('abort', this.onAbort)
+    this.request.signal?.removeEventListener?.('abort', this.onAbort)
     this.switch.abort(new Error('ended'))
   }
 
@@ -191,7 +194,7 @@ class Exchange {
   }
 
   private explain(error: unknown): unknown {
-    if (this.request.signal?.aborted) return this.request.signal.reason
+    if (this.request.signal?.aborted) return abortReason(this.request.signal)
     const { reason } = this.switch.signal
     if (reason instanceof NetworkError) return reason
     if (error instanceof DownloadError || error instanceof NetworkError) return error

@@ -1,5 +1,6 @@
 /** The hub: which one, with what token, and where a file is on it. */
 
+import { URL } from 'node:url'
 import { InvalidInputError } from '../../common/errors.js'
 import type { FilePin } from '../pins.js'
 

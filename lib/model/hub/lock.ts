@@ -7,13 +7,14 @@
 
 import { randomBytes } from 'node:crypto'
 import { link, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
+import { clearInterval, performance, setInterval, sleep } from '../../common/timers.js'
 import type { Patience } from './options.js'
 import { isGone, parseOwner, thisProcess } from './owner.js'
 
 export interface LockOptions {
   patience: Pick<Patience, 'heartbeat' | 'staleAfter'>
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Called again and again while another owner is waited for. */
   onWait?: (() => void) | undefined
 }
@@ -43,7 +44,7 @@ export class Lock {
     const token = randomBytes(8).toString('hex')
     let seen: { text: string; mtime: number; since: number } | undefined
     for (;;) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       if (await create(path, token)) return new Lock(path, token, patience.heartbeat)
 
       const found = await look(path)
@@ -55,11 +56,7 @@ export class Lock {
         continue
       }
       onWait?.()
-      await sleep(
-        Math.min(POLL_MS, patience.staleAfter / 4),
-        undefined,
-        signal && { signal },
-      ).catch(() => signal?.throwIfAborted())
+      await sleep(Math.min(POLL_MS, patience.staleAfter / 4), signal)
     }
   }
 

@@ -1,3 +1,4 @@
+import type { AbortSignalLike } from '../../common/abort.js'
 import type { Logger } from '../../common/types.js'
 import type { FilePin } from '../pins.js'
 import type { Hub } from './hub.js'
@@ -76,7 +77,7 @@ export interface PullOptions {
   offline?: boolean | undefined
   /** Replace a file of the same name that this package did not put there. */
   force?: boolean | undefined
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Called as bytes are hashed or arrive. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined
   logger?: Logger | undefined
@@ -90,7 +91,7 @@ export interface PullContext {
   dir: string
   patience: Patience
   force: boolean
-  signal: AbortSignal | undefined
+  signal: AbortSignalLike | undefined
   logger: Logger | undefined
 }
 

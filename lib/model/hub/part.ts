@@ -21,6 +21,7 @@ import {
   stat,
 } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { syncDirectory, writeFileAtomic } from '../../common/atomic-file.js'
 import type { Expected } from '../integrity.js'
 import { isGone, type Owner, parseOwner, thisProcess } from './owner.js'
@@ -31,7 +32,7 @@ export interface ClaimOptions {
   expected: Expected
   /** Of the lock, which must be held. */
   token: string
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Called with the bytes of an older part that have been hashed. */
   onCheck?: ((bytes: number) => void) | undefined
 }
@@ -88,7 +89,7 @@ export class Part {
     this.etag = etag
     this.isOnePiece = false
     for (;;) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       const { bytesRead } = await this.handle.read(buffer, 0, READ_BYTES, this.size)
       if (bytesRead === 0) break
       this.hash.update(buffer.subarray(0, bytesRead))

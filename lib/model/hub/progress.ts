@@ -1,3 +1,4 @@
+import { performance } from '../../common/timers.js'
 import type { DownloadProgress } from './options.js'
 
 type Phase = DownloadProgress['phase']

@@ -5,6 +5,7 @@
  */
 
 import type { Agent } from 'node:http'
+import { URL } from 'node:url'
 import { HttpProxyAgent } from 'http-proxy-agent'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { getProxyForUrl } from 'proxy-from-env'

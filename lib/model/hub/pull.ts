@@ -8,7 +8,9 @@
 
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { throwIfAborted } from '../../common/abort.js'
 import { EmbedderError, IntegrityError, InvalidInputError } from '../../common/errors.js'
+import { isError } from '../../common/realms.js'
 import type { Logger } from '../../common/types.js'
 import { hashFile } from '../integrity.js'
 import { defaultModelDir } from '../locations.js'
@@ -53,7 +55,7 @@ export async function pullModel(options: PullOptions = {}): Promise<PullResult> 
     signal,
     logger,
   }
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const report = guarded(options.onProgress, logger)
   const pulled: PulledFile[] = []
   for (const [index, file] of files.entries()) {
@@ -196,8 +198,7 @@ async function storing<T>(target: Target, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    const isStorage =
-      error instanceof Error && 'syscall' in error && !(error instanceof EmbedderError)
+    const isStorage = isError(error) && 'syscall' in error && !(error instanceof EmbedderError)
     throw isStorage ? storageFailure(error, target) : error
   }
 }
@@ -240,7 +241,7 @@ function guarded(
     } catch (error) {
       failed = true
       logger?.warn?.(
-        `onProgress threw ${error instanceof Error ? error.name : 'something'}; it is not called again`,
+        `onProgress threw ${isError(error) ? error.name : 'something'}; it is not called again`,
       )
     }
   }

@@ -1,12 +1,13 @@
 /** Trying again: when, how long to wait, and when to stop. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { AbortSignalLike } from '../../common/abort.js'
+import { sleep } from '../../common/timers.js'
 import { NetworkError } from './http.js'
 import type { Patience } from './options.js'
 
 export interface RetryOptions {
   patience: Patience
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Bytes that the work has got so far; more than ever before means that it gets on. */
   progress?: (() => number) | undefined
   onRetry?: ((error: NetworkError, delay: number) => void) | undefined
@@ -39,7 +40,7 @@ export async function withRetries<T>(
       if ((error.retryAfter ?? 0) > patience.maxRetryAfter) throw giveUp(error, answered)
       const delay = Math.max(backOff(failures, patience), error.retryAfter ?? 0)
       onRetry?.(error, delay)
-      await sleep(delay, undefined, signal && { signal }).catch(() => signal?.throwIfAborted())
+      await sleep(delay, signal)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { STANDIN_KEY } from '../formats/gguf/own-keys.js'
 import { encodeTensor } from '../formats/gguf/quantize.js'
@@ -40,7 +41,7 @@ export interface StandinOptions {
   vocabSize?: number | undefined
   /** Called as weights are written. */
   onProgress?: ((progress: { doneBytes: number; totalBytes: number }) => void) | undefined
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }
 
 /** What was written. */
@@ -77,7 +78,7 @@ export async function createStandin(options: StandinOptions): Promise<StandinInf
   if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
     throw new InvalidInputError('seed must be an integer from 0 to 4294967295.')
   }
-  options.signal?.throwIfAborted()
+  throwIfAborted(options.signal)
   const shape = shapeOf(arch, size)
   const vocabPath = await findVocab(arch, options.vocab)
   const vocabulary = await readVocabulary(vocabPath, shape.tokenizer, options.vocabSize)

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildDir } from '../../common/cache-dir.js'
 import { InvalidInputError, ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
+import { isTyped } from '../../common/realms.js'
 import { GgufFile } from '../formats/gguf/reader.js'
 import { entry, type GgufEntry } from '../formats/gguf/values.js'
 import type { StandinArch } from './shapes.js'
@@ -100,11 +101,11 @@ async function readXlmR(file: GgufFile, limit = XLM_R_SIZE): Promise<Vocabulary>
   const complete =
     tokens !== undefined &&
     tokens.length >= XLM_R_SIZE &&
-    scores instanceof Float32Array &&
+    isTyped(scores, 'Float32Array') &&
     scores.length === tokens.length &&
-    types instanceof Int32Array &&
+    isTyped(types, 'Int32Array') &&
     types.length === tokens.length &&
-    charsmap instanceof Uint8Array
+    isTyped(charsmap, 'Uint8Array')
   if (!complete) throw new ModelLoadError(`${file.path} does not hold XLM-R's vocabulary.`)
   const size = checkedLimit(limit, XLM_R_SIZE)
   // bge-m3's sentencepiece.bpe.model has no <mask>; the converter fills the hole like this.
@@ -142,7 +143,7 @@ async function readXlmR(file: GgufFile, limit = XLM_R_SIZE): Promise<Vocabulary>
 async function readWordPiece(file: GgufFile, limit?: number): Promise<Vocabulary> {
   const tokens = await file.strings('tokenizer.ggml.tokens')
   const types = await file.numbers('tokenizer.ggml.token_type')
-  if (tokens === undefined || !(types instanceof Int32Array) || types.length !== tokens.length) {
+  if (tokens === undefined || !isTyped(types, 'Int32Array') || types.length !== tokens.length) {
     throw new ModelLoadError(`${file.path} does not hold a WordPiece vocabulary.`)
   }
   // The special tokens are 0 and 100 to 103.

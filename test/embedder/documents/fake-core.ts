@@ -1,10 +1,11 @@
 /** An embedder without an engine: what it does and when is the test's to say. */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { throwIfAborted } from '../../../lib/common/abort.js'
 import {
   type EmbedderError,
   InputTooLongError,
   InvalidInputError,
 } from '../../../lib/common/errors.js'
+import { sleep } from '../../../lib/common/timers.js'
 import type { EmbedCore, EmbedHooks } from '../../../lib/embedder/call/embed-core.js'
 import type { Embedding, EmbedOptions, Precision, Settled } from '../../../lib/index.js'
 import { resolveOptions } from '../../../lib/options/table.js'
@@ -81,9 +82,9 @@ export class FakeCore implements EmbedCore {
     try {
       await before
       for (const [i, text] of texts.entries()) {
-        options.signal?.throwIfAborted()
+        throwIfAborted(options.signal)
         const ms = typeof delay === 'number' ? delay : delay(String(text))
-        if (ms > 0) await sleep(ms, undefined, options.signal ? { signal: options.signal } : {})
+        if (ms > 0) await sleep(ms, options.signal)
         results[i] = this.#embed(text, i)
         const tokens = String(text).length
         hooks.onBatch?.(

@@ -618,12 +618,16 @@ describe('onProgress of a stream', () => {
     )
     expect(core.warnings).toEqual(['onProgress threw: RangeError'])
     const source = new Probe()
+    let most = Number.POSITIVE_INFINITY
     const stream: AsyncGenerator<StreamItem, void, undefined> = embedStream(core, source, {
       onProgress: ({ done }) => {
-        if (done === 30) void stream.return()
+        // not told of every one, where the machine is busy
+        if (done < 30) return
+        most = Math.min(most, done)
+        void stream.return()
       },
     })
-    expect((await collect(stream)).length).toBeLessThanOrEqual(30)
+    expect((await collect(stream)).length).toBeLessThanOrEqual(most)
     expect(source.returned).toBe(1)
   })
 })

@@ -1,4 +1,5 @@
 /** One thing that `doctor` looked at. */
+import { isError } from '../../../common/realms.js'
 
 export type Area = 'system' | 'native' | 'model' | 'storage' | 'environment' | 'hub'
 
@@ -21,7 +22,7 @@ export async function examine(
   try {
     return await look()
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
+    const detail = isError(error) ? error.message : String(error)
     return [{ area, name, status: 'problem', detail }]
   }
 }

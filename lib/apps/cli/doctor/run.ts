@@ -1,5 +1,6 @@
 /** `bge-m3 doctor`: collects the findings, prints them, and says what to do. */
 
+import { throwIfAborted } from '../../../common/abort.js'
 import { cacheDir as cacheDirectory } from '../../../common/cache-dir.js'
 import { defaultModelDir } from '../../../model/locations.js'
 import { platformName } from '../../../native/load.js'
@@ -66,7 +67,7 @@ async function collect(io: CliIo, flags: Flags): Promise<Finding[]> {
   const hub = flags.online
     ? await examine('hub', 'Hub', () => hubFindings(defaultModelDir(cacheDir), signal))
     : []
-  signal.throwIfAborted()
+  throwIfAborted(signal)
   return [...system, ...native, ...ofModel, ...storage, ...environment, ...hub]
 }
 

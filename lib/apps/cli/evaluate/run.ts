@@ -1,5 +1,6 @@
 /** `bge-m3 evaluate`: which evaluation it is, and what comes out of it. */
 
+import { performance } from '../../../common/timers.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import type { EvaluationMode, EvaluationReport } from '../../../quality/types.js'
 import { DEFAULT_WEIGHTS } from '../../../scoring/hybrid.js'

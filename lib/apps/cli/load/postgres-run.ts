@@ -1,6 +1,7 @@
 /** `bge-m3 load postgres`: a table's texts to vectors. */
 
 import { EmbedderError } from '../../../common/errors.js'
+import { isError } from '../../../common/realms.js'
 import type { HnswOptions } from '../../../integrations/stores/postgres/hnsw.js'
 import {
   type LoadTableOptions,
@@ -84,7 +85,7 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
 
 /** The driver's errors do not say whose they are. They hold no password. */
 function named(error: unknown): unknown {
-  const isDriver = error instanceof Error && !(error instanceof EmbedderError) && 'code' in error
+  const isDriver = isError(error) && !(error instanceof EmbedderError) && 'code' in error
   if (isDriver) error.message = `PostgreSQL: ${error.message || error.code}`
   return error
 }

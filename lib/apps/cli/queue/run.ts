@@ -1,5 +1,6 @@
 /** `bge-m3 queue status`, `retry` and `clear`. */
 
+import { throwIfAborted } from '../../../common/abort.js'
 import { formatDuration } from '../../../common/units.js'
 import {
   clearQueue,
@@ -37,7 +38,7 @@ export async function runQueueStatus(io: CliIo, flags: Flags): Promise<number> {
       await sink.write(replace ? `\r\u001b[K${line}` : `${line}\n`)
     }
     if (replace) await sink.write('\n')
-    io.signal.throwIfAborted()
+    throwIfAborted(io.signal)
   } else {
     last = await queueStatus(address)
     await sink.write(json ? `${JSON.stringify(last)}\n` : overview(last))

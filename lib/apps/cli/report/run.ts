@@ -2,6 +2,7 @@
 
 import { rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { performance } from '../../../common/timers.js'
 import { formatSize } from '../../../common/units.js'
 import type { EvaluationReport } from '../../../quality/types.js'
 import { createReport, type ReportOptions, type ReportStage } from '../../report/report.js'

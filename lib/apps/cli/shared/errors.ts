@@ -1,6 +1,7 @@
 /** What becomes of an error: its exit code, and the line that people and programs get. */
 
 import { EmbedderError, type ErrorCode } from '../../../common/errors.js'
+import { isError } from '../../../common/realms.js'
 
 export const EXIT = {
   done: 0,
@@ -56,6 +57,6 @@ export function describeError(error: unknown): { code: string; message: string }
   }
   const { code, syscall, message } = error as NodeJS.ErrnoException
   if (typeof code === 'string' && typeof syscall === 'string') return { code, message }
-  const what = error instanceof Error ? `${error.name}: ${message}` : String(error)
+  const what = isError(error) ? `${error.name}: ${message}` : String(error)
   return { code: 'INTERNAL', message: `This is a bug: ${what} (BGE_M3_DEBUG=1 shows where)` }
 }

@@ -4,6 +4,7 @@
  */
 
 import cliProgress from 'cli-progress'
+import { performance } from '../../../common/timers.js'
 import { formatDuration, formatSize } from '../../../common/units.js'
 import type { CliIo } from './io.js'
 

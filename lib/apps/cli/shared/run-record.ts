@@ -1,6 +1,7 @@
 /** A record of a run, for `embed --stats` and the report that reads it. */
 
 import { writeFile } from 'node:fs/promises'
+import { clearInterval, performance, setInterval } from '../../../common/timers.js'
 import type { RunStats } from '../../../common/types.js'
 import { UsageError } from './errors.js'
 

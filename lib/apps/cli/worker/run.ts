@@ -1,5 +1,6 @@
 /** `bge-m3 worker`: jobs of a queue to a store. */
 
+import { throwIfAborted } from '../../../common/abort.js'
 import { runWorker, type WorkerResult } from '../../../integrations/queue/worker.js'
 import { queueAddress } from '../queue/address.js'
 import { EXIT } from '../shared/errors.js'
@@ -47,7 +48,7 @@ export async function runWorkerCommand(io: CliIo, flags: Flags): Promise<number>
       })
       await report(io, result, own.json ?? false)
       // to be told to end is how a worker ends, unless it has an end of its own
-      if (untilDone) io.signal.throwIfAborted()
+      if (untilDone) throwIfAborted(io.signal)
       return result.failed > 0 ? EXIT.failed : EXIT.done
     } finally {
       await store.close()

@@ -4,7 +4,9 @@
  * a minute and more than a gigabyte.
  */
 
+import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { optional } from '../../../common/optional.js'
+import { turn } from '../../../common/timers.js'
 import { seededRandom } from '../../../scoring/random.js'
 import type { Matrix } from '../../../scoring/types.js'
 import { type Neighbours, nearest } from './nearest.js'
@@ -60,7 +62,7 @@ export function landmarksOf(points: Matrix, seed = 1): Landmarks {
 export async function umap(
   { rows, points, neighbours, others, places }: Landmarks,
   start: Matrix,
-  options: { dims: 2 | 3; seed?: number; signal?: AbortSignal | undefined },
+  options: { dims: 2 | 3; seed?: number; signal?: AbortSignalLike | undefined },
 ): Promise<Matrix> {
   const { dims, seed = 1, signal } = options
   const { UMAP } = await optional('umap-js', 'The map of a report', () => import('umap-js'))
@@ -81,8 +83,8 @@ export async function umap(
   for (let epoch = 0; epoch < epochs; epoch++) {
     layout.step()
     if (epoch % 10 === 0) {
-      await new Promise(setImmediate)
-      signal?.throwIfAborted()
+      await turn()
+      throwIfAborted(signal)
     }
   }
   const total = rows.length + others.length

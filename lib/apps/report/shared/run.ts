@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { InvalidInputError } from '../../../common/errors.js'
+import { nameOf } from '../../../common/realms.js'
 import type { RunStats } from '../../../common/types.js'
 import type { EvaluationReport } from '../../../quality/types.js'
 import { checkFile } from '../vectors/read.js'
@@ -92,7 +93,7 @@ async function readJson(file: string): Promise<Record<string, unknown>> {
       return value as Record<string, unknown>
     }
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
+    if (nameOf(error) !== 'SyntaxError') throw error
   }
   throw new InvalidInputError(`${path.basename(file)} is no JSON object.`)
 }

@@ -2,6 +2,7 @@
 
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { type AbortSignalLike, forNode } from '../../../common/abort.js'
 import { InvalidInputError } from '../../../common/errors.js'
 import { type Line, lines } from '../../../integrations/files/lines.js'
 import { scalars, TableBuilder, textStart, type VectorTable } from './table.js'
@@ -18,11 +19,14 @@ const GUESS_AFTER = 64
 export async function readJsonl(
   path: string,
   name: string,
-  signal?: AbortSignal,
+  signal?: AbortSignalLike,
 ): Promise<VectorTable> {
   const table = new TableBuilder()
   const { size } = await stat(path)
-  const source = createReadStream(path, { highWaterMark: 1 << 18, ...(signal && { signal }) })
+  const source = createReadStream(path, {
+    highWaterMark: 1 << 18,
+    ...(signal && { signal: forNode(signal) }),
+  })
   for await (const group of lines(source)) {
     for (const line of group) {
       addLine(table, line, name)

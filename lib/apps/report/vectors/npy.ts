@@ -4,6 +4,7 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
+import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { InvalidInputError } from '../../../common/errors.js'
 import { fromFloat16 } from '../../../common/float16.js'
 import { TableBuilder, type VectorTable } from './table.js'
@@ -30,7 +31,7 @@ const TYPES: Readonly<
 export async function readNpy(
   path: string,
   name: string,
-  signal?: AbortSignal,
+  signal?: AbortSignalLike,
 ): Promise<VectorTable> {
   const handle = await open(path, 'r')
   try {
@@ -39,7 +40,7 @@ export async function readNpy(
     table.expectedRows = rows
     const block = Math.max(1, Math.floor(BLOCK_BYTES / (cols * type.bytes)))
     for (let from = 0; from < rows; from += block) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       const count = Math.min(block, rows - from)
       const bytes = Buffer.alloc(count * cols * type.bytes)
       await readExactly(handle, bytes, start + from * cols * type.bytes, name)

@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
+import type { AbortSignalLike } from '../../../common/abort.js'
 import { InvalidInputError } from '../../../common/errors.js'
 import { readJsonl } from './jsonl.js'
 import { readNpy } from './npy.js'
@@ -11,7 +12,7 @@ import type { VectorTable } from './table.js'
  * @param file `.npy`, or anything else for JSON Lines
  * @throws InvalidInputError when it is not there or holds no vectors
  */
-export async function readVectors(file: string, signal?: AbortSignal): Promise<VectorTable> {
+export async function readVectors(file: string, signal?: AbortSignalLike): Promise<VectorTable> {
   const name = path.basename(file)
   await checkFile(file)
   return /\.npy$/i.test(file) ? readNpy(file, name, signal) : readJsonl(file, name, signal)

@@ -2,6 +2,7 @@
 
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
+import { type AbortSignalLike, forNode } from '../../../common/abort.js'
 import { InvalidInputError } from '../../../common/errors.js'
 import { lines } from '../../../integrations/files/lines.js'
 import { idOf, parsed } from './jsonl.js'
@@ -21,7 +22,7 @@ const KNOWN = new Set(['id', '_id', 'text', 'title', 'metadata', 'dense', 'spars
 export async function joinTexts(
   table: VectorTable,
   file: string,
-  signal?: AbortSignal,
+  signal?: AbortSignalLike,
 ): Promise<number> {
   await checkFile(file)
   const rows = rowsOfIds(table.ids)
@@ -29,7 +30,10 @@ export async function joinTexts(
   let isJson = /\.(jsonl|ndjson)$/i.test(file)
   let isKnown = isJson || /\.txt$/i.test(file)
   let place = 0
-  const source = createReadStream(file, { highWaterMark: 1 << 16, ...(signal && { signal }) })
+  const source = createReadStream(file, {
+    highWaterMark: 1 << 16,
+    ...(signal && { signal: forNode(signal) }),
+  })
   for await (const group of lines(source)) {
     for (const line of group) {
       const start = line.text.trimStart()

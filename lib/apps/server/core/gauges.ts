@@ -1,6 +1,7 @@
 /** The metrics that are read when somebody asks. */
 
 import type { Registry } from 'prom-client'
+import { setImmediate } from '../../../common/timers.js'
 import type { DriftReadings } from './drift.js'
 import type { WireStats } from './wire.js'
 

@@ -8,6 +8,7 @@
  */
 
 import { Admission, type Room } from '../../../common/admission.js'
+import { performance } from '../../../common/timers.js'
 import { HttpError } from './errors.js'
 
 interface GateOptions {

@@ -1,4 +1,5 @@
 /** Readings of the last seconds: a ring of one bucket a second. */
+import { performance } from '../../../common/timers.js'
 
 const SECONDS = 10
 /** Latest durations, for percentiles. */

@@ -2,6 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { EmbedderError, TimeoutError } from '../../../common/errors.js'
+import { clearTimeout, setTimeout } from '../../../common/timers.js'
 import type { Embedding, EmbedOptions, Outputs, Settled } from '../../../common/types.js'
 import type { ServerContext } from './context.js'
 import { ClientGoneError, HttpError } from './errors.js'

@@ -2,6 +2,7 @@
 
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
+import { turn } from '../../../common/timers.js'
 import type { SparseEmbedding } from '../../../common/types.js'
 import { shortestFloat32 } from '../../../outputs/shortest-decimal.js'
 
@@ -100,7 +101,7 @@ async function* rest(
 ): AsyncGenerator<string> {
   yield first
   for (;;) {
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
     const { text, done } = take(iterator)
     onPiece()
     if (text !== '') yield text

@@ -1,6 +1,7 @@
 /** The endpoints of Hugging Face's text-embeddings-inference. */
 
 import type { FastifyInstance } from 'fastify'
+import { throwIfAborted } from '../../../common/abort.js'
 import type { Embedding } from '../../../common/types.js'
 import { colbertScore } from '../../../scoring/colbert.js'
 import { dot } from '../../../scoring/dense.js'
@@ -201,7 +202,7 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
       const results: object[][] = []
       for (const text of texts) {
         const { ids } = await context.embedder.tokenize(text)
-        workOf(request).signal.throwIfAborted()
+        throwIfAborted(workOf(request).signal)
         const offset = characterOffsets(text)
         const tokens = describeTokens(pieces, text, ids).map(
           ({ id, piece, special, start, end }) => ({

@@ -5,7 +5,9 @@
  * committed is not done again.
  */
 
+import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
+import { performance } from '../../../common/timers.js'
 import type { Embedding, EmbedOptions, Settled } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { withRetries } from '../../retry.js'
@@ -36,7 +38,7 @@ export interface LoadTableOptions {
   maxTokens?: number
   /** Tries again after a deadlock or a lost connection. Default: 8, from 100 ms on, doubled each time. */
   retry?: { retries?: number; delayMs?: number }
-  signal?: AbortSignal
+  signal?: AbortSignalLike
   /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
 }
@@ -97,7 +99,7 @@ export async function loadTable(
   const { batchRows = BATCH_ROWS, sparseLimit = DEFAULT_SPARSE_LIMIT } = options
   checkRange('batchRows', batchRows, 10_000)
   checkRange('sparseLimit', sparseLimit, SPARSEVEC_LIMITS.stored)
-  options.signal?.throwIfAborted()
+  throwIfAborted(options.signal)
   const connection = await connect(target)
   try {
     return await new TableLoader(embedder, connection, {
@@ -222,7 +224,7 @@ class TableLoader {
     let after: string | undefined
     let foundInPass = false
     for (;;) {
-      this.#options.signal?.throwIfAborted()
+      throwIfAborted(this.#options.signal)
       const batch = await this.#retrying(RETRIES_AT_MOST, () =>
         this.#connection.transaction((transaction) => this.#batch(transaction, after)),
       )
@@ -260,7 +262,7 @@ class TableLoader {
       fresh.map(({ text }) => text),
       this.#embedOptions(),
     )
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     return { last, written: await this.#write(db, fresh, results) }
   }
 

@@ -1,6 +1,7 @@
 /** The driver's errors as ours, without what may be a user's text. */
 
 import { EmbedderError, InvalidInputError, StoreError } from '../../../common/errors.js'
+import { nameOf } from '../../../common/realms.js'
 import { mayPass } from '../../retry.js'
 
 /**
@@ -18,7 +19,7 @@ export function storeError(error: unknown): EmbedderError {
   }
   const transient = mayPass(error)
   if (typeof code !== 'string') {
-    const what = transient ? String(message) : error instanceof Error ? error.name : typeof error
+    const what = transient ? String(message) : nameOf(error)
     return new StoreError(`PostgreSQL: ${what}`, { transient })
   }
   const isSqlState = /^[0-9A-Z]{5}$/.test(code)

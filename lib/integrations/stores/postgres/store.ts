@@ -4,6 +4,7 @@
  */
 
 import { InvalidInputError } from '../../../common/errors.js'
+import { isTyped } from '../../../common/realms.js'
 import type { EmbedderInfo } from '../../../common/types.js'
 import { withRetries } from '../../retry.js'
 import type { EmbeddingStore, StoredChunk } from '../../store.js'
@@ -215,7 +216,7 @@ export class PostgresStore implements EmbeddingStore {
     const { denseKind } = this.#checked
     if (denseKind === undefined) return null
     const { dense } = chunk.embedding
-    if (!(dense instanceof Float32Array) || dense.length !== this.#dimensions) {
+    if (!isTyped(dense, 'Float32Array') || dense.length !== this.#dimensions) {
       throw new InvalidInputError(
         `The store takes dense vectors of ${this.#dimensions} float32 components, and this is none.`,
       )

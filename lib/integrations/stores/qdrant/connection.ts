@@ -1,9 +1,12 @@
 /** Requests through Qdrant's own client: tried again where that may help, cancelled, and named when they fail. */
 
 import { randomUUID } from 'node:crypto'
+import { URL } from 'node:url'
 import type { QdrantClient } from '@qdrant/js-client-rest'
+import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { InvalidInputError, StoreError } from '../../../common/errors.js'
 import { optional } from '../../../common/optional.js'
+import { clearTimeout, setTimeout, sleep } from '../../../common/timers.js'
 import { type Failure, failureOf } from './failure.js'
 import { REQUEST_ID, retryAfterMs, watchRetryAfter } from './retry-after.js'
 
@@ -19,7 +22,7 @@ export interface QdrantConnectionOptions {
   retry?: { retries?: number; delayMs?: number } | undefined
   /** Told before each wait. */
   onRetry?: ((retry: QdrantRetry) => void) | undefined
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }
 
 /** A request that will be tried again. */
@@ -102,7 +105,7 @@ export class QdrantConnection {
   ): Promise<T> {
     const { retry: { retries = RETRIES, delayMs = DELAY_MS } = {} } = this.#options
     for (let attempt = 1; ; attempt++) {
-      this.#closed.signal.throwIfAborted()
+      throwIfAborted(this.#closed.signal)
       const outcome = await this.#try(send)
       if ('result' in outcome) return outcome.result
       const { failure } = outcome
@@ -116,7 +119,7 @@ export class QdrantConnection {
       const waitMs = Math.max(retryAfterMs(failure.retryAfter) ?? 0, spread)
       this.retries++
       this.#options.onRetry?.({ message, waitMs, attempt })
-      await this.#sleep(waitMs)
+      await sleep(waitMs, this.#closed.signal)
     }
   }
 
@@ -156,7 +159,7 @@ export class QdrantConnection {
       }
       return { result: data.result }
     } catch (error) {
-      closed.throwIfAborted()
+      throwIfAborted(closed)
       if (isLate) {
         const message = `did not answer within ${timeoutMs} ms`
         return { failure: { ...NO_FAILURE, message, transient: true } }
@@ -165,29 +168,13 @@ export class QdrantConnection {
       return { failure: { ...failure, retryAfter: retryAfter ?? failure.retryAfter } }
     } finally {
       clearTimeout(timer)
-      closed.removeEventListener('abort', onClose)
+      closed.removeEventListener?.('abort', onClose)
     }
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    const { signal } = this.#closed
-    signal.throwIfAborted()
-    return new Promise((resolve, reject) => {
-      const stop = () => {
-        clearTimeout(timer)
-        reject(signal.reason)
-      }
-      const timer = setTimeout(() => {
-        signal.removeEventListener('abort', stop)
-        resolve()
-      }, ms)
-      signal.addEventListener('abort', stop, { once: true })
-    })
   }
 
   /** Ends what is under way. */
   close(): void {
-    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#options.signal?.removeEventListener?.('abort', this.#abort)
     this.#closed.abort(new StoreError('The connection to Qdrant was closed.'))
   }
 }

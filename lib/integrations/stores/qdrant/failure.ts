@@ -1,4 +1,5 @@
 /** What became of a request that failed, in words that hold neither a text nor a key. */
+import { isError } from '../../../common/realms.js'
 
 /** Of Node's sockets and its `fetch`: the same request may work the next time. */
 const PASSING = new Set([
@@ -32,13 +33,14 @@ export interface Failure {
 
 /** @param secret is left out of the message, whoever put it there */
 export function failureOf(error: unknown, secret: string | undefined): Failure {
-  const { status, data, headers, cause, code, name, retry_after } = (error ?? {}) as {
+  const { status, data, headers, cause, code, name, message, retry_after } = (error ?? {}) as {
     status?: unknown
     data?: unknown
     headers?: Headers
     cause?: unknown
     code?: unknown
     name?: unknown
+    message?: unknown
     retry_after?: unknown
   }
   if (typeof status === 'number') {
@@ -66,17 +68,17 @@ export function failureOf(error: unknown, secret: string | undefined): Failure {
     return { ...base, message: `cannot be reached (${system})`, transient: PASSING.has(system) }
   }
   // a port that `fetch` refuses to speak to
-  if (error instanceof TypeError && error.message === 'fetch failed') {
+  if (name === 'TypeError' && message === 'fetch failed') {
     return { ...base, message: 'cannot be reached', transient: false }
   }
   // an answer that ends in the middle: undici's TypeError `terminated`, or JSON that is cut off
-  const isCut = error instanceof TypeError || error instanceof SyntaxError
-  if (isCut) return { ...base, message: 'did not answer to the end', transient: true }
+  if (name === 'TypeError' || name === 'SyntaxError')
+    return { ...base, message: 'did not answer to the end', transient: true }
   return { ...base, message: `gave an answer that is none of Qdrant's`, transient: false }
 }
 
 function isRetryAfterTrouble(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('Invalid retryAfter value')
+  return isError(error) && error.message.startsWith('Invalid retryAfter value')
 }
 
 function codeOf(error: unknown): string | undefined {

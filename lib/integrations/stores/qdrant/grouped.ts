@@ -1,5 +1,6 @@
 /** Values of a source in groups: what it has at hand, and no waiting for more. */
 
+import { turn } from '../../../common/timers.js'
 import type { Source } from '../../../embedder/documents/source.js'
 
 /**
@@ -56,9 +57,4 @@ function settled<T>(next: Promise<IteratorResult<T>>): Promise<Step<T>> {
     (result) => ({ result }),
     (error) => ({ error }),
   )
-}
-
-/** `undefined`, when everything that was ready has had its turn. */
-function turn(): Promise<undefined> {
-  return new Promise((resolve) => setImmediate(() => resolve(undefined)))
 }

@@ -4,7 +4,9 @@
  */
 
 import { createHash } from 'node:crypto'
+import { throwIfAborted } from '../../../common/abort.js'
 import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
+import { clearTimeout, performance, setTimeout } from '../../../common/timers.js'
 import type { Chunk } from '../../../common/types.js'
 import { checkChunk } from '../../../embedder/documents/chunk-input.js'
 import type { Source } from '../../../embedder/documents/source.js'
@@ -87,7 +89,7 @@ export async function loadQdrant(
   options: LoadQdrantOptions,
 ): Promise<LoadQdrantResult> {
   checkRange('batchPoints', options.batchPoints, 1, 10_000)
-  options.signal?.throwIfAborted()
+  throwIfAborted(options.signal)
   const store = await QdrantStore.open(embedder.info, options)
   try {
     // an option that this model cannot serve is found before a collection is created
@@ -163,7 +165,7 @@ class QdrantLoader {
       await this.#flush()
       await this.#writing
     } finally {
-      this.#options.signal?.removeEventListener('abort', this.#onAbort)
+      this.#options.signal?.removeEventListener?.('abort', this.#onAbort)
       clearTimeout(this.#linger)
       // nothing goes on when the caller is told; a second error is of no use to it
       await this.#writing.catch(() => {})

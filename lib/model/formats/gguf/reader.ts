@@ -1,5 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { TextDecoder } from 'node:util'
 import { ModelLoadError, ModelNotFoundError } from '../../../common/errors.js'
+import { isError } from '../../../common/realms.js'
 import { Cursor, readFully } from './cursor.js'
 import {
   DEFAULT_ALIGNMENT,
@@ -190,7 +192,7 @@ async function openModel(path: string): Promise<FileHandle> {
 }
 
 function asLoadError(path: string, error: unknown): ModelLoadError {
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = isError(error) ? error.message : String(error)
   return new ModelLoadError(`Cannot read the model ${path}: ${reason}`, { cause: error })
 }
 

@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../../../common/errors.js'
+import { isTyped } from '../../../common/realms.js'
 import { encodeTensor } from './quantize.js'
 import { GgufFile } from './reader.js'
 import { type NumericType, TensorType, ValueType } from './types.js'
@@ -101,7 +102,7 @@ async function patchedEntry(
 }
 
 function assign(numbers: NumericArray, index: number, value: Scalar): void {
-  if (numbers instanceof BigUint64Array || numbers instanceof BigInt64Array) {
+  if (isTyped(numbers, 'BigUint64Array') || isTyped(numbers, 'BigInt64Array')) {
     numbers[index] = BigInt(value)
   } else {
     numbers[index] = Number(value)

@@ -1,4 +1,6 @@
+import { TextDecoder, TextEncoder } from 'node:util'
 import { ModelLoadError } from '../../../common/errors.js'
+import { isTyped } from '../../../common/realms.js'
 import { type ElementType, type NumericType, ValueType, valueBytes } from './types.js'
 
 /** A fixed-size GGUF value; 64-bit integers are `bigint`. */
@@ -135,15 +137,15 @@ function arrayPayload(elementType: ElementType, count: number, bytes: number): U
 
 /** The element type that a typed array is stored as. */
 function elementTypeOf(values: NumericArray): NumericType {
-  if (values instanceof Uint8Array) return ValueType.UINT8
-  if (values instanceof Int8Array) return ValueType.INT8
-  if (values instanceof Uint16Array) return ValueType.UINT16
-  if (values instanceof Int16Array) return ValueType.INT16
-  if (values instanceof Uint32Array) return ValueType.UINT32
-  if (values instanceof Int32Array) return ValueType.INT32
-  if (values instanceof Float32Array) return ValueType.FLOAT32
-  if (values instanceof Float64Array) return ValueType.FLOAT64
-  if (values instanceof BigUint64Array) return ValueType.UINT64
+  if (isTyped(values, 'Uint8Array')) return ValueType.UINT8
+  if (isTyped(values, 'Int8Array')) return ValueType.INT8
+  if (isTyped(values, 'Uint16Array')) return ValueType.UINT16
+  if (isTyped(values, 'Int16Array')) return ValueType.INT16
+  if (isTyped(values, 'Uint32Array')) return ValueType.UINT32
+  if (isTyped(values, 'Int32Array')) return ValueType.INT32
+  if (isTyped(values, 'Float32Array')) return ValueType.FLOAT32
+  if (isTyped(values, 'Float64Array')) return ValueType.FLOAT64
+  if (isTyped(values, 'BigUint64Array')) return ValueType.UINT64
   return ValueType.INT64
 }
 

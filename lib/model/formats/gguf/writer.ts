@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { syncDirectory } from '../../../common/atomic-file.js'
 import {
   DEFAULT_ALIGNMENT,
@@ -25,7 +26,7 @@ export interface TensorSource {
 export interface WriteOptions {
   /** Of tensor data, bytes: a power of two (default 32). Anything else needs the matching key. */
   alignment?: number
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   onProgress?: ((progress: { doneBytes: number; totalBytes: number }) => void) | undefined
 }
 
@@ -79,7 +80,7 @@ class Output {
   ) {}
 
   async write(bytes: Uint8Array): Promise<void> {
-    this.options.signal?.throwIfAborted()
+    throwIfAborted(this.options.signal)
     for (let done = 0; done < bytes.length; ) {
       done += (await this.handle.write(bytes, done, bytes.length - done)).bytesWritten
     }

@@ -5,6 +5,7 @@
  * hostile file can call nothing. Opcodes after CPython's `pickletools`, protocol 2.
  */
 
+import { TextDecoder } from 'node:util'
 import { ModelLoadError } from '../../../common/errors.js'
 import { quoted } from '../tensor-file.js'
 

@@ -4,6 +4,8 @@
  * storage. Nothing in the file is run; see `pickle.ts`.
  */
 
+import { TextDecoder } from 'node:util'
+import type { AbortSignalLike } from '../../../common/abort.js'
 import { ModelLoadError } from '../../../common/errors.js'
 import { openFile, type RandomAccess } from '../random-access.js'
 import {
@@ -133,7 +135,7 @@ class TorchTensor implements StoredTensor {
     return this.source.read(start, count * width)
   }
 
-  async verify(signal?: AbortSignal): Promise<void> {
+  async verify(signal?: AbortSignalLike): Promise<void> {
     await this.zip.verify(this.view.storage.entry, signal)
   }
 }

@@ -4,6 +4,8 @@
  * are refused.
  */
 
+import { TextDecoder } from 'node:util'
+import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { IntegrityError, ModelLoadError } from '../../../common/errors.js'
 import type { RandomAccess } from '../random-access.js'
 import { quoted } from '../tensor-file.js'
@@ -88,11 +90,11 @@ export class StoredZip {
   }
 
   /** Compares an entry of any size with its checksum. */
-  async verify(entry: ZipEntry, signal?: AbortSignal): Promise<void> {
+  async verify(entry: ZipEntry, signal?: AbortSignalLike): Promise<void> {
     const offset = await this.dataOffset(entry)
     let crc = 0
     for (let done = 0; done < entry.size; done += CRC_CHUNK_BYTES) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       const length = Math.min(CRC_CHUNK_BYTES, entry.size - done)
       crc = crc32(await this.source.read(offset + done, length), crc)
     }
