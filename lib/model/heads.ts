@@ -10,6 +10,8 @@ import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { IntegrityError, ModelLoadError, ModelNotFoundError } from '../common/errors.js'
 import { fromFloat16 } from '../common/float16.js'
+import { refuseUnknown } from '../common/given.js'
+import { pathOf } from '../common/path.js'
 import { HEAD_KEYS } from './formats/gguf/own-keys.js'
 import { GgufFile } from './formats/gguf/reader.js'
 import {
@@ -70,7 +72,9 @@ export interface FindHeadsOptions {
  * values that are not finite.
  */
 export async function loadHeads(options: FindHeadsOptions): Promise<Heads | undefined> {
-  const { model, dim, heads } = options
+  refuseUnknown(options, ['model', 'dim', 'heads'], 'loadHeads')
+  const { dim, heads } = options
+  const model = pathOf(options.model, 'The option `model`')
   if (heads !== undefined) return readHeads(heads, dim)
   const gguf = await GgufFile.open(model)
   let mayBeM3: boolean

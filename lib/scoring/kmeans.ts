@@ -1,6 +1,7 @@
 /** Clustering: Lloyd's algorithm from k-means++ starts. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { refuseUnknown } from '../common/given.js'
 import { rowNorms, toMatrix } from './matrix.js'
 import { seededRandom } from './random.js'
 import { matmulTransposed } from './simd.js'
@@ -47,6 +48,7 @@ const TILE = 256
  * number of vectors.
  */
 export function kMeans(vectors: VectorSet, k: number, options: KMeansOptions = {}): Clusters {
+  refuseUnknown(options, ['metric', 'seed', 'maxIterations', 'restarts'], 'kMeans')
   const { metric = 'euclidean', seed = 0, maxIterations = 100, restarts = 1 } = options
   if (metric !== 'euclidean' && metric !== 'cosine') {
     throw new InvalidInputError(`metric must be euclidean or cosine, not ${String(metric)}.`)

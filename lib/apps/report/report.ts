@@ -1,6 +1,7 @@
 /** A report, from what it is to show to its HTML. */
 
 import { InvalidInputError } from '../../common/errors.js'
+import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
 import { loadAddon } from '../../native/load.js'
 import { compareEmbeddings } from '../../quality/compare.js'
 import { qualityReport } from '../../quality/report.js'
@@ -50,6 +51,20 @@ export interface ReportOptions {
   onStage?: ((stage: ReportStage) => void) | undefined
 }
 
+const NAMES = namesOf<ReportOptions>({
+  title: 1,
+  vectors: 1,
+  name: 1,
+  run: 1,
+  compare: 1,
+  evaluation: 1,
+  quality: 1,
+  map: 1,
+  seed: 1,
+  signal: 1,
+  onStage: 1,
+})
+
 /** The parts of making a report, in order. */
 export type ReportStage = 'quality' | 'comparison' | 'map' | 'page'
 
@@ -60,6 +75,9 @@ export type ReportStage = 'quality' | 'comparison' | 'map' | 'page'
  * @throws InvalidInputError when two sets have no id in common, or `umap-js` is not installed
  */
 export async function createReport(options: ReportOptions): Promise<string> {
+  refuseUnknown(options, NAMES, 'createReport')
+  checkSignal(options.signal)
+  checkFunction('onStage', options.onStage)
   const { vectors, run, compare, evaluation, signal, seed = 1 } = options
   const { name = 'embeddings', map = 'umap', title = `Report on ${name}`, onStage } = options
   fasterIfPossible()

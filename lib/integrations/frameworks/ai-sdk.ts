@@ -3,8 +3,10 @@
  * of `ai` 6 (v3). Needs nothing of the SDK at run time.
  */
 
+import { InvalidInputError } from '../../common/errors.js'
+import { shown } from '../../common/given.js'
 import type { Embedder } from '../../embedder/embedder.js'
-import { type AdapterOptions, denseVectors } from './vectors.js'
+import { type AdapterOptions, checkAdapter, denseVectors } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
@@ -53,7 +55,13 @@ export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
   embedder: Embedder,
   options: ModelOptions<Version> = {},
 ): BgeM3EmbeddingModel<Version> {
-  const { specification = 'v4' as Version, ...rest } = options
+  const { specification = 'v4' as Version, ...rest } = { ...options }
+  checkAdapter(embedder, rest, 'embeddingModel')
+  if (specification !== 'v3' && specification !== 'v4') {
+    throw new InvalidInputError(
+      `The option \`specification\` must be v3 or v4, not ${shown(specification)}.`,
+    )
+  }
   return {
     specificationVersion: specification,
     provider: 'bge-m3-node',

@@ -1,8 +1,9 @@
 /** The producer's view: how far all workers are, how fast, and until when. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
 import type { QueueFailure, WorkerSign } from './ledger.js'
-import { type OpenQueue, openQueue, type QueueAddress } from './open.js'
+import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
 import { unlessAborted } from './redis.js'
 
 /** How far a queue is. */
@@ -47,6 +48,7 @@ const MOST_FAILED_JOBS = 20
 
 /** @throws InvalidInputError, QueueError as `enqueue` */
 export async function queueStatus(address: QueueAddress): Promise<QueueStatus> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'queueStatus')
   const queue = await openQueue(address, { onlyLook: true })
   try {
     return await statusOf(queue)
@@ -61,12 +63,15 @@ export interface WatchOptions extends QueueAddress {
   signal?: AbortSignal
 }
 
+const WATCH_NAMES = namesOf<WatchOptions>({ ...ADDRESS_NAMES, interval: 1, signal: 1 })
+
 /** A status at a time, until everything is done or the signal aborts. */
-export async function* watchQueue({
-  interval = 1000,
-  signal,
-  ...address
-}: WatchOptions): AsyncGenerator<QueueStatus, void, undefined> {
+export async function* watchQueue(
+  options: WatchOptions,
+): AsyncGenerator<QueueStatus, void, undefined> {
+  refuseUnknown(options, WATCH_NAMES, 'watchQueue')
+  const { interval = 1000, signal, ...address } = options
+  checkSignal(signal)
   const queue = await openQueue(address, { onlyLook: true })
   try {
     while (!signal?.aborted) {
@@ -151,6 +156,7 @@ export async function* queueFailures(
 
 /** Puts the jobs that failed back into the queue. @returns how many */
 export async function retryFailed(address: QueueAddress): Promise<number> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'retryFailed')
   const queue = await openQueue(address)
   try {
     const { failed = 0 } = await queue.bull.getJobCounts('failed')
@@ -163,6 +169,7 @@ export async function retryFailed(address: QueueAddress): Promise<number> {
 
 /** Removes the queue with everything that is in it or known of it. What is stored stays. */
 export async function clearQueue(address: QueueAddress): Promise<void> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'clearQueue')
   const queue = await openQueue(address)
   try {
     await queue.bull.obliterate({ force: true })

@@ -6,9 +6,17 @@
  */
 
 import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
+import {
+  checkEmbedder,
+  checkFunction,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../../common/given.js'
 import type { Embedding, EmbedOptions, Settled } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { withRetries } from '../../retry.js'
+import { COMPARABLE, fallbackError } from '../../store.js'
 import { type Connection, connect, type PostgresTarget, type Queryable } from './connection.js'
 import { checkHnsw, createHnsw, DEFAULT_SPARSE_LIMIT, type HnswOptions } from './hnsw.js'
 import {
@@ -40,6 +48,20 @@ export interface LoadTableOptions {
   /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
 }
+
+const NAMES = namesOf<LoadTableOptions>({
+  table: 1,
+  columns: 1,
+  batchRows: 1,
+  index: 1,
+  sparseLimit: 1,
+  dimensions: 1,
+  truncate: 1,
+  maxTokens: 1,
+  retry: 1,
+  signal: 1,
+  onProgress: 1,
+})
 
 /** How far `loadTable` is. */
 export interface LoadProgress {
@@ -94,9 +116,13 @@ export async function loadTable(
   target: PostgresTarget,
   options: LoadTableOptions,
 ): Promise<LoadTableResult> {
+  checkEmbedder(embedder, 'embed')
+  refuseUnknown(options, NAMES, 'loadTable')
   const { batchRows = BATCH_ROWS, sparseLimit = DEFAULT_SPARSE_LIMIT } = options
   checkRange('batchRows', batchRows, 10_000)
   checkRange('sparseLimit', sparseLimit, SPARSEVEC_LIMITS.stored)
+  checkSignal(options.signal)
+  checkFunction('onProgress', options.onProgress)
   options.signal?.throwIfAborted()
   const connection = await connect(target)
   try {
@@ -264,13 +290,14 @@ class TableLoader {
     return { last, written: await this.#write(db, fresh, results) }
   }
 
-  #embedOptions(): Omit<EmbedOptions, 'precision' | 'onError'> & { onError: 'collect' } {
-    const { columns, truncate, maxTokens, dimensions, signal } = this.#options
+  #embedOptions(): EmbedOptions & typeof COMPARABLE & { onError: 'collect' } {
+    const { columns, truncate = 'error', maxTokens, dimensions, signal } = this.#options
     return {
+      ...COMPARABLE,
       outputs: { dense: columns.dense !== undefined, sparse: columns.sparse !== undefined },
       priority: 'bulk',
       onError: 'collect',
-      ...(truncate === undefined ? {} : { truncate }),
+      truncate,
       ...(maxTokens === undefined ? {} : { maxTokens }),
       ...(dimensions === undefined ? {} : { dimensions }),
       ...(signal === undefined ? {} : { signal }),
@@ -290,11 +317,13 @@ class TableLoader {
     let tokens = 0
     let cuts = 0
     taken.forEach(({ id }, i) => {
-      const result = results[i] as Settled<Embedding>
-      if (result instanceof EmbedderError) {
-        failures.push({ id, code: result.code, message: result.message })
+      const settled = results[i] as Settled<Embedding>
+      const error = settled instanceof EmbedderError ? settled : fallbackError(settled)
+      if (error) {
+        failures.push({ id, code: error.code, message: error.message })
         return
       }
+      const result = settled as Embedding
       ids.push(id)
       tokens += result.tokenCount
       if (result.dense) {

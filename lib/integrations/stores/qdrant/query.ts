@@ -2,6 +2,7 @@
 
 import type { Schemas } from '@qdrant/js-client-rest'
 import { InvalidInputError } from '../../../common/errors.js'
+import { namesOf, refuseUnknown } from '../../../common/given.js'
 import type { Embedding } from '../../../common/types.js'
 import { firstRows, numbers, rowsOf } from './points.js'
 
@@ -27,6 +28,17 @@ export interface HybridQueryOptions {
   names?: { dense?: string | undefined; sparse?: string | undefined; colbert?: string | undefined }
 }
 
+const NAMES = namesOf<HybridQueryOptions>({
+  limit: 1,
+  candidates: 1,
+  rrfK: 1,
+  rerank: 1,
+  filter: 1,
+  params: 1,
+  scoreThreshold: 1,
+  names: 1,
+})
+
 const CANDIDATES = 100
 const LIMIT = 10
 
@@ -44,6 +56,7 @@ export function hybridQuery(
   query: Pick<Embedding, 'dense' | 'sparse' | 'colbert'>,
   options: HybridQueryOptions = {},
 ): Schemas['QueryRequest'] {
+  refuseUnknown(options, NAMES, 'hybridQuery')
   const { limit = LIMIT, rrfK, filter, params, scoreThreshold, names } = options
   const { candidates = Math.max(CANDIDATES, limit), rerank = query.colbert !== undefined } = options
   checkCount('limit', limit)
