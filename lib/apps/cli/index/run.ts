@@ -1,5 +1,6 @@
 /** `bge-m3 index`: a folder's files into an index. */
 
+import { stat } from 'node:fs/promises'
 import { relative, sep } from 'node:path'
 import { formatDuration, formatSize, parseSize } from '../../../common/units.js'
 import type { Embedder } from '../../../embedder/embedder.js'
@@ -45,6 +46,9 @@ export async function runIndex(io: CliIo, args: readonly string[], flags: Flags)
     ...(own.chunkTokens !== undefined && { maxTokens: whole('--chunk-tokens', own.chunkTokens) }),
     ...(own.overlap !== undefined && { overlap: whole('--overlap', own.overlap) }),
   }
+  await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`There is nothing to index at ${folder} (${error.code}).`)
+  })
   const embedder = await openEmbedder(io, values)
   try {
     const { rebuild = false } = own
