@@ -106,3 +106,40 @@ export function checkEmbedder(embedder: unknown, ...methods: readonly string[]):
     `The embedder must be one that Embedder.load gave, not ${shown(embedder)}.`,
   )
 }
+
+/** @throws InvalidInputError for what is no array, of any type */
+export function checkList(value: unknown, what: string): void {
+  if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) return
+  throw new InvalidInputError(`${what} must be an array, not ${shown(value)}.`)
+}
+
+/** @throws InvalidInputError for what is no array of numbers; a typed one costs no time */
+export function checkNumbers(value: unknown, what: string): void {
+  checkList(value, what)
+  const sample = Array.isArray(value) ? value : [(value as ArrayLike<unknown>)[0] ?? 0]
+  // a loop, since `every` leaves out what a sparse array lacks
+  for (let i = 0; i < sample.length; i++) {
+    if (typeof sample[i] === 'number') continue
+    throw new InvalidInputError(`${what} must hold numbers, and holds one ${typeName(sample[i])}.`)
+  }
+}
+
+/** @throws InvalidInputError for what has no members */
+export function checkObject(value: unknown, what: string): void {
+  if (typeof value === 'object' && value !== null) return
+  throw new InvalidInputError(`${what} must be an object, not ${shown(value)}.`)
+}
+
+/** @throws InvalidInputError for what is no string; it is not shown, since it may be a text */
+export function checkText(value: unknown, what: string): void {
+  if (typeof value === 'string') return
+  throw new InvalidInputError(`${what} must be a string, not of type ${typeName(value)}.`)
+}
+
+/** @throws InvalidInputError for a member that is there and no number */
+export function checkNumeric(members: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(members)) {
+    if (value === undefined || typeof value === 'number') continue
+    throw new InvalidInputError(`\`${name}\` must be a number, not ${shown(value)}.`)
+  }
+}

@@ -1,6 +1,8 @@
 /** Trying again what may work the next time: deadlocks, lost connections, a server that restarts. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { InvalidInputError } from '../common/errors.js'
+import { refuseUnknown, shown } from '../common/given.js'
 
 /** SQLSTATE classes and codes: serialization, deadlock, connection, shutdown, too many connections. */
 const PASSING = /^(40001|40P01|55P03|08...|57P0[123]|53300)$/
@@ -26,6 +28,20 @@ export interface RetryOptions {
 }
 
 const LONGEST_MS = 10_000
+const LIMITS = { retries: 1000, delayMs: 600_000 }
+
+/** What a caller says of it. @throws InvalidInputError: to retry NaN times would be for ever */
+export function checkRetry(retry: unknown): void {
+  if (retry === undefined) return
+  refuseUnknown(retry, Object.keys(LIMITS), '`retry`')
+  for (const [name, most] of Object.entries(LIMITS)) {
+    const value = (retry as Record<string, unknown>)[name] ?? 0
+    if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most) continue
+    throw new InvalidInputError(
+      `\`retry.${name}\` must be an integer from 0 to ${most}, not ${shown(value)}.`,
+    )
+  }
+}
 
 /** @throws what the last try threw, or at once what would come again */
 export async function withRetries<T>(

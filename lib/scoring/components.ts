@@ -2,6 +2,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { fromFloat16 } from '../common/float16.js'
+import { checkNumbers } from '../common/given.js'
 import { fromBinary } from '../outputs/precision.js'
 import type { Vector } from './types.js'
 
@@ -19,7 +20,10 @@ export function components(vector: Vector): Numbers {
     ) {
       return vector
     }
-  } else if (Array.isArray(vector)) return vector
+  } else if (Array.isArray(vector)) {
+    checkNumbers(vector, 'A vector')
+    return vector
+  }
   throw new InvalidInputError(
     'A vector is a number[], Float32Array, Float64Array, Int8Array, Uint16Array (halves) or Uint8Array (bits).',
   )

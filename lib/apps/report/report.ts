@@ -1,7 +1,14 @@
 /** A report, from what it is to show to its HTML. */
 
 import { InvalidInputError } from '../../common/errors.js'
-import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
+import {
+  checkFunction,
+  checkNumeric,
+  checkSignal,
+  checkText,
+  namesOf,
+  refuseUnknown,
+} from '../../common/given.js'
 import { loadAddon } from '../../native/load.js'
 import { compareEmbeddings } from '../../quality/compare.js'
 import { qualityReport } from '../../quality/report.js'
@@ -80,6 +87,10 @@ export async function createReport(options: ReportOptions): Promise<string> {
   checkFunction('onStage', options.onStage)
   const { vectors, run, compare, evaluation, signal, seed = 1 } = options
   const { name = 'embeddings', map = 'umap', title = `Report on ${name}`, onStage } = options
+  for (const [what, text] of Object.entries({ title, name })) checkText(text, `\`${what}\``)
+  checkNumeric({ seed })
+  checkTable(vectors, '`vectors`')
+  if (compare !== undefined) checkTable(compare.vectors, '`compare`')
   fasterIfPossible()
   const script = await pageScript()
   const begin = async (stage: ReportStage) => {
@@ -121,6 +132,20 @@ export async function createReport(options: ReportOptions): Promise<string> {
     data: { charts: sections.flatMap(({ charts }) => charts), map: data },
     script,
   })
+}
+
+/** @throws InvalidInputError for what `readVectors` or `tableOf` did not give */
+function checkTable(table: unknown, what: string): void {
+  const { data, rows, cols, ids, texts, metadata, odd, failures } = Object(table) as VectorTable
+  const isWhole =
+    data instanceof Float32Array &&
+    Number.isInteger(rows) &&
+    data.length === rows * Number(cols) &&
+    [ids, texts, metadata].every((list) => Array.isArray(list) && list.length === rows) &&
+    [odd, failures].every((map) => map instanceof Map)
+  const isNamed = isWhole && ids.every((id) => typeof id === 'string')
+  if (isNamed && [...failures.values()].every((count) => typeof count === 'number')) return
+  throw new InvalidInputError(`${what} must be what readVectors or tableOf gives.`)
 }
 
 /** Heavy products run on the addon's kernels where it is there; without it they take longer. */

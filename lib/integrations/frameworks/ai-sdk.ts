@@ -4,7 +4,7 @@
  */
 
 import { InvalidInputError } from '../../common/errors.js'
-import { shown } from '../../common/given.js'
+import { checkObject, shown } from '../../common/given.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { type AdapterOptions, checkAdapter, denseVectors } from './vectors.js'
 
@@ -69,7 +69,9 @@ export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
     maxEmbeddingsPerCall: MAX_PER_CALL,
     // calls share batches
     supportsParallelCalls: true,
-    async doEmbed({ values, abortSignal, dimensions }) {
+    async doEmbed(call) {
+      checkObject(call, 'A call')
+      const { values, abortSignal, dimensions } = call
       const asked = dimensions === undefined ? rest : { ...rest, dimensions }
       const { vectors, tokens } = await denseVectors(embedder, values, asked, abortSignal)
       return { embeddings: vectors, usage: { tokens }, warnings: [] }

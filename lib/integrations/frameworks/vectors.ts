@@ -1,6 +1,6 @@
 /** What every adapter does: text in, plain arrays out, for frameworks that know nothing of typed ones. */
 
-import { checkEmbedder, namesOf, refuseUnknown } from '../../common/given.js'
+import { checkEmbedder, checkList, namesOf, refuseUnknown } from '../../common/given.js'
 import type { Embedding, EmbedOptions } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { COMPARABLE, fallbackError } from '../store.js'
@@ -98,8 +98,9 @@ async function embedAll(
   texts: readonly string[],
   options: CallOptions,
 ): Promise<Embedding[]> {
-  // a framework's own array class, say; what is no array is for the embedder to say
-  const results = await embedder.embed(Array.isArray(texts) ? [...texts] : texts, options)
+  checkList(texts, 'The texts')
+  // a framework's own class of arrays, say
+  const results = await embedder.embed([...texts], options)
   results.forEach((result, index) => {
     const foreign = fallbackError(result, index)
     if (foreign) throw foreign

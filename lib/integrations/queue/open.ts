@@ -40,10 +40,10 @@ export async function openQueue(
   { onlyLook = false } = {},
 ): Promise<OpenQueue> {
   const { redis, queue: name = DEFAULT_QUEUE, prefix = DEFAULT_PREFIX } = address
-  if (!/^[\w.-]{1,100}$/.test(name)) {
+  if (typeof name !== 'string' || !/^[\w.-]{1,100}$/.test(name)) {
     throw new InvalidInputError('The name of a queue is up to 100 letters, digits, and _ . -')
   }
-  if (!/^[\w.{}-]{1,100}$/.test(prefix)) {
+  if (typeof prefix !== 'string' || !/^[\w.{}-]{1,100}$/.test(prefix)) {
     throw new InvalidInputError('The prefix of a queue is up to 100 letters, digits, and _ . - { }')
   }
   const BullMQ = await optional('bullmq', USER, () => import('bullmq'))

@@ -1,7 +1,13 @@
 /** The producer's view: how far all workers are, how fast, and until when. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
+import {
+  checkNumeric,
+  checkObject,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../common/given.js'
 import type { QueueFailure, WorkerSign } from './ledger.js'
 import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
 import { unlessAborted } from './redis.js'
@@ -89,7 +95,12 @@ export async function* watchQueue(
 }
 
 /** Everything that was produced is stored or has failed, and no more is coming. */
-export function isDone({ corpora, producing, items, jobs }: QueueStatus): boolean {
+export function isDone(status: QueueStatus): boolean {
+  checkObject(status, 'A status')
+  checkObject(status.items, '`items`')
+  checkObject(status.jobs, '`jobs`')
+  const { corpora, producing, items, jobs } = status
+  checkNumeric({ corpora, left: items.left, active: jobs.active })
   return corpora > 0 && !producing && items.left === 0 && jobs.active === 0
 }
 
@@ -146,6 +157,7 @@ function reasonOf(reason: string | null): string {
 export async function* queueFailures(
   address: QueueAddress,
 ): AsyncGenerator<QueueFailure, void, undefined> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'queueFailures')
   const queue = await openQueue(address, { onlyLook: true })
   try {
     yield* queue.ledger.failures()

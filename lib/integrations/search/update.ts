@@ -136,7 +136,9 @@ class Update {
       const isForeign = model !== settings.model.fingerprint || dense === undefined
       const foreign = fallbackError(embedding)
       if (foreign || isForeign) {
-        const error = foreign ?? new InferenceError('Another model than the index’s embedded it.')
+        const error =
+          foreign ??
+          new InferenceError('Another model than the index’s, the fallback perhaps, embedded it.')
         this.#pending.failed(hash, error)
         continue
       }

@@ -273,7 +273,7 @@ describe('openIndex', () => {
   })
 
   it('says what is missing or wrong', async () => {
-    await expect(openIndex('')).rejects.toThrow(/path of a folder/)
+    await expect(openIndex('')).rejects.toThrow(/folder of an index must be a path/)
     await expect(openIndex(work.store, { create: false })).rejects.toThrow(/There is no index in/)
     const index = await work.index(undefined)
     await expect(index.update(work.docs)).rejects.toThrow(/without an `embedder`/)

@@ -3,6 +3,7 @@
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
 import { InvalidInputError } from '../../../common/errors.js'
+import { checkList, checkObject, checkSignal } from '../../../common/given.js'
 import { lines } from '../../../integrations/files/lines.js'
 import { idOf, parsed } from './jsonl.js'
 import { checkFile } from './read.js'
@@ -24,6 +25,9 @@ export async function joinTexts(
   signal?: AbortSignal,
 ): Promise<number> {
   await checkFile(file)
+  checkSignal(signal)
+  checkObject(table, 'A table')
+  checkList(table.ids, '`ids`')
   const rows = rowsOfIds(table.ids)
   const found = new Set<number>()
   let isJson = /\.(jsonl|ndjson)$/i.test(file)

@@ -9,13 +9,14 @@ import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
 import {
   checkEmbedder,
   checkFunction,
+  checkObject,
   checkSignal,
   namesOf,
   refuseUnknown,
 } from '../../../common/given.js'
 import type { Embedding, EmbedOptions, Settled } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
-import { withRetries } from '../../retry.js'
+import { checkRetry, withRetries } from '../../retry.js'
 import { COMPARABLE, fallbackError } from '../../store.js'
 import { type Connection, connect, type PostgresTarget, type Queryable } from './connection.js'
 import { checkHnsw, createHnsw, DEFAULT_SPARSE_LIMIT, type HnswOptions } from './hnsw.js'
@@ -26,6 +27,7 @@ import {
   type TableName,
   vectorLiteral,
 } from './sql.js'
+import { storeError } from './store-error.js'
 import { type CheckedTable, checkTable, type TableColumns } from './table.js'
 
 /** Options of `loadTable`. */
@@ -109,7 +111,8 @@ const RETRY_MS = 100
  * Resolves when every row that we may take has a vector or failed.
  *
  * @param target a connection string, a `pg.Pool` or a PGlite database
- * @throws InvalidInputError before any work, for a table that does not fit
+ * @throws InvalidInputError before any work, for a table that does not fit; StoreError when the database cannot
+ *   be reached, or fails
  */
 export async function loadTable(
   embedder: Embedder,
@@ -119,6 +122,8 @@ export async function loadTable(
   checkEmbedder(embedder, 'embed')
   refuseUnknown(options, NAMES, 'loadTable')
   const { batchRows = BATCH_ROWS, sparseLimit = DEFAULT_SPARSE_LIMIT } = options
+  checkRetry(options.retry)
+  checkObject(options.columns, '`columns`')
   checkRange('batchRows', batchRows, 10_000)
   checkRange('sparseLimit', sparseLimit, SPARSEVEC_LIMITS.stored)
   checkSignal(options.signal)
@@ -380,12 +385,17 @@ class TableLoader {
     })
   }
 
-  #retrying<T>(most: number, run: () => Promise<T>): Promise<T> {
+  async #retrying<T>(most: number, run: () => Promise<T>): Promise<T> {
     const { retry: { retries = RETRIES, delayMs = RETRY_MS } = {}, signal } = this.#options
     let tries = 0
-    return withRetries({ retries: Math.min(retries, most), delayMs, signal }, () => {
-      if (tries++ > 0) this.#result.retries++
-      return run()
-    })
+    try {
+      return await withRetries({ retries: Math.min(retries, most), delayMs, signal }, () => {
+        if (tries++ > 0) this.#result.retries++
+        return run()
+      })
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw storeError(error)
+    }
   }
 }

@@ -4,9 +4,9 @@
  */
 
 import { InvalidInputError } from '../../../common/errors.js'
-import { namesOf, refuseUnknown } from '../../../common/given.js'
+import { checkObject, namesOf, refuseUnknown } from '../../../common/given.js'
 import type { EmbedderInfo } from '../../../common/types.js'
-import { withRetries } from '../../retry.js'
+import { checkRetry, withRetries } from '../../retry.js'
 import { type EmbeddingStore, fallbackError, type StoredChunk } from '../../store.js'
 import { type Connection, connect, type PostgresTarget, type Queryable } from './connection.js'
 import { DEFAULT_SPARSE_LIMIT } from './hnsw.js'
@@ -89,6 +89,10 @@ export class PostgresStore implements EmbeddingStore {
   static async open(target: PostgresTarget, options: PostgresStoreOptions): Promise<PostgresStore> {
     refuseUnknown(options, NAMES, 'PostgresStore.open')
     const { columns, model, sparseLimit } = options
+    checkRetry(options.retry)
+    checkObject(columns, '`columns`')
+    checkObject(model, '`model`')
+    checkObject(model.outputs, '`model.outputs`')
     if (columns.dense === undefined && columns.sparse === undefined) {
       throw new InvalidInputError('Name a dense or a sparse column to fill.')
     }

@@ -2,8 +2,14 @@
 
 import type { Schemas } from '@qdrant/js-client-rest'
 import { InvalidInputError } from '../../../common/errors.js'
-import { namesOf, refuseUnknown } from '../../../common/given.js'
-import type { Embedding } from '../../../common/types.js'
+import {
+  checkNumbers,
+  checkNumeric,
+  checkObject,
+  namesOf,
+  refuseUnknown,
+} from '../../../common/given.js'
+import type { ColbertEmbedding, Embedding } from '../../../common/types.js'
 import { firstRows, numbers, rowsOf } from './points.js'
 
 /** How a hybrid query finds, fuses and reranks. */
@@ -57,6 +63,7 @@ export function hybridQuery(
   options: HybridQueryOptions = {},
 ): Schemas['QueryRequest'] {
   refuseUnknown(options, NAMES, 'hybridQuery')
+  checkObject(query, 'A query')
   const { limit = LIMIT, rrfK, filter, params, scoreThreshold, names } = options
   const { candidates = Math.max(CANDIDATES, limit), rerank = query.colbert !== undefined } = options
   checkCount('limit', limit)
@@ -66,6 +73,13 @@ export function hybridQuery(
     throw new InvalidInputError('`candidates` must be at least as many as `limit`.')
   }
   const { dense, sparse, colbert } = query
+  if (dense !== undefined) checkNumbers(dense, 'A dense vector')
+  if (sparse !== undefined) {
+    checkObject(sparse, 'A sparse vector')
+    checkNumbers(sparse.indices, 'Sparse `indices`')
+    checkNumbers(sparse.values, 'Sparse `values`')
+  }
+  if (colbert !== undefined) checkMultiVector(colbert)
   const finders: Stage[] = []
   if (dense) finders.push({ query: numbers(dense), using: names?.dense ?? 'dense' })
   // a query without tokens has no weights, and finds nothing that way
@@ -100,6 +114,14 @@ export function hybridQuery(
   const fusion: Schemas['Query'] = rrfK === undefined ? { fusion: 'rrf' } : { rrf: { k: rrfK } }
   if (!multiStage) return { prefetch, query: fusion, ...last }
   return { prefetch: { prefetch, query: fusion, limit: candidates }, ...multiStage, ...last }
+}
+
+function checkMultiVector(colbert: ColbertEmbedding): void {
+  checkObject(colbert, 'A multi-vector')
+  const { data, rows, cols } = colbert
+  checkNumeric({ rows, cols })
+  if (data instanceof Float32Array && data.length === rows * cols) return
+  throw new InvalidInputError('A multi-vector is { data, rows, cols } with a Float32Array.')
 }
 
 type Stage = { query: Schemas['VectorInput']; using: string }
