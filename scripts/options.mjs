@@ -18,12 +18,13 @@ const { OPTIONS, environmentName } = await import(`data:text/javascript;base64,$
 const rows = Object.entries(OPTIONS)
 
 /** `fallback` may be a function too, which no variable can hold. */
-const types = { fallback: 'string | FallbackFunction' }
+const types = { fallback: 'string | URL | FallbackFunction' }
 
 const member = ([name, { kind, doc }]) =>
   `  /** ${doc} */\n  ${name}?: ${types[name] ?? kind.type} | undefined\n`
 
 const loadOptions = `/** The options of \`Embedder.load\`. Written by scripts/options.mjs from the table: change that. */
+import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../common/abort.js'
 import type { FallbackFunction, Logger } from '../common/types.js'
 
@@ -44,13 +45,14 @@ ${rows
 `
 
 const choices = ({ allowed }) => (/^one/.test(allowed) ? ` O${allowed.slice(1)}.` : '')
+const whose = (shapesResult) => (shapesResult ? ' Commands and the server only.' : '')
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 const variables = [
   '| variable | option | |',
   '|---|---|---|',
   ...rows.map(
-    ([name, { doc, kind }]) =>
-      `| \`${environmentName(name)}\` | \`${name}\` | ${cell(doc)}${choices(kind)} |`,
+    ([name, { doc, kind, shapesResult }]) =>
+      `| \`${environmentName(name)}\` | \`${name}\` | ${cell(doc)}${choices(kind)}${whose(shapesResult)} |`,
   ),
 ].join('\n')
 

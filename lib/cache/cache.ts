@@ -6,6 +6,7 @@
  */
 
 import type { CacheStats, DiskStats } from '../common/cache-stats.js'
+import { checkNumeric, checkText } from '../common/given.js'
 import { isAhead, isExpired } from './disk/layout.js'
 import { DiskStore } from './disk/store.js'
 import { byRecency } from './disk/usage.js'
@@ -224,6 +225,9 @@ export class EmbeddingCache {
 
   /** What is known of the entries of a text, of whole texts and of those cut at `maxTokens`. */
   describe(fingerprint: string, text: string, maxTokens?: number): EntryInfo[] {
+    checkText(fingerprint, 'A fingerprint')
+    checkText(text, 'A text')
+    checkNumeric({ maxTokens })
     const tag = textTag(text)
     if (tag === undefined) return []
     const model = this.#models.of(fingerprint)
@@ -268,12 +272,14 @@ export class EmbeddingCache {
    * how many went, of the larger tier.
    */
   invalidate(fingerprint: string): number {
+    checkText(fingerprint, 'A fingerprint')
     const gone = modelTag(fingerprint)
     return this.#remove((tag) => tag === gone)
   }
 
   /** Removes the entries of all fingerprints but this one, as `invalidate` does. */
   invalidateOthers(fingerprint: string): number {
+    checkText(fingerprint, 'A fingerprint')
     const kept = modelTag(fingerprint)
     return this.#remove((tag) => tag !== kept)
   }

@@ -2,11 +2,19 @@
 
 import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { InvalidInputError } from '../common/errors.js'
+import { checkSignal, namesOf, refuseUnknown } from '../common/given.js'
 import { performance, turn } from '../common/timers.js'
 import { type Borders, codePointBorder, findBorders, LocalBorders, Rank } from './borders.js'
 import { countTokens, PieceTable, upperBound } from './piece-table.js'
 import type { ChunkTextOptions, TextChunk, TokenCounter } from './types.js'
 
+const NAMES = namesOf<ChunkTextOptions>({
+  tokenizer: 1,
+  maxTokens: 1,
+  overlap: 1,
+  language: 1,
+  signal: 1,
+})
 const DEFAULT_MAX_TOKENS = 500
 const DEFAULT_OVERLAP = 50
 /** A chunk that could be larger still ends at such a border, if it is filled to this part. */
@@ -77,7 +85,9 @@ function check(text: unknown, options: ChunkTextOptions): Checked {
       'The text holds a lone surrogate, so it is no Unicode text; text.toWellFormed() replaces them.',
     )
   }
-  const { tokenizer, language = 'en', signal } = options ?? {}
+  refuseUnknown(options, NAMES, 'chunkText')
+  const { tokenizer, language = 'en', signal } = options
+  checkSignal(signal)
   if (typeof tokenizer?.countTokens !== 'function') {
     throw new InvalidInputError(
       'chunkText needs `tokenizer`: an Embedder, or anything with countTokens(texts).',

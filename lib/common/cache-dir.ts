@@ -9,6 +9,7 @@
 
 import { homedir } from 'node:os'
 import { join, posix, resolve, win32 } from 'node:path'
+import { pathOf } from './path.js'
 
 const PACKAGE = 'bge-m3-node'
 
@@ -39,6 +40,7 @@ export function resolveCacheDir({ env, platform, home }: HostEnvironment): strin
  * `BGE_M3_CACHE_DIR`, which wins over the platform's default. Nothing is created.
  */
 export function cacheDir(override?: string): string {
+  if (override !== undefined) pathOf(override, 'The option `cacheDir`')
   if (override) return resolve(override)
   return resolveCacheDir({ env: process.env, platform: process.platform, home: homedir() })
 }

@@ -1,4 +1,6 @@
 /** IEEE 754 binary16 ("half"), as bits in a `Uint16Array`. */
+
+import { checkNumbers } from './given.js'
 import { isTyped } from './realms.js'
 
 // One scratch word: writing a float and reading its bits costs no allocation.
@@ -72,6 +74,7 @@ export function toFloat16(values: Float32Array | readonly number[]): Uint16Array
 
 /** Half bits to float32 values, element by element, exactly. */
 export function fromFloat16(halves: Uint16Array): Float32Array {
+  checkNumbers(halves, 'Halves')
   const table = float16Table()
   const values = new Float32Array(halves.length)
   for (let i = 0; i < halves.length; i++) values[i] = table[halves[i] as number] as number

@@ -5,6 +5,7 @@ import { performance } from '../common/timers.js'
 import type { EmbedderInfo, EmbedderStats, Embedding, EmbedOptions } from '../common/types.js'
 import { formatSize } from '../common/units.js'
 import { loadAddon } from '../native/load.js'
+import { unheardVariables } from '../options/table.js'
 
 /** What is looked at. */
 export interface Diagnosable {
@@ -17,7 +18,7 @@ export interface Diagnosable {
 /** One thing that was looked at. */
 export interface DiagnosticFinding {
   /** What was looked at. */
-  check: 'model' | 'kernels' | 'threads' | 'memory' | 'cache' | 'self-test'
+  check: 'model' | 'kernels' | 'threads' | 'memory' | 'cache' | 'environment' | 'self-test'
   /** `warn`: it works, but not as well as it could. */
   status: 'ok' | 'warn' | 'fail'
   /** For people. */
@@ -80,6 +81,14 @@ export async function diagnose(embedder: Diagnosable): Promise<Diagnosis> {
   } else {
     add('cache', 'ok', cache ? `on, hit rate ${(cache.hitRate * 100).toFixed(0)} %` : 'off')
   }
+  const unheard = unheardVariables()
+  if (unheard.length > 0) {
+    add(
+      'environment',
+      'warn',
+      `${unheard.join(', ')}: heard by commands and the server only. In a program calls say what they want.`,
+    )
+  } else add('environment', 'ok', 'no variable is set that a program does not hear')
   return { ok: findings.every(({ status }) => status !== 'fail'), findings }
 }
 

@@ -4,7 +4,8 @@ import type { EmbeddingCache } from '../cache/cache.js'
 import { throwIfAborted } from '../common/abort.js'
 import { Deadline } from '../common/deadline.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from '../common/errors.js'
-import { failuresOf, isModelFailure, withoutErrors } from '../common/item-errors.js'
+import { refuseUnknown, shown } from '../common/given.js'
+import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
   EmbeddedChunk,
@@ -25,6 +26,7 @@ import {
   type TokenizeOptions,
   tokenizeAll,
 } from '../engine/tokenize.js'
+import { modelAt } from '../model/locations.js'
 import { followLog } from '../native/log.js'
 import { checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
@@ -71,8 +73,8 @@ export class Embedder {
    * @throws ModelNotFoundError, ModelLoadError, MemoryLimitError, UnsupportedCpuError, InvalidInputError
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
-    throwIfAborted(options.signal)
     const { config, fallback: choice } = resolveLoad(options)
+    throwIfAborted(options.signal)
     const addon = addonFor(options.isa ?? 'auto')
     // heavy scores run on the kernels from here on; without an embedder they are TypeScript
     useSimd({ matmulTransposed: addon.matmulTransposed })
@@ -87,8 +89,10 @@ export class Embedder {
           )
     const embedder = new Embedder(model, fallback)
     try {
+      // a fallback that is not there would be known when it is needed
+      if (typeof choice === 'string') await modelAt(choice, 'the `fallback` option')
       await model.open({ lazy: options.lazy ?? false }).catch(async (error) => {
-        if (!fallback || !isModelFailure(error)) throw error
+        if (!fallback?.mayTakeOver(error)) throw error
         await fallback.takeOver(error)
       })
       throwIfAborted(options.signal)
@@ -175,7 +179,10 @@ export class Embedder {
    */
   async estimate(texts: readonly string[], options: EmbedOptions = {}): Promise<Estimate> {
     this.#assertUsable()
-    return this.#model.estimate(texts, resolveCall(options, this.#model.defaults, OWN).call)
+    return this.#model.estimate(
+      texts,
+      resolveCall(options, this.#model.defaults, OWN, 'estimate').call,
+    )
   }
 
   /** Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. */
@@ -184,6 +191,7 @@ export class Embedder {
     options: { maxTokens?: number; truncate?: 'error' | 'end' } = {},
   ): Promise<TokenizeResult> {
     this.#assertUsable()
+    refuseUnknown(options, ['maxTokens', 'truncate'], 'tokenize')
     const { takenOver } = this.#fallback ?? {}
     if (takenOver) return takenOver.tokenize(text, options)
     const invalid = invalidText(text)
@@ -230,6 +238,12 @@ export class Embedder {
     texts: readonly ArrayLike<number>[],
     options: EmbedOptions & { precision?: P | undefined } = {},
   ): Promise<Embedding<P>[]> {
+    this.#assertUsable()
+    if (!Array.isArray(texts)) {
+      throw new InvalidInputError(
+        `embedTokens takes an array with the token ids of each text, not ${shown(texts)}.`,
+      )
+    }
     const { ids: frame } = await this.tokenize('')
     const { vocabSize } = this.info
     const ids = texts.map((text, index) => framed(text, frame, { vocabSize, index }))
@@ -271,7 +285,7 @@ export class Embedder {
   }
 
   /** Looks at everything in use and embeds a text to see that it works. */
-  diagnose(): Promise<Diagnosis> {
+  async diagnose(): Promise<Diagnosis> {
     this.#assertUsable()
     return diagnose(this)
   }
@@ -314,7 +328,8 @@ export class Embedder {
     extras: CallExtras,
   ): Promise<{ results: Settled<Embedding<Precision>>[]; collects: boolean }> {
     this.#assertUsable()
-    const { call, timeout, onProgress } = resolveCall(options, this.#model.defaults, OWN)
+    const name = extras.ids ? 'embedTokens' : 'embed'
+    const { call, timeout, onProgress } = resolveCall(options, this.#model.defaults, OWN, name)
     const deadline = new Deadline(call.signal, timeout).start()
     try {
       const timed = timeout === undefined ? call : { ...call, signal: deadline.signal }

@@ -1,7 +1,6 @@
 /** A model with something behind it, that takes over when it cannot be loaded, or fails on a text. */
-
 import { throwIfAborted } from '../common/abort.js'
-import { EmbedderError, InferenceError } from '../common/errors.js'
+import { EmbedderError, InferenceError, ModelNotFoundError } from '../common/errors.js'
 import { isModelFailure, withIndex } from '../common/item-errors.js'
 import { performance } from '../common/timers.js'
 import type {
@@ -71,12 +70,19 @@ export class WithFallback<Other extends OtherEmbedder> implements EmbedCore {
     try {
       results = await this.#model.embedSettled(texts, call, { ...extras, hasFallback: true })
     } catch (error) {
-      if (!isModelFailure(error) || this.#model.current) throw error
+      if (!this.mayTakeOver(error) || this.#model.current) throw error
       return this.#embed(texts, call)
     }
     // a call that was refused as a whole has holes
     if (!results.includes(undefined as never)) await this.#rescue(results, texts, call)
     return results
+  }
+
+  /** Whether the fallback is for that: not for a path that was named and leads nowhere. */
+  mayTakeOver(error: unknown): error is EmbedderError {
+    const { model, heads } = this.defaults
+    const isNamed = model !== undefined || heads !== undefined
+    return isModelFailure(error) && !(error instanceof ModelNotFoundError && isNamed)
   }
 
   /** The model cannot be used from the start: a wrong path of the fallback is known at once, too. */

@@ -1,12 +1,13 @@
 /** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
 import { embeddingsDir } from '../cache/defaults.js'
 import { InvalidInputError } from '../common/errors.js'
+import { checkSignal, refuseUnknown, shown } from '../common/given.js'
 import type { FallbackFunction } from '../common/types.js'
 import { findModel } from '../model/locations.js'
 import type { NativeAddon } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
 import { PRESETS, type Tuning } from '../options/presets.js'
-import { type Config, resolveOptions } from '../options/table.js'
+import { type Config, LOAD_NAMES, resolveOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
 
 export interface Settings extends Tuning {
@@ -28,17 +29,31 @@ export type FallbackChoice = string | FallbackFunction | undefined
 
 /** Options, environment and defaults, once; functions have no place in the table of options. */
 export function resolveLoad(options: LoadOptions): { config: Config; fallback: FallbackChoice } {
+  checkLoadOptions(options, 'Embedder.load')
   const { fallback, ...rest } = options
   if (typeof fallback === 'function') return { config: resolveOptions({ ...rest }), fallback }
   const config = resolveOptions({ ...options })
   return { config, fallback: config.fallback }
 }
 
+/** What the table of options does not look at. @throws InvalidInputError */
+export function checkLoadOptions(options: LoadOptions, of: string): void {
+  refuseUnknown(options, LOAD_NAMES, of)
+  const { signal, logger, lazy } = options
+  checkSignal(signal)
+  if (logger !== undefined && Object(logger) !== logger) {
+    throw new InvalidInputError(`The option \`logger\` must be an object, not ${shown(logger)}.`)
+  }
+  if (lazy !== undefined && typeof lazy !== 'boolean') {
+    throw new InvalidInputError(`The option \`lazy\` must be true or false, not ${shown(lazy)}.`)
+  }
+}
+
 /** @throws ModelNotFoundError when the model is not there */
 export async function settingsOf(config: Config): Promise<Settings> {
   const tuning = PRESETS[config.preset]
   return {
-    path: await findModel(config.model, { cacheDir: config.cacheDir }),
+    path: await pathOfModel(config),
     heads: config.heads,
     threads: config.threads ?? 0,
     maxTokens: config.maxTokens,
@@ -55,6 +70,12 @@ export async function settingsOf(config: Config): Promise<Settings> {
     cache: config.cache ?? tuning.cache,
     unloadAfter: config.unloadAfter ?? tuning.unloadAfter,
   }
+}
+
+/** The environment's and the caller's word are one in `config`; a message names whose it was. */
+function pathOfModel({ model, cacheDir }: Config): Promise<string> {
+  const isVariable = model === undefined || model === process.env.BGE_M3_MODEL
+  return isVariable ? findModel(undefined, { cacheDir }) : findModel(model, { cacheDir })
 }
 
 function diskCacheOf({ diskCache, diskCacheSize, cacheDir: base }: Config): Settings['disk'] {

@@ -12,7 +12,7 @@ import type { CallOptions } from './call/call-options.js'
 import { EmbedCall } from './call/embed-call.js'
 import type { CallExtras, EmbedCore } from './call/embed-core.js'
 import { estimateCall } from './estimator.js'
-import { type Settings, settingsOf } from './load-options.js'
+import { checkLoadOptions, type Settings, settingsOf } from './load-options.js'
 
 export class ModelHandle implements EmbedCore {
   readonly defaults: Config
@@ -122,6 +122,7 @@ export class ModelHandle implements EmbedCore {
 
   /** Puts another model in place; work under way ends on the old one. */
   async swap(options: LoadOptions): Promise<void> {
+    checkLoadOptions(options, 'swapModel')
     const config = { ...this.#config, ...checkOptions({ ...options }) } as Config
     const settings = await settingsOf(config)
     const fresh = await this.#read(settings)

@@ -2,6 +2,7 @@
 
 import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { type EmbedderError, InputTooLongError, InvalidInputError } from '../common/errors.js'
+import { typeName } from '../common/given.js'
 import { performance, turn } from '../common/timers.js'
 import { type NativeModel, type NativeTokens, TokenizeMode } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
@@ -32,8 +33,9 @@ export interface TokenizeOptions {
 export function invalidText(text: unknown, index?: number): InvalidInputError | undefined {
   const where = index === undefined ? 'The text' : `The text at index ${index}`
   if (typeof text !== 'string') {
-    const type = text === null ? 'null' : Array.isArray(text) ? 'array' : typeof text
-    return new InvalidInputError(`${where} must be a string, not of type ${type}.`, { index })
+    return new InvalidInputError(`${where} must be a string, not of type ${typeName(text)}.`, {
+      index,
+    })
   }
   if (!isWellFormed(text)) {
     return new InvalidInputError(
@@ -66,6 +68,12 @@ export function framed(
   frame: ArrayLike<number>,
   { vocabSize, index }: { vocabSize: number; index: number },
 ): Int32Array {
+  if (!Array.isArray(ids) && !(ArrayBuffer.isView(ids) && !(ids instanceof DataView))) {
+    throw new InvalidInputError(
+      `The tokens at index ${index} must be an array of ids, not of type ${typeName(ids)}.`,
+      { index },
+    )
+  }
   const bad = Array.from(ids).some((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)
   if (bad) {
     throw new InvalidInputError(

@@ -1,6 +1,8 @@
 /** Trying again what may work the next time: deadlocks, lost connections, a server that restarts. */
 
 import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
+import { InvalidInputError } from '../common/errors.js'
+import { refuseUnknown, shown } from '../common/given.js'
 import { sleep } from '../common/timers.js'
 
 /** SQLSTATE classes and codes: serialization, deadlock, connection, shutdown, too many connections. */
@@ -27,6 +29,20 @@ export interface RetryOptions {
 }
 
 const LONGEST_MS = 10_000
+const LIMITS = { retries: 1000, delayMs: 600_000 }
+
+/** What a caller says of it. @throws InvalidInputError: to retry NaN times would be for ever */
+export function checkRetry(retry: unknown): void {
+  if (retry === undefined) return
+  refuseUnknown(retry, Object.keys(LIMITS), '`retry`')
+  for (const [name, most] of Object.entries(LIMITS)) {
+    const value = (retry as Record<string, unknown>)[name] ?? 0
+    if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most) continue
+    throw new InvalidInputError(
+      `\`retry.${name}\` must be an integer from 0 to ${most}, not ${shown(value)}.`,
+    )
+  }
+}
 
 /** @throws what the last try threw, or at once what would come again */
 export async function withRetries<T>(

@@ -1,6 +1,7 @@
 /** Where embedded chunks go: the one thing that a loader, a queue worker and a search index ask of a store. */
 
-import type { EmbeddedChunk } from '../common/types.js'
+import { InferenceError } from '../common/errors.js'
+import type { EmbeddedChunk, Embedding, Precision } from '../common/types.js'
 
 /** A chunk with its text, for stores that keep it; `text` is absent where only vectors are kept. */
 export interface StoredChunk {
@@ -25,4 +26,19 @@ export interface EmbeddingStore {
   stored(ids: readonly string[]): Promise<Set<string>>
   /** Safe to call more than once. */
   close(): Promise<void>
+}
+
+/** What vectors are that lie beside others and are compared with them: said in each call. */
+export const COMPARABLE = { normalize: true, precision: 'float32' } as const
+
+/** The error of a text that the fallback embedded: where vectors are kept, those of one model are. */
+export function fallbackError(
+  { fallback }: Pick<Embedding<Precision>, 'fallback'>,
+  index?: number,
+): InferenceError | undefined {
+  if (fallback === undefined) return undefined
+  return new InferenceError(
+    'The model could not embed the text, and the vectors of its fallback do not compare with others.',
+    { index },
+  )
 }

@@ -8,8 +8,11 @@
 import { createHash } from 'node:crypto'
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { URL } from 'node:url'
 import { IntegrityError, ModelLoadError, ModelNotFoundError } from '../common/errors.js'
 import { fromFloat16 } from '../common/float16.js'
+import { checkNumeric, refuseUnknown } from '../common/given.js'
+import { pathOf } from '../common/path.js'
 import { isTyped } from '../common/realms.js'
 import { HEAD_KEYS } from './formats/gguf/own-keys.js'
 import { GgufFile } from './formats/gguf/reader.js'
@@ -71,7 +74,10 @@ export interface FindHeadsOptions {
  * values that are not finite.
  */
 export async function loadHeads(options: FindHeadsOptions): Promise<Heads | undefined> {
-  const { model, dim, heads } = options
+  refuseUnknown(options, ['model', 'dim', 'heads'], 'loadHeads')
+  const { dim, heads } = options
+  checkNumeric({ dim })
+  const model = pathOf(options.model, 'The option `model`')
   if (heads !== undefined) return readHeads(heads, dim)
   const gguf = await GgufFile.open(model)
   let mayBeM3: boolean
@@ -89,7 +95,9 @@ export async function loadHeads(options: FindHeadsOptions): Promise<Heads | unde
 }
 
 /** Reads heads that were named: a directory, a `.pt` file or a GGUF. Errors as {@link loadHeads}. */
-export async function readHeads(path: string, dim: number): Promise<Heads> {
+export async function readHeads(heads: string | URL, dim: number): Promise<Heads> {
+  const path = pathOf(heads, 'What holds the heads')
+  checkNumeric({ dim })
   const info = await stat(path).catch((cause: unknown) => {
     throw new ModelNotFoundError(`There are no heads at ${path}.`, { cause })
   })

@@ -1,3 +1,5 @@
+import type { URL } from 'node:url'
+import { pathOf } from '../common/path.js'
 import { HEAD_KEYS, STANDIN_KEY } from './formats/gguf/own-keys.js'
 import { GgufFile } from './formats/gguf/reader.js'
 import { type TensorType, tensorTypeName } from './formats/gguf/types.js'
@@ -36,36 +38,37 @@ const POOLING = ['none', 'mean', 'cls', 'last', 'rank'] as const
  *
  * @throws ModelNotFoundError, ModelLoadError
  */
-export async function inspectModel(path: string): Promise<ModelInspection> {
-  const file = await GgufFile.open(path)
+export async function inspectModel(file: string | URL): Promise<ModelInspection> {
+  const path = pathOf(file, 'What to inspect')
+  const gguf = await GgufFile.open(path)
   try {
-    const arch = file.string('general.architecture')
-    const number = (key: string) => file.number(`${arch}.${key}`)
+    const arch = gguf.string('general.architecture')
+    const number = (key: string) => gguf.number(`${arch}.${key}`)
     const pooling = number('pooling_type')
-    const { fileType, parameters } = countWeights(file)
+    const { fileType, parameters } = countWeights(gguf)
     return {
       path,
       arch,
-      name: file.string('general.name'),
+      name: gguf.string('general.name'),
       layers: number('block_count'),
       dim: number('embedding_length'),
       attentionHeads: number('attention.head_count'),
       ffn: number('feed_forward_length'),
       contextLength: number('context_length'),
-      vocabSize: file.keys.get('tokenizer.ggml.tokens')?.length,
-      tokenizer: file.string('tokenizer.ggml.model'),
+      vocabSize: gguf.keys.get('tokenizer.ggml.tokens')?.length,
+      tokenizer: gguf.string('tokenizer.ggml.model'),
       pooling: pooling === undefined ? undefined : POOLING[pooling],
       fileType,
       parameters,
-      sizeBytes: file.sizeBytes,
+      sizeBytes: gguf.sizeBytes,
       heads: {
-        sparse: file.keys.has(HEAD_KEYS.sparseWeight) && file.keys.has(HEAD_KEYS.sparseBias),
-        colbert: file.keys.has(HEAD_KEYS.colbertWeight) && file.keys.has(HEAD_KEYS.colbertBias),
+        sparse: gguf.keys.has(HEAD_KEYS.sparseWeight) && gguf.keys.has(HEAD_KEYS.sparseBias),
+        colbert: gguf.keys.has(HEAD_KEYS.colbertWeight) && gguf.keys.has(HEAD_KEYS.colbertBias),
       },
-      standin: file.boolean(STANDIN_KEY) ?? false,
+      standin: gguf.boolean(STANDIN_KEY) ?? false,
     }
   } finally {
-    await file.close()
+    await gguf.close()
   }
 }
 

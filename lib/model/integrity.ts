@@ -11,6 +11,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
+import type { URL } from 'node:url'
 import { type AbortSignalLike, abortReason, throwIfAborted } from '../common/abort.js'
 import {
   EmbedderError,
@@ -18,6 +19,8 @@ import {
   ModelLoadError,
   ModelNotFoundError,
 } from '../common/errors.js'
+import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../common/given.js'
+import { pathOf } from '../common/path.js'
 import { GgufFile } from './formats/gguf/reader.js'
 import { HashMemory, type Identity, identify as identifyFile } from './hash-memory.js'
 import { pinOf } from './pins.js'
@@ -128,6 +131,13 @@ export async function checkIntegrity(
   return { status: 'verified', ...known }
 }
 
+const VERIFY_NAMES = namesOf<Omit<IntegrityOptions, 'verify'>>({
+  expected: 1,
+  cacheDir: 1,
+  signal: 1,
+  onProgress: 1,
+})
+
 /** What `verifyModel` found. */
 export interface VerifyReport {
   readonly path: string
@@ -152,9 +162,13 @@ export interface VerifyReport {
  * @throws ModelLoadError when the header is damaged
  */
 export async function verifyModel(
-  path: string,
+  file: string | URL,
   options: Omit<IntegrityOptions, 'verify'> = {},
 ): Promise<VerifyReport> {
+  refuseUnknown(options, VERIFY_NAMES, 'verifyModel')
+  checkSignal(options.signal)
+  checkFunction('onProgress', options.onProgress)
+  const path = pathOf(file, 'What to verify')
   const before = await identify(path)
   const expected = await expectedOf(path, before.size, options.expected)
   if (expected && before.size !== expected.size) {

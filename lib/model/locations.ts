@@ -3,8 +3,11 @@
 import { constants } from 'node:fs'
 import { access, readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import type { URL } from 'node:url'
 import { cacheDir } from '../common/cache-dir.js'
-import { InvalidInputError, ModelNotFoundError } from '../common/errors.js'
+import { ModelNotFoundError } from '../common/errors.js'
+import { namesOf, refuseUnknown } from '../common/given.js'
+import { pathOf } from '../common/path.js'
 import { MODEL_PIN } from './pins.js'
 
 /** The GGUF that `bge-m3 model pull` fetches. */
@@ -32,6 +35,8 @@ export interface FindModelOptions {
   env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
+const NAMES = namesOf<FindModelOptions>({ cacheDir: 1, env: 1 })
+
 /**
  * The absolute path of the model to load: `option` if given, else `BGE_M3_MODEL`, else the pulled
  * model. A path that is named but not there is an error, never a reason to look further, and a
@@ -40,10 +45,14 @@ export interface FindModelOptions {
  * @throws ModelNotFoundError that says what was looked at and what to do
  * @throws InvalidInputError when the path is no path
  */
-export async function findModel(option?: string, options: FindModelOptions = {}): Promise<string> {
-  if (option !== undefined) return existing(option, 'the `model` option')
+export async function findModel(
+  option?: string | URL,
+  options: FindModelOptions = {},
+): Promise<string> {
+  refuseUnknown(options, NAMES, 'findModel')
+  if (option !== undefined) return modelAt(option, 'the `model` option')
   const named = (options.env ?? process.env).BGE_M3_MODEL
-  if (named) return existing(named, 'BGE_M3_MODEL')
+  if (named) return modelAt(named, 'BGE_M3_MODEL')
 
   const pulled = defaultModelPath(options.cacheDir)
   if ((await look(pulled)) === 'file') return pulled
@@ -68,11 +77,14 @@ async function look(path: string): Promise<Kind> {
   }
 }
 
-async function existing(named: string, source: string): Promise<string> {
-  if (typeof named !== 'string' || named === '' || named.includes('\0')) {
-    throw new InvalidInputError(`${source} must be the path of a GGUF file.`)
-  }
-  const path = resolve(named)
+/**
+ * The absolute path of the model that is named, or the one in the directory that is.
+ *
+ * @param source what names it, for a message
+ * @throws ModelNotFoundError, InvalidInputError
+ */
+export async function modelAt(named: string | URL, source: string): Promise<string> {
+  const path = resolve(pathOf(named, source))
   switch (await look(path)) {
     case 'file':
       return path
@@ -105,5 +117,5 @@ async function onlyModelIn(directory: string, source: string): Promise<string> {
         'Name the file itself.',
     )
   }
-  return existing(join(directory, chosen), source)
+  return modelAt(join(directory, chosen), source)
 }

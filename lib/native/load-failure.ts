@@ -40,11 +40,32 @@ export function loadAdvice(
   root = packageRoot(),
   host = thisHost(),
 ): string[] {
+  const forbidden = forbiddenBy(tried.join('\n'), root)
+  if (forbidden !== undefined) return [forbidden]
   return [
     ...cause(tried.join('\n'), root, host),
     'or build it here: npm explore bge-m3-node -- npm run build-from-source (needs CMake, git and a C++17 compiler)',
     'in Electron add bge-m3-node and @bge-m3-node to asarUnpack; with a bundler mark bge-m3-node as external, or copy node_modules/@bge-m3-node beside the bundle',
   ]
+}
+
+/** What was told not to load it: nothing is missing then, and nothing needs to be installed. */
+function forbiddenBy(tried: string, root: string): string | undefined {
+  if (/--allow-ffi|requires ffi access/i.test(tried)) {
+    return 'Deno was told not to run native code: add --allow-ffi (and --allow-read, --allow-env, --allow-sys)'
+  }
+  const { permission } = process as unknown as {
+    permission?: { has(scope: string, reference?: string): boolean }
+  }
+  if (/loading addons is disabled/i.test(tried)) {
+    return permission
+      ? 'Node runs with its permission model: add --allow-addons'
+      : 'Node was told not to load addons: leave out --no-addons, which may stand in NODE_OPTIONS too'
+  }
+  if (permission?.has('fs.read', root) === false) {
+    return `Node's permission model forbids to read ${root}: add --allow-fs-read=${root} and --allow-addons`
+  }
+  return undefined
 }
 
 function cause(tried: string, root: string, host: NativeHost): string[] {

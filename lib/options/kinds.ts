@@ -1,5 +1,6 @@
 /** The kinds of value an option may have: how each is read from text, and checked when passed. */
 
+import { asPath } from '../common/path.js'
 import { parseDuration, parseSize } from '../common/units.js'
 
 export interface Kind<T> {
@@ -111,17 +112,16 @@ export function oneOf<const T extends string>(...words: readonly T[]): Kind<T> {
 /** A file or directory; whether it exists is for its user to say. */
 export const path: Kind<string> = {
   allowed: 'a path',
-  type: 'string',
+  type: 'string | URL',
   placeholder: 'PATH',
-  parse: (text) => path.check(text),
-  check: (value) =>
-    typeof value === 'string' && value !== '' && !value.includes('\0') ? value : undefined,
+  parse: asPath,
+  check: asPath,
 }
 
 /** A directory; `true` for the usual one, `false` for none. */
 export const pathOrOff: Kind<string | boolean> = {
   allowed: 'off, on, or a directory',
-  type: 'string | boolean',
+  type: 'string | URL | boolean',
   placeholder: 'DIR',
   parse: (text) => TOGGLES.get(text.trim().toLowerCase()) ?? path.check(text),
   check: (value) => toggle.check(value) ?? path.check(value),

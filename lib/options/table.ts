@@ -5,10 +5,12 @@
  * scripts/options.mjs writes `LoadOptions` and docs/environment.md from it. Options that hold functions
  * or objects (`logger`, `signal`, `onProgress`) have no variable and are not here.
  *
- * An option that is passed wins over the environment, which wins over the default.
+ * An option that is passed wins over the environment, which wins over the default. What shapes a result is set
+ * from outside for commands and the server alone: a program would get other types than it was written for.
  */
 
 import { InvalidInputError } from '../common/errors.js'
+import { shown } from '../common/given.js'
 import {
   count,
   duration,
@@ -40,6 +42,8 @@ export interface OptionSpec<T, Default extends T | undefined = T | undefined> {
   /** For people: what it does and what its default means. */
   readonly doc: string
   readonly flag: Flag | undefined
+  /** Results of calls depend on it: its variable speaks to commands and the server, to no program. */
+  readonly shapesResult: boolean
 }
 
 function spec<T, Default extends T | undefined>(
@@ -49,7 +53,11 @@ function spec<T, Default extends T | undefined>(
   doc: string,
   flag?: Flag,
 ): OptionSpec<T, Default> {
-  return { scope, kind, default: defaultValue, doc, flag }
+  return { scope, kind, default: defaultValue, doc, flag, shapesResult: false }
+}
+
+function shaping<S extends object>(row: S): S {
+  return { ...row, shapesResult: true }
 }
 
 const MB = 1_000_000
@@ -78,12 +86,14 @@ export const OPTIONS = {
     'Compute threads. Default: the real cores this process may use.',
     'loads',
   ),
-  maxTokens: spec(
-    'both',
-    count(3, 1_048_576),
-    undefined,
-    'The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3).',
-    'embeds',
+  maxTokens: shaping(
+    spec(
+      'both',
+      count(3, 1_048_576),
+      undefined,
+      'The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3).',
+      'embeds',
+    ),
   ),
   batchTokens: spec(
     'load',
@@ -177,31 +187,39 @@ export const OPTIONS = {
     'auto',
     'Checksum of the model file at load: once per change of the file, every time, or never. Default: auto.',
   ),
-  outputs: spec(
-    'embed',
-    setOf('dense', 'sparse', 'colbert'),
-    { dense: true, sparse: false, colbert: false },
-    'The outputs to compute. Default: dense.',
+  outputs: shaping(
+    spec(
+      'embed',
+      setOf('dense', 'sparse', 'colbert'),
+      { dense: true, sparse: false, colbert: false },
+      'The outputs to compute. Default: dense.',
+    ),
   ),
-  normalize: spec('embed', toggle, true, 'Dense vectors have length 1. Default: on.'),
-  truncate: spec(
-    'embed',
-    oneOf('error', 'end'),
-    'error',
-    'A text over the limit is an error, or loses its end. Default: error.',
-    'embeds',
+  normalize: shaping(spec('embed', toggle, true, 'Dense vectors have length 1. Default: on.')),
+  truncate: shaping(
+    spec(
+      'embed',
+      oneOf('error', 'end'),
+      'error',
+      'A text over the limit is an error, or loses its end. Default: error.',
+      'embeds',
+    ),
   ),
-  dimensions: spec(
-    'embed',
-    count(1, 65_536),
-    undefined,
-    'Cut dense and ColBERT vectors to so many dimensions. Default: all.',
+  dimensions: shaping(
+    spec(
+      'embed',
+      count(1, 65_536),
+      undefined,
+      'Cut dense and ColBERT vectors to so many dimensions. Default: all.',
+    ),
   ),
-  precision: spec(
-    'embed',
-    oneOf('float32', 'float16', 'int8', 'binary'),
-    'float32',
-    'Number format of dense and ColBERT vectors. Default: float32.',
+  precision: shaping(
+    spec(
+      'embed',
+      oneOf('float32', 'float16', 'int8', 'binary'),
+      'float32',
+      'Number format of dense and ColBERT vectors. Default: float32.',
+    ),
   ),
   priority: spec(
     'embed',
@@ -210,11 +228,13 @@ export const OPTIONS = {
     'Interactive work is computed before bulk work. Default: interactive for embed, bulk for streams.',
   ),
   timeout: spec('embed', duration(1), undefined, 'The longest a call may take. Default: no limit.'),
-  onError: spec(
-    'embed',
-    oneOf('throw', 'collect'),
-    undefined,
-    'One failed text rejects the call, or is an error among the results. Default: throw, collect for chunks and documents.',
+  onError: shaping(
+    spec(
+      'embed',
+      oneOf('throw', 'collect'),
+      undefined,
+      'One failed text rejects the call, or is an error among the results. Default: throw, collect for chunks and documents.',
+    ),
   ),
 } satisfies Record<string, OptionSpec<unknown>>
 
@@ -236,19 +256,38 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
 
+const namesIn = (...scopes: readonly OptionScope[]): readonly string[] =>
+  OPTION_NAMES.filter((name) => scopes.includes(OPTIONS[name].scope))
+/** What `Embedder.load` takes. */
+export const LOAD_NAMES = [...namesIn('load', 'both'), 'lazy', 'logger', 'signal']
+/** What every call that embeds takes. */
+export const CALL_NAMES = [...namesIn('embed', 'both'), 'signal', 'onProgress']
+
 /** `batchTokens` -> `BGE_M3_BATCH_TOKENS`. */
 export function environmentName(option: string): string {
   return `BGE_M3_${option.replace(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase()}`
 }
 
+/** Variables that are set, and that a program does not follow. */
+export function unheardVariables(env: Environment = process.env): string[] {
+  return OPTION_NAMES.filter((option) => OPTIONS[option].shapesResult)
+    .map(environmentName)
+    .filter((variable) => env[variable])
+}
+
 /**
- * The options that the environment sets. A variable that is empty counts as not set.
+ * The options that the environment sets for commands and the server. A variable that is empty counts as not
+ * set.
  *
  * @throws InvalidInputError that names the variable and what it may hold
  */
 export function readEnvironment(env: Environment = process.env): OptionValues {
+  return readVariables(env, OPTION_NAMES)
+}
+
+function readVariables(env: Environment, options: readonly OptionName[]): OptionValues {
   const values: Record<string, unknown> = {}
-  for (const option of OPTION_NAMES) {
+  for (const option of options) {
     const variable = environmentName(option)
     const text = env[variable]
     if (text) values[option] = parseOption(option, text, variable)
@@ -270,8 +309,8 @@ export function parseOption<K extends OptionName>(
   const value = kind.parse(text)
   if (value === undefined) {
     // Settings are not users' texts, so they may be shown; but a long one was hardly meant as one.
-    const shown = text.length <= 60 ? `, not ${JSON.stringify(text)}` : ''
-    throw new InvalidInputError(`${label} must be ${kind.allowed}${shown}.`)
+    const given = text.length <= 60 ? `, not ${JSON.stringify(text)}` : ''
+    throw new InvalidInputError(`${label} must be ${kind.allowed}${given}.`)
   }
   return value as NonNullable<OptionValues[K]>
 }
@@ -280,8 +319,7 @@ export function parseOption<K extends OptionName>(
  * Checks the options of this table among those that a program passed; others (`logger`, `signal`)
  * are left to their users, and an option that is `undefined` counts as not given.
  *
- * @throws InvalidInputError that names the option and what it may be. The value itself is not
- *   shown: a text passed in the wrong place must not reach a log.
+ * @throws InvalidInputError that names the option and what it may be
  */
 export function checkOptions(given: Readonly<Record<string, unknown>>): OptionValues {
   const values: Record<string, unknown> = {}
@@ -291,29 +329,28 @@ export function checkOptions(given: Readonly<Record<string, unknown>>): OptionVa
     const { kind } = OPTIONS[option]
     const checked = kind.check(value)
     if (checked === undefined) {
-      const shown = typeof value === 'number' ? String(value) : `of type ${typeName(value)}`
-      throw new InvalidInputError(`The option \`${option}\` must be ${kind.allowed}, not ${shown}.`)
+      throw new InvalidInputError(
+        `The option \`${option}\` must be ${kind.allowed}, not ${shown(value)}.`,
+      )
     }
     values[option] = checked
   }
   return values as OptionValues
 }
 
-/** What was passed, else what the environment says, else the defaults. */
+/** For a program: what was passed, else what the environment says, else the defaults. */
 export function resolveOptions(
   given: Readonly<Record<string, unknown>> = {},
   env: Environment = process.env,
 ): Config {
-  const fromEnvironment = readEnvironment(env)
+  const fromEnvironment = readVariables(
+    env,
+    OPTION_NAMES.filter((option) => !OPTIONS[option].shapesResult),
+  )
   const passed = checkOptions(given)
   const entries = OPTION_NAMES.map((option) => [
     option,
     passed[option] ?? fromEnvironment[option] ?? OPTIONS[option].default,
   ])
   return Object.fromEntries(entries) as Config
-}
-
-function typeName(value: unknown): string {
-  if (value === null) return 'null'
-  return Array.isArray(value) ? 'array' : typeof value
 }

@@ -1,13 +1,14 @@
 /** The options of `Embedder.load`. Written by scripts/options.mjs from the table: change that. */
+import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../common/abort.js'
 import type { FallbackFunction, Logger } from '../common/types.js'
 
 /** Options of `Embedder.load`. */
 export interface LoadOptions {
   /** GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched. */
-  model?: string | undefined
+  model?: string | URL | undefined
   /** Directory of sparse_linear.pt and colbert_linear.pt, or a GGUF that carries the heads. Default: in the model, or beside it. */
-  heads?: string | undefined
+  heads?: string | URL | undefined
   /** Compute threads. Default: the real cores this process may use. */
   threads?: number | undefined
   /** The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3). */
@@ -23,19 +24,19 @@ export interface LoadOptions {
   /** Size of the memory cache, or off; off in a call keeps it from both caches. Default: the preset decides (64MB). */
   cache?: number | string | boolean | undefined
   /** Directory of a cache on disk that outlives the process; `on` stands for one in the cache directory. Default: off. */
-  diskCache?: string | boolean | undefined
+  diskCache?: string | URL | boolean | undefined
   /** The most the disk cache may take. Default: 1GB. */
   diskCacheSize?: number | string | undefined
   /** How long a cached embedding is kept. Default: 30d. */
   cacheTtl?: number | string | undefined
   /** Directory for models, builds and caches. Default: the cache directory of the platform. */
-  cacheDir?: string | undefined
+  cacheDir?: string | URL | undefined
   /** Instruction set of the kernels, as `bge-m3 doctor` lists them. Default: the best the processor has. */
   isa?: string | undefined
   /** A set of defaults for threads, batches and caches. Default: balanced. */
   preset?: 'balanced' | 'throughput' | 'low-memory' | undefined
   /** Model that takes over when the first one cannot be used. Default: none. */
-  fallback?: string | FallbackFunction | undefined
+  fallback?: string | URL | FallbackFunction | undefined
   /** How often a failed item is tried again, alone. Default: 1. */
   retry?: number | undefined
   /** Checksum of the model file at load: once per change of the file, every time, or never. Default: auto. */

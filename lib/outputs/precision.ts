@@ -5,6 +5,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { fromFloat16, toFloat16 } from '../common/float16.js'
+import { checkNumbers, checkNumeric } from '../common/given.js'
 import type { Precision, PrecisionArrays } from '../common/types.js'
 
 export { fromFloat16, toFloat16 }
@@ -46,6 +47,8 @@ export function toInt8(values: Float32Array | readonly number[]): Int8Array {
  * unit length that points the same way, which is the original up to rounding if that was normalised.
  */
 export function fromInt8(data: Int8Array, scale?: number): Float32Array {
+  checkNumbers(data, 'An int8 vector')
+  checkNumeric({ scale })
   let factor = scale
   if (factor === undefined) {
     let sum = 0
@@ -71,6 +74,7 @@ export function toBinary(values: Float32Array | readonly number[]): Uint8Array {
 
 /** Packed bits to +1 and -1, in the order `toBinary` packed them. */
 export function fromBinary(bytes: Uint8Array): Float32Array {
+  checkNumbers(bytes, 'Packed bits')
   const values = new Float32Array(bytes.length * 8)
   for (let i = 0; i < values.length; i++) {
     values[i] = ((bytes[i >> 3] as number) >> (7 - (i & 7))) & 1 ? 1 : -1

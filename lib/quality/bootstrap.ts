@@ -1,5 +1,7 @@
 /** Percentile bootstrap intervals (Efron, 1979): how far a figure would move with other queries. */
 
+import { InvalidInputError } from '../common/errors.js'
+import { checkNumbers, checkNumeric, refuseUnknown, shown } from '../common/given.js'
 import { seededRandom } from '../scoring/random.js'
 import { levelRanks, pearson, quantile, rankLevels } from './stats.js'
 import type { Interval } from './types.js'
@@ -17,6 +19,7 @@ export function meanInterval(
   values: ArrayLike<number>,
   options: BootstrapOptions = {},
 ): Interval | null {
+  checkNumbers(values, 'Values')
   const n = values.length
   if (n === 0) return null
   return interval(options, (random) => {
@@ -63,6 +66,8 @@ export function pearsonInterval(
   y: ArrayLike<number>,
   options: BootstrapOptions = {},
 ): Interval | null {
+  checkNumbers(x, 'Values')
+  checkNumbers(y, 'Values')
   const n = x.length
   return interval(options, (random) => {
     const drawn = Uint32Array.from({ length: n }, () => Math.floor(random() * n))
@@ -79,9 +84,17 @@ function bump(counts: Float64Array, at: number): void {
 
 /** Resamples without a value (all pairs alike) are left out. */
 function interval(
-  { samples = 1000, seed = 0, confidence = 0.95 }: BootstrapOptions,
+  options: BootstrapOptions,
   draw: (random: () => number) => number | null,
 ): Interval | null {
+  refuseUnknown(options, ['samples', 'seed', 'confidence'], 'An interval')
+  const { samples = 1000, seed = 0, confidence = 0.95 } = options
+  checkNumeric({ seed, confidence })
+  if (!Number.isInteger(samples) || samples < 1 || samples > 1_000_000) {
+    throw new InvalidInputError(
+      `\`samples\` must be an integer from 1 to 1000000, not ${shown(samples)}.`,
+    )
+  }
   const random = seededRandom(seed)
   const values: number[] = []
   for (let i = 0; i < samples; i++) {

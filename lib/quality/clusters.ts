@@ -4,8 +4,9 @@
  */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumbers, checkNumeric, refuseUnknown } from '../common/given.js'
 import { kMeans } from '../scoring/kmeans.js'
-import { similarityMatrix } from '../scoring/matrix.js'
+import { isMatrix, similarityMatrix } from '../scoring/matrix.js'
 import type { Matrix, VectorSet } from '../scoring/types.js'
 import { sampleIndices } from './sample.js'
 import { mean } from './stats.js'
@@ -21,6 +22,9 @@ export interface ClusterQuality {
   items: number
 }
 
+/** Every cluster up to the highest takes memory. */
+const MOST = 2 ** 20
+
 /**
  * Coherence and silhouette of clusters, such as `kMeans` gives in `assignments`.
  *
@@ -31,8 +35,14 @@ export function clusterQuality(
   assignments: ArrayLike<number>,
   options: { maxItems?: number; seed?: number } = {},
 ): ClusterQuality {
+  refuseUnknown(options, ['maxItems', 'seed'], 'clusterQuality')
   const { maxItems = 2000, seed = 0 } = options
-  const count = 'rows' in vectors ? vectors.rows : vectors.length
+  checkNumeric({ maxItems, seed })
+  checkNumbers(assignments, 'Assignments')
+  if (!Array.from(assignments).every((at) => Number.isInteger(at) && at >= 0 && at < MOST)) {
+    throw new InvalidInputError(`Assignments are integers from 0 to ${MOST - 1}.`)
+  }
+  const count = isMatrix(vectors) ? vectors.rows : vectors.length
   if (count !== assignments.length || count === 0) {
     throw new InvalidInputError(
       `${count} vectors and ${assignments.length} assignments are no clusters.`,

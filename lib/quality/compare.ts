@@ -1,6 +1,7 @@
 /** Two sets of embeddings of the same texts: does the second say what the first says? */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkList, checkNumeric, checkObject, namesOf, refuseUnknown } from '../common/given.js'
 import { compareDense } from './compare-dense.js'
 import { compareColbert, compareSparse } from './compare-matrix.js'
 import { rowsOf } from './rows.js'
@@ -43,6 +44,10 @@ export function compareOutputs(
   b: readonly ComparedOutputs[],
   options: CompareOptions = {},
 ): ComparisonReport {
+  for (const set of [a, b]) {
+    checkList(set, 'A set of embeddings')
+    for (const item of set) checkObject(item, 'An embedding')
+  }
   checkCounts(a.length, b.length, options)
   const notes: string[] = []
   const outputs: ComparisonReport['outputs'] = {}
@@ -73,7 +78,21 @@ function each<K extends keyof ComparedOutputs>(
   return found.includes(undefined) ? undefined : (found as NonNullable<ComparedOutputs[K]>[])
 }
 
-function checkCounts(a: number, b: number, { ids }: CompareOptions): void {
+const NAMES = namesOf<CompareOptions>({
+  ids: 1,
+  k: 1,
+  maxPairs: 1,
+  maxQueries: 1,
+  maxItems: 1,
+  clusters: 1,
+  seed: 1,
+})
+
+function checkCounts(a: number, b: number, options: CompareOptions): void {
+  refuseUnknown(options, NAMES, 'A comparison')
+  const { ids, ...numbers } = options
+  checkNumeric(numbers)
+  if (ids !== undefined) checkList(ids, '`ids`')
   if (a !== b) throw new InvalidInputError(`Sets of ${a} and ${b} embeddings do not compare.`)
   if (ids !== undefined && ids.length !== a) {
     throw new InvalidInputError(`There are ${a} embeddings, but ${ids.length} ids.`)

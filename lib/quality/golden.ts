@@ -14,6 +14,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { toFloat16 } from '../common/float16.js'
+import { checkList, checkNumeric, checkObject, refuseUnknown } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import type { MultiVector, SparseVector } from '../scoring/types.js'
 import { colbertDrift, denseDrift, sparseDrift } from './drift.js'
@@ -83,6 +84,10 @@ export function compareGolden(
   current: { fingerprint: string; items: readonly GoldenItem[] },
   options: { tolerance?: number | undefined } = {},
 ): GoldenComparison {
+  checkSet(golden)
+  checkSet(current)
+  refuseUnknown(options, ['tolerance'], 'compareGolden')
+  checkNumeric(options)
   const tolerance = options.tolerance ?? golden.tolerance
   const now = new Map(current.items.map((item) => [item.id, item]))
   const known = new Set(golden.items.map(({ id }) => id))
@@ -161,11 +166,18 @@ function driftBetween(before: GoldenItem, after: GoldenItem, output: OutputName)
 
 /** The file, a line per item. @throws InvalidInputError when an id comes twice */
 export function encodeGolden(set: GoldenSet): string {
+  checkSet(set)
   const { createdAt, model, tolerance, items } = set
   checkIds(items)
   const head = { format: GOLDEN_FORMAT, version: GOLDEN_VERSION, createdAt, model, tolerance }
   const lines = items.map((item) => JSON.stringify(encodeItem(item)))
   return `${JSON.stringify(head).slice(0, -1)},"items":[\n${lines.join(',\n')}\n]}\n`
+}
+
+function checkSet(set: { items: readonly GoldenItem[] }): void {
+  checkObject(set, 'A golden set')
+  checkList(set.items, '`items`')
+  for (const item of set.items) checkObject(item, 'An item')
 }
 
 function encodeItem({ id, sha256, dense, sparse, colbert }: GoldenItem) {

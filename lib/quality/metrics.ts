@@ -6,6 +6,8 @@
  */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkList, checkNumeric, shown } from '../common/given.js'
+import { isMap } from '../common/realms.js'
 
 /** Grades by document. */
 export type Grades<T = string> = ReadonlyMap<T, number>
@@ -42,7 +44,7 @@ export function averagePrecisionAt<T>(ranking: readonly T[], grades: Grades<T>, 
  */
 export function ndcgAt<T>(ranking: readonly T[], grades: Grades<T>, k: number): number {
   const ideal = [...grades.values()].filter((grade) => grade > 0).sort((a, b) => b - a)
-  const gains = firstOf(ranking, k).map((doc) => Math.max(0, grades.get(doc) ?? 0))
+  const gains = firstOf(ranking, grades, k).map((doc) => Math.max(0, grades.get(doc) ?? 0))
   return share(discounted(gains), discounted(ideal.slice(0, k)))
 }
 
@@ -53,16 +55,21 @@ export function reciprocalRankAt<T>(ranking: readonly T[], grades: Grades<T>, k:
 }
 
 /** The first `k` different documents. */
-function firstOf<T>(ranking: readonly T[], k: number): T[] {
+function firstOf<T>(ranking: readonly T[], grades: Grades<T>, k: number): T[] {
+  checkList(ranking, 'A ranking')
+  if (!isMap(grades)) throw new InvalidInputError('Grades are a Map of numbers by document.')
+  for (const grade of grades.values()) checkNumeric({ grade })
   if (!Number.isInteger(k) || k < 1) {
-    throw new InvalidInputError(`k must be a whole number from 1, not ${k}.`)
+    throw new InvalidInputError(`k must be a whole number from 1, not ${shown(k)}.`)
   }
   return [...new Set(ranking)].slice(0, k)
 }
 
 /** The places, from 0, of the relevant ones among the first `k`. */
 function found<T>(ranking: readonly T[], grades: Grades<T>, k: number): number[] {
-  return firstOf(ranking, k).flatMap((doc, place) => ((grades.get(doc) ?? 0) > 0 ? [place] : []))
+  return firstOf(ranking, grades, k).flatMap((doc, place) =>
+    (grades.get(doc) ?? 0) > 0 ? [place] : [],
+  )
 }
 
 function relevantIn(grades: Grades<unknown>): number {

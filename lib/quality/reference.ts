@@ -1,6 +1,7 @@
 /** What clean vectors look like, learnt from a set of them. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { refuseUnknown } from '../common/given.js'
 import type { Numbers } from '../scoring/components.js'
 import { seededRandom } from '../scoring/random.js'
 import type { Matrix } from '../scoring/types.js'
@@ -29,6 +30,7 @@ const MARGIN_OF_ONE = 20
  * @throws InvalidInputError for fewer than 50, unequal lengths, or a vector that is zero or not finite
  */
 export function createReference(vectors: Vectors, options: { seed?: number } = {}): Reference {
+  refuseUnknown(options, ['seed'], 'createReference')
   const rows = rowsOf(vectors)
   if (rows.count < LEAST_REFERENCE) {
     throw new InvalidInputError(

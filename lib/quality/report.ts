@@ -1,6 +1,7 @@
 /** A set of vectors: each one checked, and how they lie to each other. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumeric, namesOf, refuseUnknown } from '../common/given.js'
 import { exactDuplicates, nearDuplicates, type SameText } from './duplicates.js'
 import { findOutliers } from './outliers.js'
 import { type Rows, rowsOf, unitRows } from './rows.js'
@@ -14,6 +15,22 @@ import { checkReference } from './vector.js'
 /** Mean cosine from which a set counts as collapsing. */
 const COLLAPSING = 0.9
 
+const NAMES = namesOf<QualityOptions>({
+  expectedDim: 1,
+  reference: 1,
+  normalized: 1,
+  ids: 1,
+  texts: 1,
+  hashes: 1,
+  expected: 1,
+  expectedCosine: 1,
+  nearDuplicate: 1,
+  maxRows: 1,
+  maxPairs: 1,
+  maxIssues: 1,
+  seed: 1,
+})
+
 /**
  * Checks a set of vectors. The report is plain JSON without any text.
  *
@@ -25,6 +42,9 @@ const COLLAPSING = 0.9
  * @throws InvalidInputError when a list of `ids`, `texts`, `hashes` or `expected` has another length
  */
 export function qualityReport(vectors: Vectors, options: QualityOptions = {}): QualityReport {
+  refuseUnknown(options, NAMES, 'qualityReport')
+  const { expectedDim, expectedCosine, maxIssues } = options
+  checkNumeric({ expectedDim, expectedCosine, maxIssues })
   const rows = rowsOf(vectors)
   checkLists(rows.count, options)
   checkReference(options.reference, options.expectedDim)
@@ -35,6 +55,7 @@ export function qualityReport(vectors: Vectors, options: QualityOptions = {}): Q
   const good = check.goodRows()
   const cols = dimensions ?? 0
   const { maxRows = 20_000, maxPairs = 100_000, nearDuplicate = 0.98, seed = 0 } = options
+  checkNumeric({ maxRows, maxPairs, nearDuplicate, seed })
   const sameText = sameTextOf(options)
   const exact = exactDuplicates(rows, good, cols, sameText)
   check.duplicates(exact.duplicates)

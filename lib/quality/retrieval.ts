@@ -208,7 +208,8 @@ export class RetrievalEvaluation {
     for (const [name, measure] of Object.entries(MEASURES)) {
       const values = this.#queries.map(({ grades }, at) => measure(lists[at] as number[], grades))
       metrics[name as MetricName] = mean(values)
-      const interval = meanInterval(values, this.#options)
+      const { samples, seed } = this.#options
+      const interval = meanInterval(values, { samples, seed })
       if (interval) ci[name as MetricName] = interval
     }
     return { metrics, ci }

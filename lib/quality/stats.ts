@@ -1,5 +1,6 @@
 /** Numbers about numbers: quantiles, histograms, ranks and correlations. */
 
+import { checkNumbers, checkNumeric } from '../common/given.js'
 import type { Distribution } from './types.js'
 
 type Values = ArrayLike<number>
@@ -11,6 +12,8 @@ const BINS = 40
  * 1996: the default of NumPy and R). NaN for no values.
  */
 export function quantile(sorted: Values, q: number): number {
+  checkNumbers(sorted, 'Sorted values')
+  checkNumeric({ q })
   if (sorted.length === 0) return Number.NaN
   const at = q * (sorted.length - 1)
   const low = sorted[Math.floor(at)] as number
@@ -38,6 +41,8 @@ export function distribution(
   values: Values,
   range?: readonly [from: number, to: number],
 ): Distribution | null {
+  checkNumbers(values, 'Values')
+  if (range !== undefined) checkNumbers(range, 'A range')
   if (values.length === 0) return null
   const sorted = Float64Array.from(values).sort()
   const at = (q: number) => quantile(sorted, q)
@@ -84,6 +89,7 @@ export function ranks(values: Values): Float64Array {
 
 /** The position of each value among the distinct ones, and how often each of these occurs. */
 export function rankLevels(values: Values): { levels: Uint32Array; counts: Float64Array } {
+  checkNumbers(values, 'Values')
   const order = Uint32Array.from({ length: values.length }, (_, i) => i)
   order.sort((a, b) => (values[a] as number) - (values[b] as number))
   const levels = new Uint32Array(values.length)
@@ -109,6 +115,8 @@ export function levelRanks(counts: Float64Array): Float64Array {
 
 /** Pearson's correlation; `null` where either side does not vary. */
 export function pearson(x: Values, y: Values): number | null {
+  checkNumbers(x, 'Values')
+  checkNumbers(y, 'Values')
   const meanX = mean(x)
   const meanY = mean(y)
   let xy = 0

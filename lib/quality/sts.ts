@@ -1,5 +1,6 @@
 /** Semantic textual similarity: do the scores of pairs rank as people's do? */
 
+import { checkList, checkNumbers, checkObject } from '../common/given.js'
 import { computeScore, DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/hybrid.js'
 import type { ScoredOutputs } from '../scoring/types.js'
 import { pearsonInterval, spearmanInterval } from './bootstrap.js'
@@ -45,6 +46,9 @@ export function stsMetrics(
   gold: ArrayLike<number>,
   options: { samples?: number; seed?: number } = {},
 ): Pick<EvaluationReport, 'ci' | EvaluationMode> {
+  checkList(scores, 'Scores')
+  for (const pair of scores) checkObject(pair, 'The scores of a pair')
+  checkNumbers(gold, 'Gold')
   const report: Pick<EvaluationReport, 'ci' | EvaluationMode> = { ci: {} }
   for (const mode of ['dense', 'sparse', 'colbert', 'hybrid'] as const) {
     const values = scores.map((pair) => pair[mode] ?? Number.NaN)

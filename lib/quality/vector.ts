@@ -1,6 +1,7 @@
 /** One vector: is it usable, and does it look like the others? */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumeric, refuseUnknown } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { components, type Numbers } from '../scoring/components.js'
 import type { Vector } from '../scoring/types.js'
@@ -30,6 +31,8 @@ const ZERO_RUN = { float: 3, int8: 8, bits: 64 }
  * @throws InvalidInputError when `vector` is no vector
  */
 export function vectorQuality(vector: Vector, options: VectorQualityOptions = {}): VectorQuality {
+  checkNumeric({ expectedDim: options?.expectedDim })
+  refuseUnknown(options, ['expectedDim', 'reference', 'normalized'], 'vectorQuality')
   const { reference } = options
   const row = components(vector)
   const expected = options.expectedDim ?? reference?.dimensions

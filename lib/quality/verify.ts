@@ -1,6 +1,7 @@
 /** Do the vectors belong to their texts? Only embedding the texts again can tell. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkFunction, checkList, checkNumeric, refuseUnknown } from '../common/given.js'
 import { cosine } from '../scoring/dense.js'
 import type { Vector } from '../scoring/types.js'
 import { rowsOf } from './rows.js'
@@ -48,6 +49,11 @@ export async function verifyRows(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const { sample = 100, cosine: least = 0.99, batch = 64, seed = 0, ids } = options
+  refuseUnknown(options, ['ids', 'sample', 'cosine', 'batch', 'seed'], 'verifyRows')
+  checkNumeric({ sample, cosine: least, batch, seed })
+  if (!(batch >= 1)) throw new InvalidInputError('`batch` must be at least 1.')
+  checkList(texts, 'Texts')
+  checkFunction('embed', embed)
   const rows = rowsOf(vectors)
   if (rows.count !== texts.length) {
     throw new InvalidInputError(`There are ${rows.count} vectors, but ${texts.length} texts.`)

@@ -1,11 +1,14 @@
 /** Packed sign bits: Hamming distance, and the inner product of the +1/-1 vectors they stand for. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumbers } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import type { Vector } from './types.js'
 
 /** In how many components two packed vectors differ. */
 export function hamming(a: Uint8Array, b: Uint8Array): number {
+  checkNumbers(a, 'A packed vector')
+  checkNumbers(b, 'A packed vector')
   if (a.length !== b.length) {
     throw new InvalidInputError(
       `Packed vectors of ${a.length * 8} and ${b.length * 8} dimensions do not compare.`,

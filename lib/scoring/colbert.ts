@@ -2,6 +2,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { fromFloat16 } from '../common/float16.js'
+import { checkNumbers, checkNumeric, checkObject } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { fromBinary } from '../outputs/precision.js'
 import { dotNumbers } from './dense.js'
@@ -57,7 +58,10 @@ export function maxSimilarities(query: MultiVector, passage: MultiVector): Float
 
 /** Float32 rows of a multi-vector in any precision. */
 function rowsOf(vectors: MultiVector, side: string): Matrix {
+  checkObject(vectors, `The ${side}`)
   const { data, rows, cols } = vectors
+  checkNumbers(data, `The ${side}'s \`data\``)
+  checkNumeric({ rows, cols })
   const packed = isTyped(data, 'Uint8Array')
   if (!(rows >= 1 && cols >= 1) || data.length * (packed ? 8 : 1) !== rows * cols) {
     throw new InvalidInputError(

@@ -2,6 +2,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { fromFloat16 } from '../common/float16.js'
+import { checkNumbers } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { fromBinary } from '../outputs/precision.js'
 import type { Vector } from './types.js'
@@ -12,8 +13,18 @@ export type Numbers = Float32Array | Float64Array | Int8Array | readonly number[
 export function components(vector: Vector): Numbers {
   if (isTyped(vector, 'Uint16Array')) return fromFloat16(vector)
   if (isTyped(vector, 'Uint8Array')) return fromBinary(vector)
-  if (isTyped(vector, 'Float32Array') || isTyped(vector, 'Float64Array')) return vector
-  if (isTyped(vector, 'Int8Array') || Array.isArray(vector)) return vector
+  if (ArrayBuffer.isView(vector)) {
+    if (
+      isTyped(vector, 'Float32Array') ||
+      isTyped(vector, 'Float64Array') ||
+      isTyped(vector, 'Int8Array')
+    ) {
+      return vector
+    }
+  } else if (Array.isArray(vector)) {
+    checkNumbers(vector, 'A vector')
+    return vector
+  }
   throw new InvalidInputError(
     'A vector is a number[], Float32Array, Float64Array, Int8Array, Uint16Array (halves) or Uint8Array (bits).',
   )

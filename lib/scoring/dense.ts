@@ -7,6 +7,7 @@
  */
 
 import { InvalidInputError } from '../common/errors.js'
+import { shown } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { binaryDot } from './binary.js'
 import { components, type Numbers } from './components.js'
@@ -132,10 +133,11 @@ const SCORES: Record<Metric, (a: Vector, b: Vector) => number> = {
 
 /** The function of a metric's name. */
 export function metricFunction(metric: Metric): (a: Vector, b: Vector) => number {
-  const score = Object.hasOwn(SCORES, metric) ? SCORES[metric] : undefined
+  const isKnown = typeof metric === 'string' && Object.hasOwn(SCORES, metric)
+  const score = isKnown ? SCORES[metric] : undefined
   if (score === undefined) {
     throw new InvalidInputError(
-      `metric must be one of ${Object.keys(SCORES).join(', ')}, not ${String(metric)}.`,
+      `metric must be one of ${Object.keys(SCORES).join(', ')}, not ${shown(metric)}.`,
     )
   }
   return score

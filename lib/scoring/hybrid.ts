@@ -1,6 +1,7 @@
 /** FlagEmbedding's `compute_score`: the three scores and their weighted means. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkList, checkNumeric, checkObject, refuseUnknown } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { colbertScore } from './colbert.js'
 import { cosine, dot } from './dense.js'
@@ -84,12 +85,18 @@ export function computeScore(
   second?: ScoredOutputs | ScoreOptions,
   third?: ScoreOptions,
 ): Partial<Scores> | Partial<Scores<number[]>> {
+  checkObject(first, 'What is scored')
+  const options = isPairs(first) ? second : third
+  if (options !== undefined) refuseUnknown(options, ['weights'], 'computeScore')
   if (!isPairs(first)) {
     if (second === undefined) throw new InvalidInputError('computeScore needs a passage.')
     return combineScores(partScores(first, second as ScoredOutputs), third?.weights)
   }
   const weights = (second as ScoreOptions | undefined)?.weights
-  const each = first.map(([query, passage]) => combineScores(partScores(query, passage), weights))
+  const each = first.map((pair) => {
+    checkList(pair, 'A pair')
+    return combineScores(partScores(pair[0], pair[1]), weights)
+  })
   const lists: Partial<Scores<number[]>> = {}
   for (const mode of SCORE_MODES) {
     const scores = each.map((scores) => scores[mode]).filter((score) => score !== undefined)
@@ -110,6 +117,8 @@ export function hybridScore(
   weights: ScoreWeights = DEFAULT_WEIGHTS,
 ): number {
   checkWeights(weights)
+  checkObject(query, 'A query')
+  checkObject(passage, 'A passage')
   const needed = (output: 'dense' | 'sparse' | 'colbert', weight: number) => {
     if (weight > 0 && (query[output] === undefined || passage[output] === undefined)) {
       throw new InvalidInputError(`A hybrid score with a weight for ${output} needs that output.`)
@@ -134,7 +143,9 @@ export function combineScores(
   weights: ScoreWeights = DEFAULT_WEIGHTS,
 ): Partial<Scores> {
   checkWeights(weights)
+  checkObject(parts, 'The scores')
   const { dense, sparse, colbert } = parts
+  checkNumeric({ dense, sparse, colbert })
   const scores: Partial<Scores> = {}
   if (colbert !== undefined) scores.colbert = colbert
   if (sparse !== undefined) scores.sparse = sparse
@@ -153,6 +164,8 @@ function partScores(
   query: ScoredOutputs,
   passage: ScoredOutputs,
 ): { dense?: number; sparse?: number; colbert?: number } {
+  checkObject(query, 'A query')
+  checkObject(passage, 'A passage')
   const parts: { dense?: number; sparse?: number; colbert?: number } = {}
   if (query.dense !== undefined && passage.dense !== undefined) {
     parts.dense = denseScore(query.dense, passage.dense)
@@ -178,7 +191,9 @@ function weightedMean(scores: ScoreWeights, weights: ScoreWeights): number {
 
 function checkWeights(weights: ScoreWeights): void {
   const valid =
-    weights.length === 3 && weights.every((weight) => Number.isFinite(weight) && weight >= 0)
+    Array.isArray(weights) &&
+    weights.length === 3 &&
+    weights.every((weight) => Number.isFinite(weight) && weight >= 0)
   if (!valid || weights[0] + weights[1] + weights[2] === 0) {
     throw new InvalidInputError(
       'weights are three numbers from 0 for dense, sparse and ColBERT, and not all zero.',

@@ -1,6 +1,7 @@
 /** Clustering: Lloyd's algorithm from k-means++ starts. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumeric, refuseUnknown, shown } from '../common/given.js'
 import { rowNorms, toMatrix } from './matrix.js'
 import { seededRandom } from './random.js'
 import { matmulTransposed } from './simd.js'
@@ -47,20 +48,22 @@ const TILE = 256
  * number of vectors.
  */
 export function kMeans(vectors: VectorSet, k: number, options: KMeansOptions = {}): Clusters {
+  refuseUnknown(options, ['metric', 'seed', 'maxIterations', 'restarts'], 'kMeans')
   const { metric = 'euclidean', seed = 0, maxIterations = 100, restarts = 1 } = options
+  checkNumeric({ seed })
   if (metric !== 'euclidean' && metric !== 'cosine') {
-    throw new InvalidInputError(`metric must be euclidean or cosine, not ${String(metric)}.`)
+    throw new InvalidInputError(`metric must be euclidean or cosine, not ${shown(metric)}.`)
   }
   for (const [name, value] of Object.entries({ maxIterations, restarts })) {
     if (!Number.isInteger(value) || value < 1) {
-      throw new InvalidInputError(`${name} must be a whole number from 1, not ${value}.`)
+      throw new InvalidInputError(`${name} must be a whole number from 1, not ${shown(value)}.`)
     }
   }
   const spherical = metric === 'cosine'
   const points = finiteMatrix(vectors, spherical)
   if (!Number.isInteger(k) || k < 1 || k > points.rows) {
     throw new InvalidInputError(
-      `k must be a whole number from 1 to the ${points.rows} vectors, not ${k}.`,
+      `k must be a whole number from 1 to the ${points.rows} vectors, not ${shown(k)}.`,
     )
   }
   const random = seededRandom(seed)

@@ -1,6 +1,7 @@
 /** Many vectors at once. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumeric, checkObject, refuseUnknown } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { components } from './components.js'
 import { clampCosine, dotNumbers, isDistance, metricFunction } from './dense.js'
@@ -25,6 +26,7 @@ export function similarityMatrix(
   b: VectorSet = a,
   options: { metric?: Metric } = {},
 ): Matrix {
+  refuseUnknown(options, ['metric'], 'similarityMatrix')
   const metric = options.metric ?? 'cosine'
   const score = metricFunction(metric)
   const left = toMatrix(a)
@@ -55,10 +57,11 @@ export function similarities(
   vectors: VectorSet,
   options: { metric?: Metric } = {},
 ): Float64Array {
+  refuseUnknown(options, ['metric'], 'similarities')
   const score = metricFunction(options.metric ?? 'cosine')
   // Unpacked once, not once a vector. Packed bits have a faster way of their own.
   const left = isTyped(query, 'Uint16Array') ? components(query) : query
-  if (!('rows' in vectors)) return Float64Array.from(vectors, (vector) => score(left, vector))
+  if (!isMatrix(vectors)) return Float64Array.from(vectors, (vector) => score(left, vector))
   const { data, rows, cols } = toMatrix(vectors)
   const out = new Float64Array(rows)
   for (let i = 0; i < rows; i++) out[i] = score(left, data.subarray(i * cols, (i + 1) * cols))
@@ -71,10 +74,11 @@ export function similarities(
  * @throws InvalidInputError when the vectors differ in length.
  */
 export function toMatrix(vectors: VectorSet): Matrix {
-  if ('rows' in vectors) {
+  if (isMatrix(vectors)) {
     const { data, rows, cols } = vectors
+    checkNumeric({ rows, cols })
     if (!isTyped(data, 'Float32Array') || data.length !== rows * cols) {
-      throw new InvalidInputError(`${data.length} values are not ${rows} rows of ${cols}.`)
+      throw new InvalidInputError(`${data?.length} values are not ${rows} rows of ${cols}.`)
     }
     return { data, rows, cols }
   }
@@ -91,6 +95,16 @@ export function toMatrix(vectors: VectorSet): Matrix {
     data.set(row, i * cols)
   }
   return { data, rows, cols }
+}
+
+/** @throws InvalidInputError for what is no set of vectors at all */
+export function isMatrix(
+  vectors: VectorSet,
+): vectors is Extract<VectorSet, { readonly rows: number }> {
+  if (Array.isArray(vectors)) return false
+  checkObject(vectors, 'A set of vectors')
+  if ('rows' in vectors) return true
+  throw new InvalidInputError('A set of vectors is an array of them, or { data, rows, cols }.')
 }
 
 /** Euclidean length of each row. */

@@ -1,6 +1,7 @@
 /** Lexical weights. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumbers, checkNumeric, checkObject } from '../common/given.js'
 import { isMap } from '../common/realms.js'
 import type { SparseVector } from './types.js'
 
@@ -34,10 +35,12 @@ export function lexicalScore(a: SparseVector, b: SparseVector): number {
 export function sparseFromWeights(
   weights: Readonly<Record<string, number>> | ReadonlyMap<number, number>,
 ): { indices: Uint32Array; values: Float32Array } {
+  checkObject(weights, 'Lexical weights')
   const entries: [number, number][] = isMap(weights)
     ? [...weights]
     : Object.entries(weights).map(([id, weight]) => [id.trim() === '' ? -1 : Number(id), weight])
-  for (const [id] of entries) {
+  for (const [id, weight] of entries) {
+    checkNumeric({ weight })
     if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) {
       throw new InvalidInputError(
         'The keys of lexical weights are token ids: whole numbers from 0.',
@@ -53,7 +56,11 @@ export function sparseFromWeights(
   return vector
 }
 
-function checkSparse({ indices, values }: SparseVector): void {
+function checkSparse(vector: SparseVector): void {
+  checkObject(vector, 'A sparse vector')
+  const { indices, values } = vector
+  checkNumbers(indices, 'Sparse `indices`')
+  checkNumbers(values, 'Sparse `values`')
   if (indices.length !== values.length) {
     throw new InvalidInputError(
       `A sparse vector has as many values as indices, not ${values.length} and ${indices.length}.`,

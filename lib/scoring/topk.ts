@@ -1,6 +1,7 @@
 /** The best k of many. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumbers, refuseUnknown, shown } from '../common/given.js'
 import { isDistance } from './dense.js'
 import { similarities } from './matrix.js'
 import type { Metric, Vector, VectorSet } from './types.js'
@@ -25,6 +26,7 @@ export function topK(
   k: number,
   options: { metric?: Metric } = {},
 ): Hit[] {
+  refuseUnknown(options, ['metric'], 'topK')
   const metric = options.metric ?? 'cosine'
   return topKScores(similarities(query, vectors, { metric }), k, { lowest: isDistance(metric) })
 }
@@ -35,8 +37,10 @@ export function topKScores(
   k: number,
   options: { lowest?: boolean } = {},
 ): Hit[] {
+  refuseUnknown(options, ['lowest'], 'topKScores')
+  checkNumbers(scores, 'Scores')
   if (!Number.isInteger(k) || k < 0) {
-    throw new InvalidInputError(`k must be a whole number from 0, not ${k}.`)
+    throw new InvalidInputError(`k must be a whole number from 0, not ${shown(k)}.`)
   }
   const sign = options.lowest ? -1 : 1
   if (k === 0) return []

@@ -243,3 +243,22 @@ describe('a failure', () => {
     expect(end.code).toBe(0)
   })
 })
+
+describe('an addon that may not be loaded', () => {
+  it.each([
+    ['Cannot load native addon because loading addons is disabled.', /--no-addons/],
+    ['NotCapable: Requires ffi access to "/x", run again with the --allow-ffi flag', /--allow-ffi/],
+  ])('is not missing: %s', (line, remedy) => {
+    const message = loadFailure([`/x/bge-m3-node.node: ${line}`], folder, linux('glibc'))
+    expect(message).toMatch(remedy)
+    expect(message).not.toMatch(/npm install|build it here/)
+  })
+
+  it('says so as Node says it', async () => {
+    const [addon] = addonCandidates().filter((file) => fs.existsSync(file))
+    const source = `import { createRequire } from 'node:module'
+      createRequire('${root}/x.js')(${JSON.stringify(addon)})`
+    const { stderr } = await runModule(source, { execArgv: ['--no-addons'] })
+    expect(stderr).toMatch(/loading addons is disabled/)
+  })
+})

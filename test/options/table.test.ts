@@ -10,6 +10,7 @@ import {
   parseOption,
   readEnvironment,
   resolveOptions,
+  unheardVariables,
 } from '../../lib/options/table.js'
 
 describe('environmentName', () => {
@@ -228,10 +229,16 @@ describe('checkOptions', () => {
 describe('resolveOptions', () => {
   it('prefers what was passed, then the environment, then the default', () => {
     const env = { BGE_M3_THREADS: '4', BGE_M3_RETRY: '3', BGE_M3_NORMALIZE: 'off' }
-    const config = resolveOptions({ threads: 2, retry: 0, normalize: undefined }, env)
-    expect(config).toMatchObject({ threads: 2, retry: 0, normalize: false, truncate: 'error' })
+    const config = resolveOptions({ threads: 2, retry: undefined }, env)
+    expect(config).toMatchObject({ threads: 2, retry: 3, verify: 'auto' })
     expect(config.memoryLimit).toBe(2e9)
     expect(config.model).toBeUndefined()
+  })
+
+  it('hears of no variable that shapes results, be it right or wrong', () => {
+    const env = { BGE_M3_NORMALIZE: 'off', BGE_M3_PRECISION: 'nonsense', BGE_M3_MAX_TOKENS: '9' }
+    expect(resolveOptions({}, env)).toEqual(resolveOptions({}, {}))
+    expect(unheardVariables(env)).toHaveLength(3)
   })
 
   it('has exact types', () => {

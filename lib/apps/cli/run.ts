@@ -5,6 +5,7 @@ import { isError } from '../../common/realms.js'
 import { buildProgram } from './program.js'
 import { describeError, EXIT, exitCodeOf, Interrupted, OutputClosed } from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
+import { inCommandWords } from './shared/wording.js'
 
 /**
  * Runs `bge-m3 ...argv`. Never rejects and never ends the process: errors are a line on stderr, with
@@ -41,7 +42,8 @@ function failure(error: unknown, argv: readonly string[], io: CliIo): number {
     return EXIT.usage
   }
   if (error instanceof OutputClosed) return EXIT.done
-  const described = describeError(error)
+  const { code, message } = describeError(error)
+  const described = { code, message: inCommandWords(message, argv, io.env) }
   say(io, described.message)
   if (io.env.BGE_M3_DEBUG && isError(error)) io.stderr.write(`${error.stack}\n`)
   if (wantsJson(argv)) writeJson(io, described)

@@ -1,6 +1,7 @@
 /** A progress display that a notebook's cell keeps up to date while it runs. */
 
 import { randomUUID } from 'node:crypto'
+import { refuseUnknown } from '../../common/given.js'
 import { performance } from '../../common/timers.js'
 import type { Progress } from '../../common/types.js'
 import { html } from './html/markup.js'
@@ -36,6 +37,7 @@ export interface LiveProgress {
  *     await live.finish()
  */
 export function liveProgress(options: LiveProgressOptions = {}): LiveProgress {
+  refuseUnknown(options, ['label', 'show', 'interval'], 'liveProgress')
   const { label = 'Embedding', interval = 200, show = kernelShow() } = options
   const displayId = `bge-m3-${randomUUID()}`
   let latest: Progress | undefined

@@ -5,7 +5,7 @@
  * The core knows nothing of this: `show` adds the method to an object that is there.
  */
 
-import { InvalidInputError } from '../../common/errors.js'
+import { EmbedderError, InvalidInputError } from '../../common/errors.js'
 import { isMap } from '../../common/realms.js'
 import type { EmbedderStats, Precision, RunStats } from '../../common/types.js'
 import type { EmbeddingResult } from '../../embedder/documents/types.js'
@@ -56,7 +56,7 @@ export type Shown =
  * @throws InvalidInputError when it is nothing that can be shown
  */
 export function show<T extends Shown>(value: T): T & Displayable {
-  viewOf(value)
+  ours(() => viewOf(value))
   const method = {
     value: () => mimeBundle(value),
     enumerable: false,
@@ -69,14 +69,25 @@ export function show<T extends Shown>(value: T): T & Displayable {
 
 /** The same, without touching the value: something to be the last line of a cell. */
 export function display(value: Shown): Displayable {
-  viewOf(value)
+  ours(() => viewOf(value))
   return { [JUPYTER_DISPLAY]: () => mimeBundle(value) }
 }
 
 /** HTML without scripts, and a line of text. @throws InvalidInputError */
 export function mimeBundle(value: Shown): MimeBundle {
-  const { html, text } = viewOf(value)
-  return { 'text/html': framed(html()), 'text/plain': text }
+  return ours(() => {
+    const { html, text } = viewOf(value)
+    return { 'text/html': framed(html()), 'text/plain': text }
+  })
+}
+
+/** What looks like one of ours may be another thing inside. */
+function ours<T>(look: () => T): T {
+  try {
+    return look()
+  } catch (error) {
+    throw error instanceof EmbedderError ? error : nothing()
+  }
 }
 
 interface View {

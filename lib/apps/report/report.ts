@@ -2,6 +2,15 @@
 
 import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
+import {
+  checkFunction,
+  checkNumeric,
+  checkSignal,
+  checkText,
+  namesOf,
+  refuseUnknown,
+} from '../../common/given.js'
+import { isMap, isTyped } from '../../common/realms.js'
 import { turn } from '../../common/timers.js'
 import { loadAddon } from '../../native/load.js'
 import { compareEmbeddings } from '../../quality/compare.js'
@@ -52,6 +61,20 @@ export interface ReportOptions {
   onStage?: ((stage: ReportStage) => void) | undefined
 }
 
+const NAMES = namesOf<ReportOptions>({
+  title: 1,
+  vectors: 1,
+  name: 1,
+  run: 1,
+  compare: 1,
+  evaluation: 1,
+  quality: 1,
+  map: 1,
+  seed: 1,
+  signal: 1,
+  onStage: 1,
+})
+
 /** The parts of making a report, in order. */
 export type ReportStage = 'quality' | 'comparison' | 'map' | 'page'
 
@@ -62,8 +85,15 @@ export type ReportStage = 'quality' | 'comparison' | 'map' | 'page'
  * @throws InvalidInputError when two sets have no id in common, or `umap-js` is not installed
  */
 export async function createReport(options: ReportOptions): Promise<string> {
+  refuseUnknown(options, NAMES, 'createReport')
+  checkSignal(options.signal)
+  checkFunction('onStage', options.onStage)
   const { vectors, run, compare, evaluation, signal, seed = 1 } = options
   const { name = 'embeddings', map = 'umap', title = `Report on ${name}`, onStage } = options
+  for (const [what, text] of Object.entries({ title, name })) checkText(text, `\`${what}\``)
+  checkNumeric({ seed })
+  checkTable(vectors, '`vectors`')
+  if (compare !== undefined) checkTable(compare.vectors, '`compare`')
   fasterIfPossible()
   const script = await pageScript()
   const begin = async (stage: ReportStage) => {
@@ -105,6 +135,20 @@ export async function createReport(options: ReportOptions): Promise<string> {
     data: { charts: sections.flatMap(({ charts }) => charts), map: data },
     script,
   })
+}
+
+/** @throws InvalidInputError for what `readVectors` or `tableOf` did not give */
+function checkTable(table: unknown, what: string): void {
+  const { data, rows, cols, ids, texts, metadata, odd, failures } = Object(table) as VectorTable
+  const isWhole =
+    isTyped(data, 'Float32Array') &&
+    Number.isInteger(rows) &&
+    data.length === rows * Number(cols) &&
+    [ids, texts, metadata].every((list) => Array.isArray(list) && list.length === rows) &&
+    [odd, failures].every((map) => isMap(map))
+  const isNamed = isWhole && ids.every((id) => typeof id === 'string')
+  if (isNamed && [...failures.values()].every((count) => typeof count === 'number')) return
+  throw new InvalidInputError(`${what} must be what readVectors or tableOf gives.`)
 }
 
 /** Heavy products run on the addon's kernels where it is there; without it they take longer. */

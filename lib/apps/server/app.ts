@@ -10,6 +10,7 @@ import {
   type ErrorStyle,
   HttpError,
   openaiBody,
+  TRUNCATE_HINT,
   teiBody,
   teiStatus,
   toHttpError,
@@ -141,6 +142,10 @@ function hooks(
 function errors(app: FastifyInstance, log: PinoLogger): void {
   app.setErrorHandler((cause, request, reply) => {
     const error = toHttpError(cause)
+    const { properties } = (request.routeOptions.schema?.body ?? {}) as { properties?: object }
+    if (!('truncate' in (properties ?? {}))) {
+      error.message = error.message.replace(TRUNCATE_HINT, '')
+    }
     const style = request.routeOptions.config?.errors ?? 'openai'
     reply.code(style === 'tei' ? teiStatus(error) : error.status)
     logFailure(log, request, reply, error)

@@ -4,12 +4,14 @@ import { readFile } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { DisposedError, InvalidInputError } from '../../common/errors.js'
+import { checkEmbedder, refuseUnknown } from '../../common/given.js'
 import { optional } from '../../common/optional.js'
 import { clearInterval, performance, setInterval } from '../../common/timers.js'
 import type { EmbedderInfo } from '../../common/types.js'
 import { Embedder } from '../../embedder/embedder.js'
+import { checkLoadOptions } from '../../embedder/load-options.js'
 import { TokenPieces } from '../../model/pieces.js'
-import type { Environment } from '../../options/table.js'
+import { type Environment, type OptionValues, readEnvironment } from '../../options/table.js'
 import type { LoadOptions } from '../../options/types.js'
 import { buildApp } from './app.js'
 import { readKeys } from './auth.js'
@@ -21,6 +23,7 @@ import {
   checkServerOptions,
   mergeServerOptions,
   readServerEnvironment,
+  SERVER_OPTION_NAMES,
   type ServerConfig,
   type ServerOptionValues,
 } from './core/options.js'
@@ -61,7 +64,8 @@ export interface Server {
 
 /**
  * A server that does not listen yet. Options that are not given are looked for in the environment
- * (`BGE_M3_PORT` ...), then have their defaults.
+ * (`BGE_M3_PORT` ...), then have their defaults. So is what a request does not say of its embeddings
+ * (`BGE_M3_TRUNCATE`, `BGE_M3_NORMALIZE`, `BGE_M3_DIMENSIONS`).
  *
  * @param env the environment, for tests
  * @throws InvalidInputError for a wrong option, or a package that is missing
@@ -70,12 +74,18 @@ export async function createServer(
   options: ServerOptions = {},
   env: Environment = process.env,
 ): Promise<Server> {
+  refuseUnknown(options, [...SERVER_OPTION_NAMES, 'embedder', 'load', 'logStream'], 'createServer')
+  const { embedder, load } = options
+  if (embedder !== undefined) checkEmbedder(embedder, 'embed', 'embedTokens', 'warmup')
+  // wrong here, and not only once it listens
+  else checkLoadOptions(load ?? {}, 'Embedder.load')
   const given = checkServerOptions({ ...options })
+  const asked = readEnvironment(env)
   const config = mergeServerOptions(given, readServerEnvironment(env))
   const log = await createLog(config, options.logStream)
   const prom = await optional('prom-client', 'bge-m3-node/server', () => import('prom-client'))
   const drift = new Drift(config.reference)
-  const context = new Context(config, drift, new ServerMetrics(prom, drift))
+  const context = new Context(config, asked, drift, new ServerMetrics(prom, drift))
   const [keys, tls] = await Promise.all([readKeys(config), readTls(config)])
   const app = await buildApp(context, { log, keys, tls })
   return new RunningServer(app, context, log, options)
@@ -95,6 +105,7 @@ class Context implements ServerContext {
 
   constructor(
     readonly config: ServerConfig,
+    readonly defaults: OptionValues,
     readonly drift: Drift,
     readonly metrics: ServerMetrics,
   ) {
@@ -191,7 +202,13 @@ class RunningServer implements Server {
   async #load(): Promise<void> {
     const { context } = this
     const { embedder, load } = this.#options
-    const loaded = embedder ?? (await Embedder.load({ logger: embedderLogger(this.#log), ...load }))
+    const loaded =
+      embedder ??
+      (await Embedder.load({
+        logger: embedderLogger(this.#log),
+        maxTokens: context.defaults.maxTokens,
+        ...load,
+      }))
     try {
       await loaded.warmup()
       await context.drift.begin(loaded)

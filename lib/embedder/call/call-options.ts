@@ -1,10 +1,11 @@
 /** One call's options: checked and completed, once, for `embed`, streams and documents. */
 import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
+import { checkFunction, checkSignal, refuseUnknown } from '../../common/given.js'
 import type { EmbedOptions, Outputs, Precision } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
 import { Output } from '../../native/addon.js'
-import { type Config, checkOptions } from '../../options/table.js'
+import { CALL_NAMES, type Config, checkOptions } from '../../options/table.js'
 
 /** What the engine needs to know of a call. */
 export interface CallOptions {
@@ -32,17 +33,22 @@ export interface ResolvedCall {
 }
 
 /**
- * @param defaults what the environment and the table say, read when the embedder was loaded
+ * @param defaults what the load, the environment and the table say
  * @param own what is the default of this kind of call
+ * @param of what takes the options, for a message
  * @throws InvalidInputError for options that are wrong
  */
 export function resolveCall(
   options: EmbedOptions,
   defaults: Config,
   own: Pick<CallOptions, 'priority' | 'onError'>,
+  of: string,
 ): ResolvedCall {
+  refuseUnknown(options, CALL_NAMES, of)
   const given = checkOptions({ ...options })
   const { signal, onProgress } = options
+  checkSignal(signal)
+  checkFunction('onProgress', onProgress)
   return {
     call: {
       outputs: given.outputs ?? defaults.outputs,

@@ -1,5 +1,6 @@
 /** What callers pass as chunks, checked. */
 import { type EmbedderError, InvalidInputError } from '../../common/errors.js'
+import { typeName } from '../../common/given.js'
 import type { Chunk } from '../../common/types.js'
 
 export interface CheckedChunk {
@@ -7,11 +8,6 @@ export interface CheckedChunk {
   /** Whether it is a text is for the embedder to say: that costs this chunk alone. */
   text: unknown
   metadata: Record<string, unknown> | undefined
-}
-
-function typeName(value: unknown): string {
-  if (value === null) return 'null'
-  return Array.isArray(value) ? 'array' : typeof value
 }
 
 /**

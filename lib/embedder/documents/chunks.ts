@@ -27,7 +27,12 @@ export async function embedChunks<P extends Precision = 'float32'>(
   chunks: ChunkList,
   options: EmbedOptions & { precision?: P | undefined } = {},
 ): Promise<EmbeddingResult<P>> {
-  const [result] = await embedLists(core, [checkChunks(chunks, 'The chunks')], options)
+  const [result] = await embedLists(
+    core,
+    [checkChunks(chunks, 'The chunks')],
+    options,
+    'embedChunks',
+  )
   return result as EmbeddingResult<P>
 }
 
@@ -52,7 +57,7 @@ export async function embedDocuments<P extends Precision = 'float32'>(
       throw new InvalidInputError(`In the document at position ${i}: ${message}`, { cause: error })
     }
   })
-  const results = await embedLists(core, lists, options)
+  const results = await embedLists(core, lists, options, 'embedDocuments')
   return new Map(entries.map(([id], i) => [id, results[i] as EmbeddingResult<P>]))
 }
 

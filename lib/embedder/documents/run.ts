@@ -47,9 +47,10 @@ export async function embedLists(
   core: EmbedCore,
   lists: readonly (readonly CheckedChunk[])[],
   options: EmbedOptions,
+  of: string,
 ): Promise<EmbeddingResult<Precision>[]> {
   const own = { priority: 'bulk', onError: 'collect' } as const
-  const { call, timeout, onProgress } = resolveCall(options, core.defaults, own)
+  const { call, timeout, onProgress } = resolveCall(options, core.defaults, own, of)
   throwIfAborted(call.signal)
   const deadline = new Deadline(call.signal, timeout).start()
   const memory = new PeakMemory()

@@ -15,6 +15,7 @@ import {
   InvalidInputError,
   QueueFullError,
 } from '../../common/errors.js'
+import { refuseUnknown, shown } from '../../common/given.js'
 import { type ProgressReporter, reportProgress } from '../../common/progress.js'
 import { isThenable, nameOf } from '../../common/realms.js'
 import { clearImmediate, performance, setImmediate, sleep, turn } from '../../common/timers.js'
@@ -27,6 +28,7 @@ import type {
   Precision,
   Settled,
 } from '../../common/types.js'
+import { CALL_NAMES } from '../../options/table.js'
 import { type CallOptions, resolveCall } from '../call/call-options.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { atIndex, type CheckedChunk, checkChunk } from './chunk-input.js'
@@ -135,12 +137,15 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   readonly #onAbort = () => void this.#end({ reason: abortReason(this.#deadline.signal) })
 
   constructor(core: EmbedCore, source: Source<unknown>, options: StreamOptions) {
+    refuseUnknown(options, [...CALL_NAMES, 'maxInFlight'], 'embedStream')
     const { maxInFlight = MAX_IN_FLIGHT, ...rest } = options
     if (!Number.isInteger(maxInFlight) || maxInFlight < 1 || maxInFlight > 65_536) {
-      throw new InvalidInputError('The option `maxInFlight` must be an integer from 1 to 65536.')
+      throw new InvalidInputError(
+        `The option \`maxInFlight\` must be an integer from 1 to 65536, not ${shown(maxInFlight)}.`,
+      )
     }
     const own = { priority: 'bulk', onError: 'throw' } as const
-    const { call, timeout, onProgress } = resolveCall(rest, core.defaults, own)
+    const { call, timeout, onProgress } = resolveCall(rest, core.defaults, own, 'embedStream')
     this.#core = core
     this.#call = call
     this.#deadline = new Deadline(

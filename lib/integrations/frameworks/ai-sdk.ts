@@ -4,8 +4,10 @@
  */
 
 import type { AbortSignalLike } from '../../common/abort.js'
+import { InvalidInputError } from '../../common/errors.js'
+import { checkObject, shown } from '../../common/given.js'
 import type { Embedder } from '../../embedder/embedder.js'
-import { type AdapterOptions, denseVectors } from './vectors.js'
+import { type AdapterOptions, checkAdapter, denseVectors } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
@@ -54,7 +56,13 @@ export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
   embedder: Embedder,
   options: ModelOptions<Version> = {},
 ): BgeM3EmbeddingModel<Version> {
-  const { specification = 'v4' as Version, ...rest } = options
+  const { specification = 'v4' as Version, ...rest } = { ...options }
+  checkAdapter(embedder, rest, 'embeddingModel')
+  if (specification !== 'v3' && specification !== 'v4') {
+    throw new InvalidInputError(
+      `The option \`specification\` must be v3 or v4, not ${shown(specification)}.`,
+    )
+  }
   return {
     specificationVersion: specification,
     provider: 'bge-m3-node',
@@ -62,7 +70,9 @@ export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
     maxEmbeddingsPerCall: MAX_PER_CALL,
     // calls share batches
     supportsParallelCalls: true,
-    async doEmbed({ values, abortSignal, dimensions }) {
+    async doEmbed(call) {
+      checkObject(call, 'A call')
+      const { values, abortSignal, dimensions } = call
       const asked = dimensions === undefined ? rest : { ...rest, dimensions }
       const { vectors, tokens } = await denseVectors(embedder, values, asked, abortSignal)
       return { embeddings: vectors, usage: { tokens }, warnings: [] }

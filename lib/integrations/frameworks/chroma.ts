@@ -9,7 +9,13 @@ import { InvalidInputError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
 import { Embedder } from '../../embedder/embedder.js'
 import type { LoadOptions } from '../../options/types.js'
-import { type AdapterOptions, denseVectors, type SparseVector, sparseVectors } from './vectors.js'
+import {
+  type AdapterOptions,
+  checkAdapter,
+  denseVectors,
+  type SparseVector,
+  sparseVectors,
+} from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
@@ -38,6 +44,7 @@ class Source {
   #fingerprint: string | undefined
 
   constructor({ embedder, load, ...options }: ChromaOptions, expected?: string) {
+    checkAdapter(embedder ?? Embedder.prototype, options, 'An embedding function')
     this.options = options
     this.#load = async () => embedder ?? (await Embedder.load(load))
     this.#fingerprint = embedder?.info.fingerprint ?? expected

@@ -5,7 +5,7 @@
 
 import type { EmbeddingsInterface } from '@langchain/core/embeddings'
 import type { Embedder } from '../../embedder/embedder.js'
-import { type AdapterOptions, denseVector, denseVectors } from './vectors.js'
+import { type AdapterOptions, checkAdapter, denseVector, denseVectors } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
@@ -16,6 +16,7 @@ export class BgeM3Embeddings implements EmbeddingsInterface {
 
   /** @param embedder stays the caller's: dispose it yourself */
   constructor(embedder: Embedder, options: AdapterOptions = {}) {
+    checkAdapter(embedder, options, 'BgeM3Embeddings')
     this.#embedder = embedder
     this.#options = options
   }

@@ -6,7 +6,7 @@
 import type { BaseEmbedding } from '@llamaindex/core/embeddings'
 import { optional } from '../../common/optional.js'
 import type { Embedder } from '../../embedder/embedder.js'
-import { type AdapterOptions, denseVector, denseVectors } from './vectors.js'
+import { type AdapterOptions, checkAdapter, denseVector, denseVectors } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
@@ -23,6 +23,7 @@ export async function llamaIndexEmbedding(
   embedder: Embedder,
   options: AdapterOptions = {},
 ): Promise<BaseEmbedding> {
+  checkAdapter(embedder, options, 'llamaIndexEmbedding')
   const { BaseEmbedding: Base } = await optional(
     '@llamaindex/core',
     'bge-m3-node/llamaindex',

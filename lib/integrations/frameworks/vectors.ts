@@ -1,10 +1,12 @@
 /** What every adapter does: text in, plain arrays out, for frameworks that know nothing of typed ones. */
 
 import type { AbortSignalLike } from '../../common/abort.js'
-import type { EmbedOptions } from '../../common/types.js'
+import { checkEmbedder, checkList, namesOf, refuseUnknown } from '../../common/given.js'
+import type { Embedding, EmbedOptions } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import { COMPARABLE, fallbackError } from '../store.js'
 
-/** How an adapter embeds. What is not said follows the embedder's own defaults. */
+/** How an adapter embeds. */
 export interface AdapterOptions {
   /** A text over the limit is an error (default), or loses its end. */
   truncate?: 'error' | 'end'
@@ -25,6 +27,20 @@ export interface DenseVectors {
   tokens: number
 }
 
+const NAMES = namesOf<AdapterOptions>({
+  truncate: 1,
+  maxTokens: 1,
+  dimensions: 1,
+  priority: 1,
+  timeout: 1,
+})
+
+/** @throws InvalidInputError for what is no embedder, and for an option that no adapter has */
+export function checkAdapter(embedder: unknown, options: AdapterOptions, of: string): void {
+  checkEmbedder(embedder, 'embed')
+  refuseUnknown(options, NAMES, of)
+}
+
 /** Dense vectors of length 1. */
 export async function denseVectors(
   embedder: Embedder,
@@ -32,9 +48,11 @@ export async function denseVectors(
   options: AdapterOptions,
   signal?: AbortSignalLike,
 ): Promise<DenseVectors> {
-  const results = await embedder.embed([...texts], callOptions(options, signal))
+  const results = await embedAll(embedder, texts, {
+    ...callOptions(options, signal),
+    outputs: DENSE,
+  })
   return {
-    // outputs are dense alone, so there is one
     vectors: results.map(({ dense }) => Array.from(dense as Float32Array)),
     tokens: results.reduce((sum, { tokenCount }) => sum + tokenCount, 0),
   }
@@ -45,8 +63,11 @@ export async function denseVector(
   text: string,
   options: AdapterOptions,
 ): Promise<number[]> {
-  const { dense } = await embedder.embed(text, callOptions({ ...options, priority: 'interactive' }))
-  return Array.from(dense as Float32Array)
+  const asked = callOptions({ ...options, priority: 'interactive' })
+  const embedding = await embedder.embed(text, { ...asked, outputs: DENSE })
+  const foreign = fallbackError(embedding)
+  if (foreign) throw foreign
+  return Array.from(embedding.dense as Float32Array)
 }
 
 export interface SparseVector {
@@ -62,20 +83,39 @@ export async function sparseVectors(
   options: AdapterOptions,
 ): Promise<SparseVector[]> {
   const { dimensions: _, ...rest } = options
-  const results = await embedder.embed([...texts], {
-    ...callOptions(rest),
-    outputs: { dense: false, sparse: true },
-  })
+  const outputs = { dense: false, sparse: true }
+  const results = await embedAll(embedder, texts, { ...callOptions(rest), outputs })
   return results.map(({ sparse }) => ({
     indices: Array.from(sparse?.indices ?? []),
     values: Array.from(sparse?.values ?? []),
   }))
 }
 
-/** What an adapter's options mean for a call; what is not set is left to the embedder's defaults. */
+const DENSE = { dense: true }
+
+/** @throws BatchError naming each text that failed, InferenceError for one that the fallback embedded */
+async function embedAll(
+  embedder: Embedder,
+  texts: readonly string[],
+  options: CallOptions,
+): Promise<Embedding[]> {
+  checkList(texts, 'The texts')
+  // a framework's own class of arrays, say
+  const results = await embedder.embed([...texts], options)
+  results.forEach((result, index) => {
+    const foreign = fallbackError(result, index)
+    if (foreign) throw foreign
+  })
+  return results
+}
+
+type CallOptions = EmbedOptions & typeof COMPARABLE & { onError: 'throw' }
+
+/** What an adapter's options mean for a call: all that a vector depends on is said. */
 function callOptions(
-  { priority = 'bulk', ...options }: AdapterOptions,
+  { priority = 'bulk', truncate = 'error', ...options }: AdapterOptions,
   signal?: AbortSignalLike,
-): Omit<EmbedOptions, 'precision' | 'onError' | 'outputs'> {
-  return { ...options, priority, ...(signal ? { signal } : {}) }
+): CallOptions {
+  const asked = { ...options, ...COMPARABLE, priority, truncate, onError: 'throw' } as const
+  return signal === undefined ? asked : { ...asked, signal }
 }

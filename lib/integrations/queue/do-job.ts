@@ -88,8 +88,9 @@ async function embed(
     })) {
       const text = chunks[at++]?.text
       if ('error' in item) failures.push(failureOf(item.id, item.error))
-      else if (item.model !== model) failures.push(failureOf(item.id, otherModel()))
-      else {
+      else if (item.model !== model || item.embedding.fallback !== undefined) {
+        failures.push(failureOf(item.id, otherModel()))
+      } else {
         embedded.push({ chunk: item, text })
         onTokens(item.embedding.tokenCount)
       }

@@ -4,11 +4,18 @@ import { createHash } from 'node:crypto'
 import type { TokenCounter } from '../../chunking/types.js'
 import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
+import {
+  checkEmbedder,
+  checkFunction,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../common/given.js'
 import { performance, sleep } from '../../common/timers.js'
 import { type CorpusSource, cut, type Refused } from './cut.js'
 import type { NewJob } from './job.js'
 import type { QueueFailure } from './ledger.js'
-import { type OpenQueue, openQueue, type QueueAddress } from './open.js'
+import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
 import { redisRetries } from './redis.js'
 
 export interface EnqueueOptions extends QueueAddress {
@@ -46,6 +53,17 @@ export interface EnqueueResult extends EnqueueProgress {
   seconds: number
 }
 
+const NAMES = namesOf<EnqueueOptions>({
+  ...ADDRESS_NAMES,
+  jobTokens: 1,
+  maxTokens: 1,
+  maxWaiting: 1,
+  attempts: 1,
+  corpus: 1,
+  signal: 1,
+  onProgress: 1,
+})
+
 const JOB_TOKENS = 8192
 const MAX_TOKENS = 8192
 const MAX_WAITING = 500
@@ -69,6 +87,10 @@ export async function enqueue(
   source: CorpusSource,
   options: EnqueueOptions,
 ): Promise<EnqueueResult> {
+  refuseUnknown(options, NAMES, 'enqueue')
+  checkSignal(options.signal)
+  checkFunction('onProgress', options.onProgress)
+  checkEmbedder(counter, 'countTokens')
   const {
     jobTokens = JOB_TOKENS,
     maxTokens = MAX_TOKENS,

@@ -16,6 +16,11 @@ export interface QueueAddress {
   prefix?: string
 }
 
+export const ADDRESS_NAMES = { redis: 1, queue: 1, prefix: 1 } as const satisfies Record<
+  keyof QueueAddress,
+  1
+>
+
 export const DEFAULT_QUEUE = 'bge-m3'
 const DEFAULT_PREFIX = 'bull'
 
@@ -31,13 +36,14 @@ export interface OpenQueue {
 
 /** @throws InvalidInputError for a name that is none and for packages that are missing, QueueError */
 export async function openQueue(
-  { redis, queue: name = DEFAULT_QUEUE, prefix = DEFAULT_PREFIX }: QueueAddress,
+  address: QueueAddress,
   { onlyLook = false } = {},
 ): Promise<OpenQueue> {
-  if (!/^[\w.-]{1,100}$/.test(name)) {
+  const { redis, queue: name = DEFAULT_QUEUE, prefix = DEFAULT_PREFIX } = address
+  if (typeof name !== 'string' || !/^[\w.-]{1,100}$/.test(name)) {
     throw new InvalidInputError('The name of a queue is up to 100 letters, digits, and _ . -')
   }
-  if (!/^[\w.{}-]{1,100}$/.test(prefix)) {
+  if (typeof prefix !== 'string' || !/^[\w.{}-]{1,100}$/.test(prefix)) {
     throw new InvalidInputError('The prefix of a queue is up to 100 letters, digits, and _ . - { }')
   }
   const BullMQ = await optional('bullmq', USER, () => import('bullmq'))

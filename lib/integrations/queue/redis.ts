@@ -28,6 +28,9 @@ const GOODBYE_MS = 1000
  *   address and when ioredis is not installed. No message holds a password.
  */
 export async function connectRedis(target: RedisTarget): Promise<RedisLink> {
+  if (typeof target !== 'string' && typeof Object(target).duplicate !== 'function') {
+    throw new InvalidInputError('`redis` must be an address, or a client of ioredis.')
+  }
   const { Redis } = await optional('ioredis', USER, () => import('ioredis'))
   let state: 'opening' | 'open' | 'closed' = 'opening'
   let trouble: unknown

@@ -1,9 +1,16 @@
 /** The producer's view: how far all workers are, how fast, and until when. */
 
 import type { AbortSignalLike } from '../../common/abort.js'
+import {
+  checkNumeric,
+  checkObject,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../common/given.js'
 import { sleep } from '../../common/timers.js'
 import type { QueueFailure, WorkerSign } from './ledger.js'
-import { type OpenQueue, openQueue, type QueueAddress } from './open.js'
+import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
 import { unlessAborted } from './redis.js'
 
 /** How far a queue is. */
@@ -48,6 +55,7 @@ const MOST_FAILED_JOBS = 20
 
 /** @throws InvalidInputError, QueueError as `enqueue` */
 export async function queueStatus(address: QueueAddress): Promise<QueueStatus> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'queueStatus')
   const queue = await openQueue(address, { onlyLook: true })
   try {
     return await statusOf(queue)
@@ -62,12 +70,15 @@ export interface WatchOptions extends QueueAddress {
   signal?: AbortSignalLike
 }
 
+const WATCH_NAMES = namesOf<WatchOptions>({ ...ADDRESS_NAMES, interval: 1, signal: 1 })
+
 /** A status at a time, until everything is done or the signal aborts. */
-export async function* watchQueue({
-  interval = 1000,
-  signal,
-  ...address
-}: WatchOptions): AsyncGenerator<QueueStatus, void, undefined> {
+export async function* watchQueue(
+  options: WatchOptions,
+): AsyncGenerator<QueueStatus, void, undefined> {
+  refuseUnknown(options, WATCH_NAMES, 'watchQueue')
+  const { interval = 1000, signal, ...address } = options
+  checkSignal(signal)
   const queue = await openQueue(address, { onlyLook: true })
   try {
     while (!signal?.aborted) {
@@ -85,7 +96,12 @@ export async function* watchQueue({
 }
 
 /** Everything that was produced is stored or has failed, and no more is coming. */
-export function isDone({ corpora, producing, items, jobs }: QueueStatus): boolean {
+export function isDone(status: QueueStatus): boolean {
+  checkObject(status, 'A status')
+  checkObject(status.items, '`items`')
+  checkObject(status.jobs, '`jobs`')
+  const { corpora, producing, items, jobs } = status
+  checkNumeric({ corpora, left: items.left, active: jobs.active })
   return corpora > 0 && !producing && items.left === 0 && jobs.active === 0
 }
 
@@ -142,6 +158,7 @@ function reasonOf(reason: string | null): string {
 export async function* queueFailures(
   address: QueueAddress,
 ): AsyncGenerator<QueueFailure, void, undefined> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'queueFailures')
   const queue = await openQueue(address, { onlyLook: true })
   try {
     yield* queue.ledger.failures()
@@ -152,6 +169,7 @@ export async function* queueFailures(
 
 /** Puts the jobs that failed back into the queue. @returns how many */
 export async function retryFailed(address: QueueAddress): Promise<number> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'retryFailed')
   const queue = await openQueue(address)
   try {
     const { failed = 0 } = await queue.bull.getJobCounts('failed')
@@ -164,6 +182,7 @@ export async function retryFailed(address: QueueAddress): Promise<number> {
 
 /** Removes the queue with everything that is in it or known of it. What is stored stays. */
 export async function clearQueue(address: QueueAddress): Promise<void> {
+  refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'clearQueue')
   const queue = await openQueue(address)
   try {
     await queue.bull.obliterate({ force: true })

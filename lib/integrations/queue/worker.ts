@@ -5,15 +5,22 @@ import { hostname } from 'node:os'
 import type { Job, Worker } from 'bullmq'
 import { type AbortSignalLike, abortController } from '../../common/abort.js'
 import { EmbedderError, InvalidInputError } from '../../common/errors.js'
+import {
+  checkEmbedder,
+  checkFunction,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../common/given.js'
 import { nameOf } from '../../common/realms.js'
 import { clearInterval, performance, setInterval, sleep } from '../../common/timers.js'
 import type { EmbedOptions, Logger } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { resolveOptions } from '../../options/table.js'
-import type { EmbeddingStore } from '../store.js'
+import { COMPARABLE, type EmbeddingStore } from '../store.js'
 import { doJob, EmbedderTrouble, type HowToEmbed, type JobOutcome } from './do-job.js'
 import { type JobData, readJob } from './job.js'
-import { type OpenQueue, openQueue, type QueueAddress } from './open.js'
+import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
 
 export interface WorkerOptions
   extends QueueAddress,
@@ -36,6 +43,23 @@ export interface WorkerOptions
   /** Called as work is done. */
   onProgress?: (progress: WorkerProgress) => void
 }
+
+const NAMES = namesOf<WorkerOptions>({
+  ...ADDRESS_NAMES,
+  outputs: 1,
+  truncate: 1,
+  maxTokens: 1,
+  dimensions: 1,
+  store: 1,
+  concurrency: 1,
+  untilDone: 1,
+  skipStored: 1,
+  stalledAfter: 1,
+  shutdownTimeout: 1,
+  signal: 1,
+  logger: 1,
+  onProgress: 1,
+})
 
 /** What this worker did. */
 export interface WorkerProgress {
@@ -70,6 +94,10 @@ const MOST_STALLS = 10
  *   or Redis cannot be reached; later both are waited for. What the embedder throws, when it cannot go on.
  */
 export async function runWorker(embedder: Embedder, options: WorkerOptions): Promise<WorkerResult> {
+  checkEmbedder(embedder, 'embed', 'embedStream')
+  refuseUnknown(options, NAMES, 'runWorker')
+  checkSignal(options.signal)
+  checkFunction('onProgress', options.onProgress)
   checkRange('concurrency', options.concurrency ?? CONCURRENCY, 1, 64)
   checkRange('stalledAfter', options.stalledAfter ?? STALLED_MS, 500, 86_400_000)
   checkRange('shutdownTimeout', options.shutdownTimeout ?? SHUTDOWN_MS, 0, 86_400_000)
@@ -94,7 +122,7 @@ function checkRange(name: string, value: number, least: number, most: number): v
   throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${most}.`)
 }
 
-/** Every option that the numbers depend on, wherever it was set: stores take float32. */
+/** Every option that the numbers depend on: stores take float32. */
 function settled(embedder: Embedder, options: WorkerOptions): HowToEmbed {
   const { outputs, truncate, maxTokens, dimensions } = options
   const given = resolveOptions({ outputs, truncate, maxTokens, dimensions })
@@ -102,10 +130,9 @@ function settled(embedder: Embedder, options: WorkerOptions): HowToEmbed {
   return {
     outputs: given.outputs,
     truncate: given.truncate,
-    normalize: given.normalize,
     maxTokens: Math.min(given.maxTokens ?? info.maxTokens, info.maxTokens),
     dimensions: given.dimensions ?? info.dimensions,
-    precision: 'float32',
+    ...COMPARABLE,
     model: info.fingerprint,
   }
 }

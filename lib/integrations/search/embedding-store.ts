@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { InvalidInputError, StoreError } from '../../common/errors.js'
 import { isTyped } from '../../common/realms.js'
-import type { EmbeddingStore, StoredChunk } from '../store.js'
+import { type EmbeddingStore, fallbackError, type StoredChunk } from '../store.js'
 import { blobText, bytesOf, type Database, textBlob } from './database.js'
 import { checkModel, type IndexSettings } from './schema.js'
 import { addVectors, findVector, type NewVector } from './vectors.js'
@@ -39,6 +39,8 @@ export class IndexStore implements EmbeddingStore {
     const rows = new Map(
       chunks.map((stored) => {
         checkModel(model, stored.chunk.model)
+        const foreign = fallbackError(stored.chunk.embedding)
+        if (foreign) throw foreign
         return [stored.chunk.id, { stored, vector: vectorOf(stored, model.dimensions) }]
       }),
     )

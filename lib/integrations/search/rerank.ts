@@ -5,6 +5,7 @@ import type { Embedding } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { colbertScore } from '../../scoring/colbert.js'
 import { combineScores, type ScoreWeights } from '../../scoring/hybrid.js'
+import { COMPARABLE, fallbackError } from '../store.js'
 import type { Database } from './database.js'
 import { textsOf } from './hits.js'
 import type { Ranked } from './rank.js'
@@ -33,8 +34,18 @@ export async function rerankBest(
   const known = best.filter(({ id }) => texts.has(id))
   const passages = await embedder.embed(
     known.map(({ id }) => texts.get(id) as string),
-    { outputs: { dense: false, colbert: true }, ...(signal && { signal }) },
+    {
+      ...COMPARABLE,
+      outputs: { dense: false, colbert: true },
+      truncate: 'error',
+      onError: 'throw',
+      ...(signal && { signal }),
+    },
   )
+  for (const passage of passages) {
+    const foreign = fallbackError(passage)
+    if (foreign) throw foreign
+  }
   const scored = known.map((hit, i) => {
     const passage = passages[i]?.colbert
     const colbert = passage && query.colbert ? colbertScore(query.colbert, passage) : 0

@@ -2,9 +2,18 @@
 
 import { mkdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import type { URL } from 'node:url'
 import { chunkText } from '../../chunking/chunk-text.js'
 import { throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError, StoreError } from '../../common/errors.js'
+import {
+  checkEmbedder,
+  checkFunction,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../common/given.js'
+import { pathOf } from '../../common/path.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import type { EmbeddingStore } from '../store.js'
 import { Database } from './database.js'
@@ -31,6 +40,27 @@ import type {
 import { updateIndex } from './update.js'
 import { mergeSegments, removeUnused } from './vectors.js'
 
+const OPEN_NAMES = namesOf<OpenIndexOptions>({ embedder: 1, chunking: 1, rebuild: 1, create: 1 })
+const CHUNK_NAMES = namesOf<ChunkSettings>({ maxTokens: 1, overlap: 1, language: 1 })
+const SEARCH_NAMES = namesOf<SearchOptions>({
+  limit: 1,
+  mode: 1,
+  fusion: 1,
+  weights: 1,
+  rerank: 1,
+  signal: 1,
+})
+const UPDATE_NAMES = namesOf<UpdateOptions>({
+  include: 1,
+  exclude: 1,
+  hidden: 1,
+  gitignore: 1,
+  followSymlinks: 1,
+  maxFileSize: 1,
+  signal: 1,
+  onProgress: 1,
+})
+
 const DEFAULT_CHUNKING: ChunkSettings = { maxTokens: 500, overlap: 50, language: 'en' }
 
 /** How to open an index. */
@@ -52,18 +82,20 @@ export interface OpenIndexOptions {
  *   other chunks; StoreError when the folder cannot be used
  */
 export async function openIndex(
-  store: string,
+  store: string | URL,
   options: OpenIndexOptions = {},
 ): Promise<SearchIndex> {
-  if (typeof store !== 'string' || store === '' || store.includes('\0')) {
-    throw new InvalidInputError('An index needs the path of a folder.')
+  refuseUnknown(options, OPEN_NAMES, 'openIndex')
+  refuseUnknown(options.chunking ?? {}, CHUNK_NAMES, '`chunking`')
+  if (options.embedder !== undefined) {
+    checkEmbedder(options.embedder, 'embed', 'embedStream', 'countTokens')
   }
-  const folder = resolve(store)
+  const folder = resolve(pathOf(store, 'The folder of an index'))
   const file = join(folder, 'index.db')
   const { create = true } = options
   if (!create && !(await exists(file))) {
     throw new InvalidInputError(
-      `There is no index in ${folder}: make one with \`bge-m3 index DIR --store ${store}\`.`,
+      `There is no index in ${folder}: make one with \`bge-m3 index DIR --store ${folder}\`.`,
     )
   }
   await mkdir(folder, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
@@ -137,7 +169,10 @@ export class SearchIndex {
    *
    * @throws StoreError when another update runs; InvalidInputError when the folder cannot be read
    */
-  async update(path: string, options: UpdateOptions = {}): Promise<UpdateResult> {
+  async update(path: string | URL, options: UpdateOptions = {}): Promise<UpdateResult> {
+    refuseUnknown(options, UPDATE_NAMES, 'update')
+    checkSignal(options.signal)
+    checkFunction('onProgress', options.onProgress)
     throwIfAborted(options.signal)
     const root = absolute(path)
     const embedder = this.#needEmbedder()
@@ -157,6 +192,8 @@ export class SearchIndex {
    * @throws InvalidInputError for an empty query, wrong options, or an index that nothing was put into
    */
   async search(query: string, options: SearchOptions = {}): Promise<SearchHit[]> {
+    refuseUnknown(options, SEARCH_NAMES, 'search')
+    checkSignal(options.signal)
     const embedder = this.#needEmbedder()
     const settings = readSettings(this.#db)
     if (!settings) {
@@ -167,7 +204,7 @@ export class SearchIndex {
   }
 
   /** Takes a folder, or a file, out of the index. @returns the number of files */
-  async forget(path: string): Promise<number> {
+  async forget(path: string | URL): Promise<number> {
     const root = absolute(path)
     const lock = await lockForUpdate(this.folder)
     try {
@@ -275,11 +312,7 @@ export class SearchIndex {
   }
 }
 
-/** @throws InvalidInputError for what is no path */
-function absolute(path: string): string {
-  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return resolve(path)
-  throw new InvalidInputError('What to index must be the path of a folder or a file.')
-}
+const absolute = (path: string | URL): string => resolve(pathOf(path, 'What to index'))
 
 function defined<T extends object>(members: T): Partial<T> {
   const entries = Object.entries(members).filter(([, value]) => value !== undefined)

@@ -4,6 +4,7 @@ import { InvalidInputError } from '../../common/errors.js'
 import type { Embedding } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { combineScores, DEFAULT_WEIGHTS, type ScoreWeights } from '../../scoring/hybrid.js'
+import { COMPARABLE } from '../store.js'
 import { findCandidates } from './candidates.js'
 import type { Database } from './database.js'
 import { hitsOf } from './hits.js'
@@ -32,6 +33,9 @@ export async function search(
   const { limit, mode, fusion, weights, rerank } = check(query, options, embedder, settings)
   const { signal } = options
   const [embedded] = await embedder.embed([query], {
+    ...COMPARABLE,
+    truncate: 'error',
+    onError: 'throw',
     outputs: { dense: true, sparse: settings.model.sparse, colbert: rerank > 0 },
     ...(signal && { signal }),
   })

@@ -7,6 +7,7 @@
 import { throwIfAborted } from '../../common/abort.js'
 import { EmbedderError, InferenceError, InvalidInputError } from '../../common/errors.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import { COMPARABLE, fallbackError } from '../store.js'
 import type { Database } from './database.js'
 import { filesUnder, type IndexedFile, isUnchanged, removeFiles, touchFile } from './files.js'
 import { type PendingFile, PendingFiles, type PendingText } from './pending.js'
@@ -117,7 +118,9 @@ class Update {
     const { signal } = this.#options
     this.#report.startEmbedding()
     const stream = embedder.embedStream(this.#texts(), {
+      ...COMPARABLE,
       outputs: { dense: true, sparse: settings.model.sparse },
+      truncate: 'error',
       onError: 'collect',
       // the index itself is what keeps them
       cache: false,
@@ -131,8 +134,12 @@ class Update {
       }
       const { embedding, model } = item
       const { dense, sparse, tokenCount } = embedding
-      if (model !== settings.model.fingerprint || dense === undefined) {
-        const error = new InferenceError('Another model, the fallback, embedded it.')
+      const isForeign = model !== settings.model.fingerprint || dense === undefined
+      const foreign = fallbackError(embedding)
+      if (foreign || isForeign) {
+        const error =
+          foreign ??
+          new InferenceError('Another model than the index’s, the fallback perhaps, embedded it.')
         this.#pending.failed(hash, error)
         continue
       }

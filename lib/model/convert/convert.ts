@@ -6,6 +6,7 @@
 
 import { readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import type { URL } from 'node:url'
 import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { syncDirectory } from '../../common/atomic-file.js'
 import {
@@ -14,6 +15,8 @@ import {
   ModelLoadError,
   ModelNotFoundError,
 } from '../../common/errors.js'
+import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
+import { pathOf } from '../../common/path.js'
 import { HEAD_KEYS } from '../formats/gguf/own-keys.js'
 import { encodeTensor, Q8_0_ELEMENTS } from '../formats/gguf/quantize.js'
 import { FileType, TensorType } from '../formats/gguf/types.js'
@@ -35,7 +38,7 @@ export type ConvertType = (typeof CONVERT_TYPES)[number]
 /** Options of `convertCheckpoint`. */
 export interface ConvertOptions {
   /** The GGUF to write. It appears when it is complete, or not at all. */
-  output: string
+  output: string | URL
   /** Of the matrices and the token table; everything else is float32. Default `q8_0`. */
   type?: ConvertType
   /** Where the two `.pt` heads are, if not in the checkpoint; `false` leaves them out. */
@@ -46,6 +49,15 @@ export interface ConvertOptions {
   onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
   signal?: AbortSignalLike
 }
+
+const NAMES = namesOf<ConvertOptions>({
+  output: 1,
+  type: 1,
+  heads: 1,
+  name: 1,
+  onProgress: 1,
+  signal: 1,
+})
 
 /** What `convertCheckpoint` wrote. */
 export interface ConvertResult {
@@ -72,7 +84,7 @@ const CHUNK_ELEMENTS = 1 << 20
 const MAX_FLOAT16 = 65504
 
 /**
- * Converts the checkpoint in `directory`: `config.json`; `model.safetensors` or `pytorch_model.bin`;
+ * Converts the checkpoint in a directory: `config.json`; `model.safetensors` or `pytorch_model.bin`;
  * `sentencepiece.bpe.model` or `tokenizer.json`; `sparse_linear.pt` and `colbert_linear.pt` if there.
  *
  * Same tensors, names and keys as llama.cpp's converter makes; the heads in keys of ours (`HEAD_KEYS`).
@@ -82,15 +94,18 @@ const MAX_FLOAT16 = 65504
  * the signal's reason.
  */
 export async function convertCheckpoint(
-  directory: string,
+  checkpoint: string | URL,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
+  refuseUnknown(options, NAMES, 'convertCheckpoint')
   const { type = 'q8_0', signal, onProgress } = options
+  checkSignal(signal)
+  checkFunction('onProgress', onProgress)
   if (!CONVERT_TYPES.includes(type)) {
     throw new InvalidInputError(`type must be one of ${CONVERT_TYPES.join(', ')}.`)
   }
-  if (!options.output) throw new InvalidInputError('output must name the file to write.')
-  const output = resolve(options.output)
+  const directory = pathOf(checkpoint, 'The checkpoint')
+  const output = resolve(pathOf(options.output, 'The option `output`'))
   throwIfAborted(signal)
   const config = await readConfig(directory)
   const weights = await openCheckpoint(directory)

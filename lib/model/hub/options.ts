@@ -1,4 +1,6 @@
+import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../../common/abort.js'
+import { namesOf } from '../../common/given.js'
 import type { Logger } from '../../common/types.js'
 import type { FilePin } from '../pins.js'
 import type { Hub } from './hub.js'
@@ -59,7 +61,7 @@ export const PATIENCE: Patience = {
 /** Options of `pullModel`. */
 export interface PullOptions {
   /** Where the files go. Default: `<cacheDir>/models/bge-m3`. */
-  dir?: string | undefined
+  dir?: string | URL | undefined
   /** The `cacheDir` option. */
   cacheDir?: string | undefined
   /**
@@ -83,6 +85,21 @@ export interface PullOptions {
   logger?: Logger | undefined
   patience?: Partial<Patience> | undefined
 }
+
+export const PULL_NAMES = namesOf<PullOptions>({
+  dir: 1,
+  cacheDir: 1,
+  revision: 1,
+  files: 1,
+  endpoint: 1,
+  token: 1,
+  offline: 1,
+  force: 1,
+  signal: 1,
+  onProgress: 1,
+  logger: 1,
+  patience: 1,
+})
 
 /** `PullOptions`, checked and completed. */
 export interface PullContext {

@@ -10,6 +10,8 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { throwIfAborted } from '../../common/abort.js'
 import { EmbedderError, IntegrityError, InvalidInputError } from '../../common/errors.js'
+import { checkFunction, checkSignal, refuseUnknown } from '../../common/given.js'
+import { pathOf } from '../../common/path.js'
 import { isError } from '../../common/realms.js'
 import type { Logger } from '../../common/types.js'
 import { hashFile } from '../integrity.js'
@@ -23,6 +25,7 @@ import { Lock } from './lock.js'
 import {
   type DownloadProgress,
   PATIENCE,
+  PULL_NAMES,
   type PullContext,
   type PulledFile,
   type PullOptions,
@@ -43,12 +46,19 @@ import { lackOfSpace } from './space.js'
  *   InvalidInputError; the signal's reason
  */
 export async function pullModel(options: PullOptions = {}): Promise<PullResult> {
+  refuseUnknown(options, PULL_NAMES, 'pullModel')
   const { signal, logger } = options
+  checkSignal(signal)
+  checkFunction('onProgress', options.onProgress)
   const files = withRevision(options.files ?? BGE_M3_PINS, options.revision)
   checkNames(files)
   const context: PullContext = {
     hub: findHub(options),
-    dir: resolve(options.dir ?? defaultModelDir(options.cacheDir)),
+    dir: resolve(
+      options.dir === undefined
+        ? defaultModelDir(options.cacheDir)
+        : pathOf(options.dir, 'The option `dir`'),
+    ),
     patience: { ...PATIENCE, ...options.patience },
     // In the cache directory everything is ours.
     force: options.force ?? options.dir === undefined,

@@ -1,5 +1,8 @@
+import type { URL } from 'node:url'
 import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
+import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
+import { pathOf } from '../../common/path.js'
 import { STANDIN_KEY } from '../formats/gguf/own-keys.js'
 import { encodeTensor } from '../formats/gguf/quantize.js'
 import { FileType, TensorType } from '../formats/gguf/types.js'
@@ -25,7 +28,7 @@ export const STANDIN_VERSION = 3
 /** Options of `createStandin`. */
 export interface StandinOptions {
   /** The file to write. */
-  output: string
+  output: string | URL
   size: StandinSize
   /** Default `bge-m3`. */
   arch?: StandinArch
@@ -43,6 +46,19 @@ export interface StandinOptions {
   onProgress?: ((progress: { doneBytes: number; totalBytes: number }) => void) | undefined
   signal?: AbortSignalLike | undefined
 }
+
+const NAMES = namesOf<StandinOptions>({
+  output: 1,
+  size: 1,
+  arch: 1,
+  type: 1,
+  seed: 1,
+  vocab: 1,
+  outlierGains: 1,
+  vocabSize: 1,
+  onProgress: 1,
+  signal: 1,
+})
 
 /** What was written. */
 export interface StandinInfo extends ModelShape {
@@ -71,13 +87,17 @@ const FILE_TYPES = { q8_0: FileType.Q8_0, f16: FileType.F16, f32: FileType.F32 }
  * weights, rounded.
  */
 export async function createStandin(options: StandinOptions): Promise<StandinInfo> {
-  const { output, size, arch = 'bge-m3', type = 'q8_0', seed = 1 } = options
+  refuseUnknown(options, NAMES, 'createStandin')
+  const { size, arch = 'bge-m3', type = 'q8_0', seed = 1 } = options
   oneOf('size', size, STANDIN_SIZES)
   oneOf('arch', arch, STANDIN_ARCHS)
   oneOf('type', type, STANDIN_TYPES)
   if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
     throw new InvalidInputError('seed must be an integer from 0 to 4294967295.')
   }
+  const output = pathOf(options.output, 'The option `output`')
+  checkSignal(options.signal)
+  checkFunction('onProgress', options.onProgress)
   throwIfAborted(options.signal)
   const shape = shapeOf(arch, size)
   const vocabPath = await findVocab(arch, options.vocab)

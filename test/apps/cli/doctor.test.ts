@@ -2,7 +2,7 @@ import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { editDistance, environmentFindings } from '../../../lib/apps/cli/doctor/environment.js'
+import { environmentFindings } from '../../../lib/apps/cli/doctor/environment.js'
 import { examine, type Finding } from '../../../lib/apps/cli/doctor/finding.js'
 import { hubFindings } from '../../../lib/apps/cli/doctor/hub.js'
 import { modelReport } from '../../../lib/apps/cli/doctor/model.js'
@@ -289,12 +289,6 @@ describe('the environment', () => {
 
   it('may be empty', () => {
     expect(environmentFindings({})).toMatchObject([{ status: 'ok' }])
-  })
-
-  it('is compared by edits', () => {
-    expect(editDistance('', 'abc')).toBe(3)
-    expect(editDistance('kitten', 'sitting')).toBe(3)
-    expect(editDistance('same', 'same')).toBe(0)
   })
 })
 

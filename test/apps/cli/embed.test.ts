@@ -271,7 +271,7 @@ describe('embed refuses', () => {
   it('more dimensions than there are, before it empties the output', async () => {
     await writeFile(at('kept.jsonl'), 'kept')
     const { code, stderr } = await embed(['--dimensions', '65', '-o', at('kept.jsonl'), 'a'])
-    expect(stderr).toContain('`dimensions` is 65')
+    expect(stderr).toContain('--dimensions is 65')
     expect(code).toBe(2)
     expect(await readFile(at('kept.jsonl'), 'utf8')).toBe('kept')
   })

@@ -236,7 +236,7 @@ describe('evaluate: retrieval', () => {
     [
       'documents of one id',
       { corpus: '{"_id":"en-0","text":"a"}\n{"_id":"en-0","text":"b"}' },
-      /Document 1 .* came before/,
+      /Document 2 .* came before/,
     ],
     [
       'queries of one id',

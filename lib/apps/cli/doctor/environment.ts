@@ -1,9 +1,11 @@
 /** Environment variables: which are set, which are wrong, which nobody reads. */
 
+import { nearest } from '../../../common/given.js'
 import {
   type Environment,
   environmentName,
   OPTION_NAMES,
+  OPTIONS,
   type OptionName,
   parseOption,
 } from '../../../options/table.js'
@@ -40,7 +42,12 @@ function setFinding(name: string, env: Environment): Finding {
 function optionFinding(name: string, option: OptionName, text: string): Finding {
   try {
     parseOption(option, text, name)
-    return setFinding(name, { [name]: text })
+    const finding = setFinding(name, { [name]: text })
+    if (!OPTIONS[option].shapesResult) return finding
+    return {
+      ...finding,
+      detail: `${finding.detail}, for commands and the server: no program hears it`,
+    }
   } catch (error) {
     const detail = (error as Error).message
     const advice = `Correct ${name} or unset it.`
@@ -49,29 +56,12 @@ function optionFinding(name: string, option: OptionName, text: string): Finding 
 }
 
 function unknownFinding(name: string, known: readonly string[]): Finding {
-  const nearest = known
-    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
-    .sort((a, b) => a.distance - b.distance)[0]
-  const isNear = nearest !== undefined && nearest.distance <= 3
+  const meant = nearest(name, known)
   return {
     area: 'environment',
     name,
     status: 'warning',
     detail: 'is set, and nothing reads it',
-    advice: isNear ? `Did you mean ${nearest.candidate}?` : `Unset ${name}.`,
+    advice: meant === undefined ? `Unset ${name}.` : `Did you mean ${meant}?`,
   }
-}
-
-/** Levenshtein's distance. */
-export function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(swap, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
 }

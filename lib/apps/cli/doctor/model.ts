@@ -24,7 +24,9 @@ export interface ModelQuestion {
 }
 
 export async function modelReport(question: ModelQuestion): Promise<ModelReport> {
-  const path = await attempt('Model', () => findModel(question.model, question))
+  const path = await attempt('Model', () =>
+    findModel(question.model, { cacheDir: question.cacheDir, env: question.env }),
+  )
   if ('finding' in path) return { findings: [path.finding], bytes: undefined }
   const header = await attempt('Model', () => inspectModel(path.value))
   if ('finding' in header) return { findings: [header.finding], bytes: undefined }

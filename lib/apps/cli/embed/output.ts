@@ -7,7 +7,7 @@ import { embeddingLine, errorLine } from '../../../integrations/files/jsonl-outp
 import { missingRow, type NpyType, NpyWriter } from '../../../integrations/files/npy-output.js'
 import { UsageError } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
-import { openOutputSink, refuseSameFile, Sink } from '../shared/sink.js'
+import { checkTarget, openOutputSink, refuseSameFile, Sink } from '../shared/sink.js'
 
 export type Result = Embedding<Precision> | EmbedderError
 
@@ -50,6 +50,7 @@ export async function checkOutput(options: Omit<OutputOptions, 'width'>): Promis
     }
   }
   await refuseSameFile(file, input)
+  await checkTarget(file)
 }
 
 /** @param done what the file holds already and is kept; without it, the file is created or emptied */

@@ -14,6 +14,7 @@ import { present } from '../shared/present.js'
 import { NO_BAR, type ProgressBar, progressBar } from '../shared/progress-bar.js'
 import { renamed } from '../shared/renamed.js'
 import { openRunRecord, RunRecorder, writeRunRecord } from '../shared/run-record.js'
+import { checkTarget } from '../shared/sink.js'
 import { openTexts } from '../shared/texts.js'
 import {
   checkOutput,
@@ -40,6 +41,7 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   const precision = values.precision ?? 'float32'
   const target = { format, file, input: inputFile, outputs, precision, resume }
   await checkOutput(target)
+  await checkTarget(stats)
 
   const input = await openTexts(io, texts, flags)
   try {

@@ -28,7 +28,7 @@ export async function indexCorpus(io: CliIo, file: string): Promise<CorpusIndex>
     const id = String(item.id)
     if (ids.has(id)) {
       throw new InvalidInputError(
-        `Document ${item.index} of the corpus has an id that came before.`,
+        `Document ${item.index + 1} of the corpus has an id that came before.`,
       )
     }
     ids.add(id)

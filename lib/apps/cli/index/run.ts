@@ -1,6 +1,7 @@
 /** `bge-m3 index`: a folder's files into an index. */
 
-import { relative, sep } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { relative, resolve, sep } from 'node:path'
 import { formatDuration, formatSize, parseSize } from '../../../common/units.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { openIndex, type SearchIndex } from '../../../integrations/search/search-index.js'
@@ -45,6 +46,9 @@ export async function runIndex(io: CliIo, args: readonly string[], flags: Flags)
     ...(own.chunkTokens !== undefined && { maxTokens: whole('--chunk-tokens', own.chunkTokens) }),
     ...(own.overlap !== undefined && { overlap: whole('--overlap', own.overlap) }),
   }
+  await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`${printable(resolve(folder))} cannot be read (${error.code}).`)
+  })
   const embedder = await openEmbedder(io, values)
   try {
     const { rebuild = false } = own

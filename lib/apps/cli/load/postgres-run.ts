@@ -1,7 +1,5 @@
 /** `bge-m3 load postgres`: a table's texts to vectors. */
 
-import { EmbedderError } from '../../../common/errors.js'
-import { isError } from '../../../common/realms.js'
 import type { HnswOptions } from '../../../integrations/stores/postgres/hnsw.js'
 import {
   type LoadTableOptions,
@@ -71,23 +69,12 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
         if (bar === NO_BAR) bar = progressBar(io, { label: 'Rows', total })
         bar.update(done + failed, `${rate.toFixed(0)} rows/s`)
       },
-    })
-      .catch((error) => {
-        throw named(error)
-      })
-      .finally(() => bar.stop())
+    }).finally(() => bar.stop())
     await report(io, result, own.json ?? false)
     return result.failed > 0 ? EXIT.failed : EXIT.done
   } finally {
     await embedder.dispose()
   }
-}
-
-/** The driver's errors do not say whose they are. They hold no password. */
-function named(error: unknown): unknown {
-  const isDriver = isError(error) && !(error instanceof EmbedderError) && 'code' in error
-  if (isDriver) error.message = `PostgreSQL: ${error.message || error.code}`
-  return error
 }
 
 function indexOf({ index, m, efConstruction, distance }: PostgresFlags): boolean | HnswOptions {

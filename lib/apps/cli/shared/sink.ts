@@ -1,7 +1,8 @@
 /** Text out, to stdout or a file, no faster than it is taken. */
 
-import { createWriteStream } from 'node:fs'
-import { open, realpath } from 'node:fs/promises'
+import { constants, createWriteStream } from 'node:fs'
+import { access, open, realpath, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { OutputClosed, UsageError } from './errors.js'
 import type { CliIo, TerminalWritable } from './io.js'
@@ -77,6 +78,16 @@ export async function openOutputSink(
 ): Promise<Sink> {
   await refuseSameFile(file, input)
   return file === undefined || file === '-' ? Sink.stdout(io) : Sink.file(file, io)
+}
+
+/** @throws UsageError for a file that could not be made, before hours of work go into it */
+export async function checkTarget(file: string | undefined): Promise<void> {
+  if (file === undefined || file === '-') return
+  const there = await stat(file).catch(() => undefined)
+  if (there?.isDirectory()) throw new UsageError(`Cannot write ${file}: it is a directory.`)
+  await access(there ? file : dirname(file), constants.W_OK).catch((error) => {
+    throw new UsageError(`Cannot write ${file} (${(error as NodeJS.ErrnoException).code}).`)
+  })
 }
 
 /** @throws UsageError when output and input are one file, which would be lost */

@@ -12,7 +12,7 @@ import { type Flags, optionValues } from '../shared/options.js'
 import { mapAhead, windows } from '../shared/pipeline.js'
 import { present } from '../shared/present.js'
 import { renamed } from '../shared/renamed.js'
-import { openOutputSink } from '../shared/sink.js'
+import { checkTarget, openOutputSink } from '../shared/sink.js'
 import { openTexts } from '../shared/texts.js'
 
 const WINDOW = { items: 64, units: 1 << 20 }
@@ -25,6 +25,7 @@ export async function runTokenize(
 ): Promise<number> {
   const values = optionValues(flags, io.env)
   const { input: inputFile, output } = flags as { input?: string; output?: string }
+  await checkTarget(output)
   const input = await openTexts(io, texts, flags)
   try {
     const embedder = await openEmbedder(io, values)

@@ -1,6 +1,8 @@
 /** Vectors that are in memory already, such as what `embedChunks` gave. */
 
 import { InvalidInputError } from '../../../common/errors.js'
+import { checkObject, checkText } from '../../../common/given.js'
+import { isMap } from '../../../common/realms.js'
 import { components } from '../../../scoring/components.js'
 import type { Vector } from '../../../scoring/types.js'
 import { scalars, TableBuilder, textStart, type VectorTable } from './table.js'
@@ -20,8 +22,18 @@ export function tableOf(
   items: Iterable<TableItem>,
   texts?: ReadonlyMap<string, string>,
 ): VectorTable {
+  if (typeof Object(items)[Symbol.iterator] !== 'function') {
+    throw new InvalidInputError('A report is on a list of items with embeddings.')
+  }
+  if (texts !== undefined && !isMap(texts)) {
+    throw new InvalidInputError('`texts` must be a Map: id to text.')
+  }
   const table = new TableBuilder()
-  for (const { id, embedding, metadata } of items) {
+  for (const item of items) {
+    checkObject(item, 'An item')
+    const { id, embedding, metadata } = item
+    checkText(id, 'The id of an item')
+    checkObject(embedding, 'An embedding')
     const { dense, tokenCount } = embedding
     if (dense === undefined) {
       throw new InvalidInputError('An item has no dense vector, which a report is about.')

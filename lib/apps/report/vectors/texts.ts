@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import path from 'node:path'
 import { type AbortSignalLike, forNode } from '../../../common/abort.js'
 import { InvalidInputError } from '../../../common/errors.js'
+import { checkList, checkObject, checkSignal } from '../../../common/given.js'
 import { lines } from '../../../integrations/files/lines.js'
 import { idOf, parsed } from './jsonl.js'
 import { checkFile } from './read.js'
@@ -25,6 +26,9 @@ export async function joinTexts(
   signal?: AbortSignalLike,
 ): Promise<number> {
   await checkFile(file)
+  checkSignal(signal)
+  checkObject(table, 'A table')
+  checkList(table.ids, '`ids`')
   const rows = rowsOfIds(table.ids)
   const found = new Set<number>()
   let isJson = /\.(jsonl|ndjson)$/i.test(file)

@@ -2,6 +2,7 @@
 
 import type { EmbedderInfo } from '../../../common/types.js'
 import type { TokenPieces } from '../../../model/pieces.js'
+import type { OptionValues } from '../../../options/table.js'
 import type { Drift } from './drift.js'
 import { HttpError } from './errors.js'
 import type { Gate } from './limits.js'
@@ -12,6 +13,8 @@ import type { WireStats } from './wire.js'
 
 export interface ServerContext {
   readonly config: ServerConfig
+  /** What the environment says of embeddings, where a request says nothing. */
+  readonly defaults: Pick<OptionValues, 'truncate' | 'normalize' | 'dimensions'>
   readonly gate: Gate
   readonly metrics: ServerMetrics
   readonly drift: Drift

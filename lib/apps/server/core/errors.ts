@@ -78,11 +78,21 @@ function fromEmbedder(error: EmbedderError): HttpError {
   const status = STATUS_OF_CODE[error.code]
   const code =
     error.code === 'INPUT_TOO_LONG' ? 'context_length_exceeded' : error.code.toLowerCase()
-  return new HttpError(status, code, error.message, {
+  return new HttpError(status, code, inWireWords(error.message), {
     retryAfter: status === 503 || status === 429 ? 5 : undefined,
     cause: error,
   })
 }
+
+/** The library's words for options are no words of a body. */
+function inWireWords(message: string): string {
+  return message
+    .replace(/[Tt]he option `(\w+)`/g, "'$1'")
+    .replace(", or pass truncate: 'end'", TRUNCATE_HINT)
+}
+
+/** Only for endpoints that take it. */
+export const TRUNCATE_HINT = ', or send "truncate": true'
 
 interface Violation {
   keyword?: string
@@ -143,7 +153,7 @@ export function ofQueryOr(name: string, param: string, error: unknown): unknown 
   const { status, code, retryAfter } = toHttpError(error)
   const at = error.index - 1
   const who = at < 0 ? 'The query' : `The ${name} at index ${at}`
-  const message = error.message.replace(/^The text( at index \d+)?/, who)
+  const message = inWireWords(error.message).replace(/^The text( at index \d+)?/, who)
   const where = at < 0 ? 'query' : `${param}[${at}]`
   return new HttpError(status, code, message, { param: where, retryAfter, cause: error })
 }

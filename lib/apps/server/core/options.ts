@@ -5,6 +5,7 @@
  */
 
 import { InvalidInputError } from '../../../common/errors.js'
+import { shown } from '../../../common/given.js'
 import { count, duration, type Kind, oneOf, path, size, toggle } from '../../../options/kinds.js'
 import { type Environment, environmentName } from '../../../options/table.js'
 import { list, text } from './option-kinds.js'
@@ -189,8 +190,11 @@ export function checkServerOptions(
     if (value === undefined) continue
     const { kind } = SERVER_OPTIONS[name]
     const checked = kind.check(value)
-    if (checked === undefined)
-      throw new InvalidInputError(`${label(name)} must be ${kind.allowed}.`)
+    if (checked === undefined) {
+      // keys are secrets
+      const not = name === 'apiKey' ? '' : `, not ${shown(value)}`
+      throw new InvalidInputError(`${label(name)} must be ${kind.allowed}${not}.`)
+    }
     values[name] = checked
   }
   return values as ServerOptionValues

@@ -112,7 +112,14 @@ export class RequestWork {
   }
 
   /** Embeds some inputs: an embedding or an error of each. */
-  async settle(inputs: Inputs, options: RequestWorkOptions): Promise<Settled<Embedding>[]> {
+  async settle(inputs: Inputs, asked: RequestWorkOptions): Promise<Settled<Embedding>[]> {
+    const { truncate, normalize, dimensions } = this.#context.defaults
+    const options = {
+      ...asked,
+      truncate: asked.truncate ?? truncate ?? 'error',
+      normalize: asked.normalize ?? normalize ?? true,
+      dimensions: asked.dimensions ?? dimensions,
+    }
     const turn = await this.#turn(await this.#bytes(inputs, options))
     try {
       const results = await embedInputs(
@@ -153,9 +160,9 @@ export class RequestWork {
 
   #embedOptions(
     inputs: Inputs,
-    options: RequestWorkOptions,
+    options: RequestWorkOptions & Pick<EmbedOptions, 'truncate' | 'normalize'>,
   ): EmbedOptions & { onError: 'collect'; precision: 'float32' } {
-    const { outputs, normalize = true, truncate, dimensions } = options
+    const { outputs, normalize, truncate, dimensions } = options
     const isSmall = inputCount(inputs) <= INTERACTIVE_INPUTS
     return {
       outputs,
@@ -164,7 +171,7 @@ export class RequestWork {
       precision: 'float32',
       onError: 'collect',
       signal: this.signal,
-      ...(truncate && { truncate }),
+      truncate,
       ...(dimensions !== undefined && { dimensions }),
     }
   }

@@ -43,8 +43,9 @@ export async function connect(target: PostgresTarget): Promise<Connection> {
     pool.on('error', () => {})
     return poolConnection(pool, true)
   }
-  if ('transaction' in target) return pgliteConnection(target)
-  if (typeof target?.connect === 'function') return poolConnection(target, false)
+  if ('transaction' in Object(target)) return pgliteConnection(target as PgliteLike)
+  const { connect } = Object(target) as Partial<Pool>
+  if (typeof connect === 'function') return poolConnection(target as Pool, false)
   throw new InvalidInputError(
     'The connection must be a connection string, a pg.Pool, or a PGlite database.',
   )

@@ -7,10 +7,19 @@
 
 import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
+import {
+  checkEmbedder,
+  checkFunction,
+  checkObject,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../../common/given.js'
 import { performance } from '../../../common/timers.js'
 import type { Embedding, EmbedOptions, Settled } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
-import { withRetries } from '../../retry.js'
+import { checkRetry, withRetries } from '../../retry.js'
+import { COMPARABLE, fallbackError } from '../../store.js'
 import { type Connection, connect, type PostgresTarget, type Queryable } from './connection.js'
 import { checkHnsw, createHnsw, DEFAULT_SPARSE_LIMIT, type HnswOptions } from './hnsw.js'
 import {
@@ -20,6 +29,7 @@ import {
   type TableName,
   vectorLiteral,
 } from './sql.js'
+import { storeError } from './store-error.js'
 import { type CheckedTable, checkTable, type TableColumns } from './table.js'
 
 /** Options of `loadTable`. */
@@ -42,6 +52,20 @@ export interface LoadTableOptions {
   /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
 }
+
+const NAMES = namesOf<LoadTableOptions>({
+  table: 1,
+  columns: 1,
+  batchRows: 1,
+  index: 1,
+  sparseLimit: 1,
+  dimensions: 1,
+  truncate: 1,
+  maxTokens: 1,
+  retry: 1,
+  signal: 1,
+  onProgress: 1,
+})
 
 /** How far `loadTable` is. */
 export interface LoadProgress {
@@ -89,16 +113,23 @@ const RETRY_MS = 100
  * Resolves when every row that we may take has a vector or failed.
  *
  * @param target a connection string, a `pg.Pool` or a PGlite database
- * @throws InvalidInputError before any work, for a table that does not fit
+ * @throws InvalidInputError before any work, for a table that does not fit; StoreError when the database cannot
+ *   be reached, or fails
  */
 export async function loadTable(
   embedder: Embedder,
   target: PostgresTarget,
   options: LoadTableOptions,
 ): Promise<LoadTableResult> {
+  checkEmbedder(embedder, 'embed')
+  refuseUnknown(options, NAMES, 'loadTable')
   const { batchRows = BATCH_ROWS, sparseLimit = DEFAULT_SPARSE_LIMIT } = options
+  checkRetry(options.retry)
+  checkObject(options.columns, '`columns`')
   checkRange('batchRows', batchRows, 10_000)
   checkRange('sparseLimit', sparseLimit, SPARSEVEC_LIMITS.stored)
+  checkSignal(options.signal)
+  checkFunction('onProgress', options.onProgress)
   throwIfAborted(options.signal)
   const connection = await connect(target)
   try {
@@ -266,13 +297,14 @@ class TableLoader {
     return { last, written: await this.#write(db, fresh, results) }
   }
 
-  #embedOptions(): Omit<EmbedOptions, 'precision' | 'onError'> & { onError: 'collect' } {
-    const { columns, truncate, maxTokens, dimensions, signal } = this.#options
+  #embedOptions(): EmbedOptions & typeof COMPARABLE & { onError: 'collect' } {
+    const { columns, truncate = 'error', maxTokens, dimensions, signal } = this.#options
     return {
+      ...COMPARABLE,
       outputs: { dense: columns.dense !== undefined, sparse: columns.sparse !== undefined },
       priority: 'bulk',
       onError: 'collect',
-      ...(truncate === undefined ? {} : { truncate }),
+      truncate,
       ...(maxTokens === undefined ? {} : { maxTokens }),
       ...(dimensions === undefined ? {} : { dimensions }),
       ...(signal === undefined ? {} : { signal }),
@@ -292,11 +324,13 @@ class TableLoader {
     let tokens = 0
     let cuts = 0
     taken.forEach(({ id }, i) => {
-      const result = results[i] as Settled<Embedding>
-      if (result instanceof EmbedderError) {
-        failures.push({ id, code: result.code, message: result.message })
+      const settled = results[i] as Settled<Embedding>
+      const error = settled instanceof EmbedderError ? settled : fallbackError(settled)
+      if (error) {
+        failures.push({ id, code: error.code, message: error.message })
         return
       }
+      const result = settled as Embedding
       ids.push(id)
       tokens += result.tokenCount
       if (result.dense) {
@@ -353,12 +387,17 @@ class TableLoader {
     })
   }
 
-  #retrying<T>(most: number, run: () => Promise<T>): Promise<T> {
+  async #retrying<T>(most: number, run: () => Promise<T>): Promise<T> {
     const { retry: { retries = RETRIES, delayMs = RETRY_MS } = {}, signal } = this.#options
     let tries = 0
-    return withRetries({ retries: Math.min(retries, most), delayMs, signal }, () => {
-      if (tries++ > 0) this.#result.retries++
-      return run()
-    })
+    try {
+      return await withRetries({ retries: Math.min(retries, most), delayMs, signal }, () => {
+        if (tries++ > 0) this.#result.retries++
+        return run()
+      })
+    } catch (error) {
+      throwIfAborted(signal)
+      throw storeError(error)
+    }
   }
 }

@@ -1,10 +1,12 @@
 /** SQL from names that users choose, and values as PostgreSQL reads them. */
 
 import { InvalidInputError } from '../../../common/errors.js'
+import { checkNumbers, checkNumeric, checkObject, checkText } from '../../../common/given.js'
 import type { SparseEmbedding } from '../../../common/types.js'
 
 /** Quoted, whatever it holds. @throws InvalidInputError for what no identifier can be */
 export function quoteIdentifier(name: string): string {
+  checkText(name, 'A name of a table or column')
   if (name === '' || name.includes('\0')) {
     throw new InvalidInputError('A name of a table or column is empty or holds a NUL character.')
   }
@@ -16,6 +18,7 @@ export type TableName = string | { schema?: string; table: string }
 
 /** A table's name, quoted for SQL. @throws InvalidInputError for what no identifier can be */
 export function quoteTable(name: TableName): string {
+  if (typeof name !== 'string') checkObject(name, 'The name of a table')
   const { schema, table } = typeof name === 'string' ? split(name) : name
   return schema === undefined
     ? quoteIdentifier(table)
@@ -29,11 +32,13 @@ function split(name: string): { schema?: string; table: string } {
 
 /** pgvector's `vector` and `halfvec`. */
 export function vectorLiteral(values: ArrayLike<number>): string {
+  checkNumbers(values, 'A vector')
   return `[${Array.from(values).join(',')}]`
 }
 
 /** `float4[]`. */
 export function arrayLiteral(values: ArrayLike<number>): string {
+  checkNumbers(values, 'A vector')
   return `{${Array.from(values).join(',')}}`
 }
 
@@ -47,10 +52,15 @@ export const SPARSEVEC_LIMITS = { stored: 16_000, indexed: 1_000 }
  * @returns also whether some were left out
  */
 export function sparsevecLiteral(
-  { indices, values }: SparseEmbedding,
+  sparse: SparseEmbedding,
   dimensions: number,
   limit: number,
 ): { literal: string; cut: boolean } {
+  checkObject(sparse, 'A sparse vector')
+  const { indices, values } = sparse
+  checkNumbers(indices, 'Sparse `indices`')
+  checkNumbers(values, 'Sparse `values`')
+  checkNumeric({ dimensions, limit })
   let kept = Array.from(indices, (index, i) => ({ index, value: values[i] as number }))
   const cut = kept.length > limit
   if (cut) {

@@ -4,10 +4,11 @@
  */
 
 import { InvalidInputError } from '../../../common/errors.js'
+import { checkObject, namesOf, refuseUnknown } from '../../../common/given.js'
 import { isTyped } from '../../../common/realms.js'
 import type { EmbedderInfo } from '../../../common/types.js'
-import { withRetries } from '../../retry.js'
-import type { EmbeddingStore, StoredChunk } from '../../store.js'
+import { checkRetry, withRetries } from '../../retry.js'
+import { type EmbeddingStore, fallbackError, type StoredChunk } from '../../store.js'
 import { type Connection, connect, type PostgresTarget, type Queryable } from './connection.js'
 import { DEFAULT_SPARSE_LIMIT } from './hnsw.js'
 import {
@@ -47,6 +48,17 @@ export interface PostgresStoreOptions {
   retry?: { retries?: number; delayMs?: number }
 }
 
+const NAMES = namesOf<PostgresStoreOptions>({
+  table: 1,
+  columns: 1,
+  model: 1,
+  dimensions: 1,
+  create: 1,
+  denseType: 1,
+  sparseLimit: 1,
+  retry: 1,
+})
+
 const RETRIES = 8
 const FIRST_RETRIES = 2
 const RETRY_MS = 100
@@ -76,7 +88,12 @@ export class PostgresStore implements EmbeddingStore {
    * @throws InvalidInputError for options that are wrong, and when `pg` is missing
    */
   static async open(target: PostgresTarget, options: PostgresStoreOptions): Promise<PostgresStore> {
+    refuseUnknown(options, NAMES, 'PostgresStore.open')
     const { columns, model, sparseLimit } = options
+    checkRetry(options.retry)
+    checkObject(columns, '`columns`')
+    checkObject(model, '`model`')
+    checkObject(model.outputs, '`model.outputs`')
     if (columns.dense === undefined && columns.sparse === undefined) {
       throw new InvalidInputError('Name a dense or a sparse column to fill.')
     }
@@ -147,6 +164,10 @@ export class PostgresStore implements EmbeddingStore {
     const byId = new Map(chunks.map((stored) => [stored.chunk.id, stored]))
     const last = [...byId.values()]
     if (last.length === 0) return
+    for (const { chunk } of last) {
+      const foreign = fallbackError(chunk.embedding)
+      if (foreign) throw foreign
+    }
     const filled = [
       { column: table.columns.text, type: 'text', values: last.map(({ text }) => text ?? null) },
       {

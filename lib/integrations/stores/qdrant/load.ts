@@ -5,17 +5,19 @@
 
 import { createHash } from 'node:crypto'
 import { throwIfAborted } from '../../../common/abort.js'
-import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
+import { EmbedderError, InferenceError, InvalidInputError } from '../../../common/errors.js'
+import { checkEmbedder, checkFunction, checkSignal, refuseUnknown } from '../../../common/given.js'
 import { clearTimeout, performance, setTimeout } from '../../../common/timers.js'
 import type { Chunk } from '../../../common/types.js'
 import { checkChunk } from '../../../embedder/documents/chunk-input.js'
 import type { Source } from '../../../embedder/documents/source.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { COMPARABLE } from '../../store.js'
 import { checkRange } from './connection.js'
 import { grouped } from './grouped.js'
 import { isWellFormed } from './point-id.js'
 import type { QdrantChunk } from './points.js'
-import { MOST_REQUEST_BYTES, QdrantStore, type QdrantStoreOptions } from './store.js'
+import { MOST_REQUEST_BYTES, QdrantStore, type QdrantStoreOptions, STORE_NAMES } from './store.js'
 
 /** Where to load to, and how. */
 export interface LoadQdrantOptions extends QdrantStoreOptions {
@@ -27,6 +29,14 @@ export interface LoadQdrantOptions extends QdrantStoreOptions {
   maxTokens?: number | undefined
   /** Called as items are written or skipped. */
   onProgress?: ((progress: LoadQdrantProgress) => void) | undefined
+}
+
+const OWN_NAMES: Record<Exclude<keyof LoadQdrantOptions, keyof QdrantStoreOptions>, 1> = {
+  batchPoints: 1,
+  again: 1,
+  truncate: 1,
+  maxTokens: 1,
+  onProgress: 1,
 }
 
 /** How far a load is. */
@@ -88,9 +98,17 @@ export async function loadQdrant(
   source: Source<Chunk>,
   options: LoadQdrantOptions,
 ): Promise<LoadQdrantResult> {
+  checkEmbedder(embedder, 'embed', 'embedStream')
+  refuseUnknown(options, [...STORE_NAMES, ...Object.keys(OWN_NAMES)], 'loadQdrant')
   checkRange('batchPoints', options.batchPoints, 1, 10_000)
+  checkSignal(options.signal)
+  checkFunction('onProgress', options.onProgress)
   throwIfAborted(options.signal)
-  const store = await QdrantStore.open(embedder.info, options)
+  const ofStore = Object.entries(options).filter(([name]) => STORE_NAMES.includes(name))
+  const store = await QdrantStore.open(
+    embedder.info,
+    Object.fromEntries(ofStore) as unknown as QdrantStoreOptions,
+  )
   try {
     // an option that this model cannot serve is found before a collection is created
     const loader = new QdrantLoader(embedder, store, options)
@@ -140,13 +158,14 @@ class QdrantLoader {
   }
 
   get embedOptions() {
-    const { outputs = { dense: true }, truncate, maxTokens, dimensions } = this.#options
+    const { outputs = { dense: true }, truncate = 'error', maxTokens, dimensions } = this.#options
     const { dense = false, sparse = false, colbert = false } = outputs
     return {
+      ...COMPARABLE,
       outputs: { dense, sparse, colbert },
       priority: 'bulk' as const,
       onError: 'collect' as const,
-      ...(truncate === undefined ? {} : { truncate }),
+      truncate,
       ...(maxTokens === undefined ? {} : { maxTokens }),
       ...(dimensions === undefined ? {} : { dimensions }),
       signal: this.#stop.signal,
@@ -244,7 +263,7 @@ class QdrantLoader {
 
   /** Tells whether a point would be stored as it is: of all that it is made from. */
   #digestOf({ text, metadata }: Chunk): string {
-    const { outputs, truncate = 'error' } = this.embedOptions
+    const { outputs, truncate } = this.embedOptions
     const { maxTokens = 0, dimensions = 0, keepText = true, names = {} } = this.#options
     const { fingerprint } = this.#embedder.info
     const settings = [fingerprint, outputs, names, truncate, maxTokens, dimensions, keepText]
@@ -260,7 +279,7 @@ class QdrantLoader {
     try {
       bytes = this.#store.sizeOf(item)
     } catch (error) {
-      if (!(error instanceof InvalidInputError)) throw error
+      if (!(error instanceof InvalidInputError || error instanceof InferenceError)) throw error
       this.#fail(item.chunk.id, error)
       this.#settle(item.chunk.id)
       return

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { InvalidInputError } from '../../../common/errors.js'
+import { checkText } from '../../../common/given.js'
 
 /** Of our own: version 5 of `urn:bge-m3-node:point` in RFC 9562's namespace of URLs. Never to change. */
 const NAMESPACE = Buffer.from('f92983fb927959bf88fbcbfe29372a9e', 'hex')
@@ -13,6 +14,7 @@ const NAMESPACE = Buffer.from('f92983fb927959bf88fbcbfe29372a9e', 'hex')
  * @throws InvalidInputError for an id with half a surrogate pair, which UTF-8 cannot tell from others
  */
 export function pointId(id: string): string {
+  checkText(id, 'An id')
   if (!isWellFormed(id)) {
     throw new InvalidInputError(
       'An id holds half of a surrogate pair, which UTF-8 has no bytes for.',

@@ -4,7 +4,7 @@ import type { Schemas } from '@qdrant/js-client-rest'
 import { InvalidInputError } from '../../../common/errors.js'
 import type { ColbertEmbedding, Outputs } from '../../../common/types.js'
 import { shortestFloat32 } from '../../../outputs/shortest-decimal.js'
-import type { StoredChunk } from '../../store.js'
+import { fallbackError, type StoredChunk } from '../../store.js'
 import { pointId, wellFormed } from './point-id.js'
 
 export type Point = Schemas['PointStruct']
@@ -56,11 +56,16 @@ const INDEX_BYTES = 11
 /** Brackets, keys, and the rest around the vectors of a point. */
 const ENVELOPE_BYTES = 200
 
-/** @throws InvalidInputError for an id, metadata or numbers that JSON or Qdrant cannot hold */
+/**
+ * @throws InvalidInputError for an id, metadata or numbers that JSON or Qdrant cannot hold, InferenceError for
+ *   a vector of the fallback
+ */
 export function preparePoint(item: QdrantChunk, options: PointOptions): PreparedPoint {
   const { outputs, names, keepText } = options
   const { chunk, text, digest } = item
   const { dense, sparse, colbert } = chunk.embedding
+  const foreign = fallbackError(chunk.embedding)
+  if (foreign) throw foreign
   const id = pointId(chunk.id)
   const payload: QdrantPayload = { id: chunk.id, model: chunk.model }
   if (keepText && text !== undefined) payload.text = wellFormed(text)

@@ -2,7 +2,15 @@
 
 import type { Schemas } from '@qdrant/js-client-rest'
 import { InvalidInputError } from '../../../common/errors.js'
-import type { Embedding } from '../../../common/types.js'
+import {
+  checkNumbers,
+  checkNumeric,
+  checkObject,
+  namesOf,
+  refuseUnknown,
+} from '../../../common/given.js'
+import { isTyped } from '../../../common/realms.js'
+import type { ColbertEmbedding, Embedding } from '../../../common/types.js'
 import { firstRows, numbers, rowsOf } from './points.js'
 
 /** How a hybrid query finds, fuses and reranks. */
@@ -27,6 +35,17 @@ export interface HybridQueryOptions {
   names?: { dense?: string | undefined; sparse?: string | undefined; colbert?: string | undefined }
 }
 
+const NAMES = namesOf<HybridQueryOptions>({
+  limit: 1,
+  candidates: 1,
+  rrfK: 1,
+  rerank: 1,
+  filter: 1,
+  params: 1,
+  scoreThreshold: 1,
+  names: 1,
+})
+
 const CANDIDATES = 100
 const LIMIT = 10
 
@@ -44,6 +63,8 @@ export function hybridQuery(
   query: Pick<Embedding, 'dense' | 'sparse' | 'colbert'>,
   options: HybridQueryOptions = {},
 ): Schemas['QueryRequest'] {
+  refuseUnknown(options, NAMES, 'hybridQuery')
+  checkObject(query, 'A query')
   const { limit = LIMIT, rrfK, filter, params, scoreThreshold, names } = options
   const { candidates = Math.max(CANDIDATES, limit), rerank = query.colbert !== undefined } = options
   checkCount('limit', limit)
@@ -53,6 +74,13 @@ export function hybridQuery(
     throw new InvalidInputError('`candidates` must be at least as many as `limit`.')
   }
   const { dense, sparse, colbert } = query
+  if (dense !== undefined) checkNumbers(dense, 'A dense vector')
+  if (sparse !== undefined) {
+    checkObject(sparse, 'A sparse vector')
+    checkNumbers(sparse.indices, 'Sparse `indices`')
+    checkNumbers(sparse.values, 'Sparse `values`')
+  }
+  if (colbert !== undefined) checkMultiVector(colbert)
   const finders: Stage[] = []
   if (dense) finders.push({ query: numbers(dense), using: names?.dense ?? 'dense' })
   // a query without tokens has no weights, and finds nothing that way
@@ -87,6 +115,14 @@ export function hybridQuery(
   const fusion: Schemas['Query'] = rrfK === undefined ? { fusion: 'rrf' } : { rrf: { k: rrfK } }
   if (!multiStage) return { prefetch, query: fusion, ...last }
   return { prefetch: { prefetch, query: fusion, limit: candidates }, ...multiStage, ...last }
+}
+
+function checkMultiVector(colbert: ColbertEmbedding): void {
+  checkObject(colbert, 'A multi-vector')
+  const { data, rows, cols } = colbert
+  checkNumeric({ rows, cols })
+  if (isTyped(data, 'Float32Array') && data.length === rows * cols) return
+  throw new InvalidInputError('A multi-vector is { data, rows, cols } with a Float32Array.')
 }
 
 type Stage = { query: Schemas['VectorInput']; using: string }

@@ -2,6 +2,7 @@
 
 import type { Schemas } from '@qdrant/js-client-rest'
 import { InvalidInputError } from '../../../common/errors.js'
+import { namesOf, refuseUnknown } from '../../../common/given.js'
 import type { EmbedderInfo, Embedding, Outputs } from '../../../common/types.js'
 import type { EmbeddingStore } from '../../store.js'
 import {
@@ -51,6 +52,25 @@ export interface QdrantStoreOptions extends QdrantConnectionOptions {
   /** The most points of a request. Default: 128. */
   maxRequestPoints?: number | undefined
 }
+
+export const STORE_NAMES = namesOf<QdrantStoreOptions>({
+  url: 1,
+  apiKey: 1,
+  timeoutMs: 1,
+  retry: 1,
+  onRetry: 1,
+  signal: 1,
+  collection: 1,
+  outputs: 1,
+  names: 1,
+  dimensions: 1,
+  create: 1,
+  settings: 1,
+  colbertIndex: 1,
+  keepText: 1,
+  maxRequestBytes: 1,
+  maxRequestPoints: 1,
+})
 
 /** A point that a search found. */
 export interface QdrantHit {
@@ -124,6 +144,7 @@ export class QdrantStore implements EmbeddingStore {
    * @throws InvalidInputError
    */
   static async open(model: QdrantModel, options: QdrantStoreOptions): Promise<QdrantStore> {
+    refuseUnknown(options, STORE_NAMES, 'QdrantStore.open')
     const { dense = false, sparse = false, colbert = false } = options.outputs ?? { dense: true }
     const dimensions = options.dimensions ?? model.dimensions
     checkRange('dimensions', dimensions, 1, model.dimensions)

@@ -1,0 +1,444 @@
+/**
+ * Every public function, called with what it does not expect: good arguments in which one place, at random,
+ * holds anything at all. It gives a result or an `EmbedderError`, and nothing else.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import * as aiSdk from '../../lib/exports/ai-sdk.js'
+import * as chroma from '../../lib/exports/chroma.js'
+import * as langchain from '../../lib/exports/langchain.js'
+import * as llamaindex from '../../lib/exports/llamaindex.js'
+import * as model from '../../lib/exports/model.js'
+import * as postgres from '../../lib/exports/postgres.js'
+import * as qdrant from '../../lib/exports/qdrant.js'
+import * as quality from '../../lib/exports/quality.js'
+import * as queue from '../../lib/exports/queue.js'
+import * as report from '../../lib/exports/report.js'
+import * as search from '../../lib/exports/search.js'
+import * as server from '../../lib/exports/server.js'
+import * as index from '../../lib/index.js'
+import { Embedder, EmbedderError } from '../../lib/index.js'
+import { tinyPath } from '../helpers/standins.js'
+
+type Call = (...given: never[]) => unknown
+/** A function, and arguments that are right. */
+type Target = readonly [call: Call, ...args: unknown[]]
+
+const entries = {
+  index,
+  'ai-sdk': aiSdk,
+  chroma,
+  langchain,
+  llamaindex,
+  model,
+  postgres,
+  qdrant,
+  quality,
+  queue,
+  report,
+  search,
+  server,
+}
+
+/** Classes by their methods; and what is no business of this test. */
+const NOT_CALLED = new Set([
+  // reached by a function that makes one, or tested as methods below
+  'Embedder',
+  'SearchIndex',
+  'PostgresStore',
+  'QdrantStore',
+  'BgeM3Embeddings',
+  'BgeM3EmbeddingFunction',
+  'BgeM3SparseEmbeddingFunction',
+  // taken by its members in test/quality/retrieval.test.ts
+  'RetrievalEvaluation',
+  'QrelsReader',
+])
+
+function targetsOf(m3: Embedder, folder: string, file: string): Record<string, Target> {
+  const a = Float32Array.of(0.6, 0.8)
+  const b = Float32Array.of(0.8, 0.6)
+  const sparse = { indices: Uint32Array.of(1, 2), values: Float32Array.of(0.5, 0.5) }
+  const colbert = { data: Float32Array.of(0.6, 0.8), rows: 1, cols: 2 }
+  const all = { dense: a, sparse, colbert }
+  const bytes = Uint8Array.of(1, 2)
+  const grades = new Map([['x', 1]])
+  const set = [a, b]
+  const fn = (call: (...given: never[]) => unknown, ...args: unknown[]): Target => [call, ...args]
+  const signal = new AbortController().signal
+  const options = {
+    outputs: { dense: true },
+    normalize: true,
+    truncate: 'end',
+    maxTokens: 9,
+    dimensions: 8,
+    precision: 'float32',
+    priority: 'bulk',
+    cache: false,
+    timeout: '60s',
+    onError: 'throw',
+    onProgress: () => {},
+    signal,
+  }
+  const adapter = {
+    truncate: 'end',
+    maxTokens: 9,
+    dimensions: 8,
+    priority: 'bulk',
+    timeout: 60_000,
+  }
+  const all1 = async (stream: AsyncIterable<unknown>) => {
+    let seen = 0
+    // a source may have no end
+    for await (const _ of stream) if (++seen > 20) break
+  }
+  const nowhere = { redis: 'redis://127.0.0.1:1', queue: 'q', prefix: 'p' }
+  const item = { id: 'x', embedding: { dense: a, tokenCount: 3 }, metadata: { k: 1 } }
+  return {
+    'index.load': fn(async (given: index.LoadOptions) => (await Embedder.load(given)).dispose(), {
+      model: file,
+      threads: 1,
+      memoryLimit: '1GB',
+      cache: 0,
+      retry: 0,
+      preset: 'balanced',
+      verify: 'never',
+      lazy: true,
+      logger: { warn: () => {} },
+      fallback: async () => [],
+      signal,
+    }),
+    'index.embed': fn((...given: [never, never]) => m3.embed(...given), ['a', 'b'], options),
+    'index.embed one': fn((...given: [never, never]) => m3.embed(...given), 'a', options),
+    'index.embedTokens': fn(
+      (...given: [never, never]) => m3.embedTokens(...given),
+      [[5, 6]],
+      options,
+    ),
+    'index.embedStream': fn(
+      (...given: [never, never]) => all1(m3.embedStream(...given)),
+      [{ id: 'a', text: 'a', metadata: {} }, 'b'],
+      { ...options, maxInFlight: 2 },
+    ),
+    'index.embedChunks': fn(
+      (...given: [never, never]) => m3.embedChunks(...given),
+      [{ id: 'a', text: 'a', metadata: {} }, 'b'],
+      options,
+    ),
+    'index.embedDocuments': fn(
+      (...given: [never, never]) => m3.embedDocuments(...given),
+      { a: ['a'], b: [{ id: 'x', text: 'b' }] },
+      options,
+    ),
+    'index.estimate': fn((...given: [never, never]) => m3.estimate(...given), ['a'], options),
+    'index.tokenize': fn((...given: [never, never]) => m3.tokenize(...given), 'a', {
+      maxTokens: 5,
+      truncate: 'end',
+    }),
+    'index.countTokens': fn((given: never) => m3.countTokens(given), ['a']),
+    'index.swapModel': fn((given: never) => m3.swapModel(given), { model: file }),
+    'index.cache describe': fn(
+      (...given: [never, never, never]) => m3.cache?.describe(...given),
+      'f',
+      't',
+      5,
+    ),
+    'index.cache invalidate': fn((given: never) => m3.cache?.invalidate(given), 'f'),
+    'index.cache invalidateOthers': fn((given: never) => m3.cache?.invalidateOthers(given), 'f'),
+    'index.cache warmup': fn((given: never) => m3.cache?.warmup(given), 'f'),
+    'index.chunkText': fn(index.chunkText, 'a text. And more.', {
+      tokenizer: m3,
+      maxTokens: 8,
+      overlap: 2,
+      language: 'en',
+      signal,
+    }),
+    'index.chunkDocument': fn(index.chunkDocument, 'd', 'a text', { tokenizer: m3, maxTokens: 8 }),
+    'index.fromFloat16': fn(index.fromFloat16, Uint16Array.of(1, 2)),
+    'index.fromInt8': fn(index.fromInt8, Int8Array.of(1, 2), 0.5),
+    'index.fromBinary': fn(index.fromBinary, bytes),
+    'index.hamming': fn(index.hamming, bytes, bytes),
+    'index.colbertScore': fn(index.colbertScore, colbert, colbert),
+    'index.maxSimilarities': fn(index.maxSimilarities, colbert, colbert),
+    'index.cosine': fn(index.cosine, a, b),
+    'index.dot': fn(index.dot, a, b),
+    'index.euclidean': fn(index.euclidean, a, b),
+    'index.manhattan': fn(index.manhattan, a, b),
+    'index.norm': fn(index.norm, a),
+    'index.normalize': fn(index.normalize, a),
+    'index.combineScores': fn(index.combineScores, { dense: 1, sparse: 1, colbert: 1 }, [1, 1, 1]),
+    'index.computeScore': fn(index.computeScore, all, all, { weights: [1, 1, 1] }),
+    'index.computeScore pairs': fn(index.computeScore, [[all, all]], { weights: [1, 1, 1] }),
+    'index.hybridScore': fn(index.hybridScore, all, all, [1, 1, 1]),
+    'index.kMeans': fn(index.kMeans, set, 1, {
+      metric: 'cosine',
+      seed: 1,
+      maxIterations: 2,
+      restarts: 1,
+    }),
+    'index.similarities': fn(index.similarities, a, set, { metric: 'dot' }),
+    'index.similarityMatrix': fn(index.similarityMatrix, set, set, { metric: 'dot' }),
+    'index.toMatrix': fn(index.toMatrix, set),
+    'index.lexicalScore': fn(index.lexicalScore, sparse, sparse),
+    'index.sparseFromWeights': fn(index.sparseFromWeights, { 1: 0.5 }),
+    'index.topK': fn(index.topK, a, set, 1, { metric: 'dot' }),
+    'index.topKScores': fn(index.topKScores, [1, 2], 1, { lowest: true }),
+    'ai-sdk.embeddingModel': fn(
+      (embedder: never, given: never, call: never) =>
+        aiSdk.embeddingModel(embedder, given).doEmbed(call),
+      m3,
+      { ...adapter, specification: 'v4' },
+      { values: ['a'], dimensions: 8 },
+    ),
+    'langchain.BgeM3Embeddings': fn(
+      (embedder: never, given: never, texts: never) =>
+        new langchain.BgeM3Embeddings(embedder, given).embedDocuments(texts),
+      m3,
+      adapter,
+      ['a'],
+    ),
+    'llamaindex.llamaIndexEmbedding': fn(
+      async (embedder: never, given: never, texts: never) =>
+        (await llamaindex.llamaIndexEmbedding(embedder, given)).getTextEmbeddings(texts),
+      m3,
+      adapter,
+      ['a'],
+    ),
+    'chroma.BgeM3EmbeddingFunction': fn(
+      (given: never, texts: never) => new chroma.BgeM3EmbeddingFunction(given).generate(texts),
+      { ...adapter, embedder: m3 },
+      ['a'],
+    ),
+    'chroma.registerWithChroma': fn(chroma.registerWithChroma, { embedder: m3 }),
+    'model.cacheDir': fn(model.cacheDir, folder),
+    'model.convertCheckpoint': fn(model.convertCheckpoint, folder, {
+      output: join(folder, 'out.gguf'),
+      type: 'f32',
+      heads: false,
+      name: 'x',
+      signal,
+    }),
+    'model.loadHeads': fn(model.loadHeads, { model: file, dim: 64 }),
+    'model.readHeads': fn(model.readHeads, file, 64),
+    'model.pullModel': fn(model.pullModel, {
+      dir: folder,
+      endpoint: 'http://127.0.0.1:1',
+      offline: true,
+      force: false,
+      patience: { retries: 0, firstRetries: 0 },
+    }),
+    'model.inspectModel': fn(model.inspectModel, file),
+    'model.verifyModel': fn(model.verifyModel, file, { cacheDir: folder }),
+    'model.findModel': fn(model.findModel, file, { cacheDir: folder, env: {} }),
+    'model.createStandin': fn(model.createStandin, {
+      output: join(folder, 'no', 'such', 'folder.gguf'),
+      size: 'tiny',
+      type: 'q8_0',
+      seed: 1,
+      vocabSize: 300,
+    }),
+    'postgres.loadTable': fn(postgres.loadTable, m3, 'postgres://127.0.0.1:1/x', {
+      table: 't',
+      columns: { id: 'id', text: 'text', dense: 'd' },
+      batchRows: 5,
+      retry: { retries: 0, delayMs: 1 },
+    }),
+    'postgres.PostgresStore': fn(
+      async (target: never, given: never) =>
+        (await postgres.PostgresStore.open(target, given)).close(),
+      'postgres://127.0.0.1:1/x',
+      { table: 't', columns: { id: 'id', dense: 'd' }, model: m3.info, dimensions: 8 },
+    ),
+    'postgres.quoteIdentifier': fn(postgres.quoteIdentifier, 'a'),
+    'postgres.quoteTable': fn(postgres.quoteTable, { schema: 's', table: 't' }),
+    'postgres.sparsevecLiteral': fn(postgres.sparsevecLiteral, sparse, 10, 5),
+    'postgres.vectorLiteral': fn(postgres.vectorLiteral, a),
+    'qdrant.QdrantStore': fn(
+      async (info: never, given: never) => (await qdrant.QdrantStore.open(info, given)).close(),
+      m3.info,
+      { url: 'http://127.0.0.1:1', collection: 'c', outputs: { dense: true }, timeoutMs: 500 },
+    ),
+    'qdrant.loadQdrant': fn(qdrant.loadQdrant, m3, ['a'], {
+      url: 'http://127.0.0.1:1',
+      collection: 'c',
+      retry: { retries: 0, delayMs: 1 },
+    }),
+    'qdrant.pointId': fn(qdrant.pointId, 'a'),
+    'qdrant.hybridQuery': fn(qdrant.hybridQuery, all, { limit: 3, candidates: 5, rrfK: 2 }),
+    'quality.meanInterval': fn(quality.meanInterval, [1, 2], {
+      samples: 5,
+      seed: 1,
+      confidence: 0.9,
+    }),
+    'quality.pearsonInterval': fn(quality.pearsonInterval, [1, 2], [2, 1], { samples: 5 }),
+    'quality.spearmanInterval': fn(quality.spearmanInterval, [1, 2], [2, 1], { samples: 5 }),
+    'quality.clusterQuality': fn(quality.clusterQuality, set, [0, 1]),
+    'quality.compareEmbeddings': fn(quality.compareEmbeddings, set, set, { k: 1, seed: 1 }),
+    'quality.compareOutputs': fn(quality.compareOutputs, [all, all], [all, all], { k: 1 }),
+    'quality.compareGolden': fn(quality.compareGolden, { items: [] }, []),
+    'quality.encodeGolden': fn(quality.encodeGolden, { items: [] }),
+    'quality.parseGolden': fn(quality.parseGolden, '{}'),
+    'quality.ndcgAt': fn(quality.ndcgAt, ['x'], grades, 1),
+    'quality.recallAt': fn(quality.recallAt, ['x'], grades, 1),
+    'quality.reciprocalRankAt': fn(quality.reciprocalRankAt, ['x'], grades, 1),
+    'quality.createReference': fn(quality.createReference, [a, b, a, b], { seed: 1 }),
+    'quality.qualityReport': fn(quality.qualityReport, set, { maxRows: 10, ids: ['x', 'y'] }),
+    'quality.distribution': fn(quality.distribution, [1, 2], [0, 3]),
+    'quality.pearson': fn(quality.pearson, [1, 2], [2, 1]),
+    'quality.quantile': fn(quality.quantile, [1, 2], 0.5),
+    'quality.spearman': fn(quality.spearman, [1, 2], [2, 1]),
+    'quality.scorePair': fn(quality.scorePair, all, all, [1, 1, 1]),
+    'quality.stsMetrics': fn(quality.stsMetrics, [{ dense: 1 }, { dense: 2 }], [1, 2], {
+      samples: 5,
+    }),
+    'quality.vectorQuality': fn(quality.vectorQuality, a, { expectedDim: 2, normalized: true }),
+    'quality.verifyRows': fn(quality.verifyRows, set, ['a', 'b'], async () => set, { sample: 2 }),
+    'queue.enqueue': fn(queue.enqueue, m3, ['a'], { ...nowhere, jobTokens: 64 }),
+    'queue.clearQueue': fn(queue.clearQueue, nowhere),
+    'queue.isDone': fn(queue.isDone, {
+      corpora: 1,
+      producing: false,
+      items: { left: 0 },
+      jobs: { active: 0 },
+    }),
+    'queue.queueFailures': fn((given: never) => all1(queue.queueFailures(given)), nowhere),
+    'queue.queueStatus': fn(queue.queueStatus, nowhere),
+    'queue.retryFailed': fn(queue.retryFailed, nowhere),
+    'queue.watchQueue': fn((given: never) => all1(queue.watchQueue(given)), nowhere),
+    'queue.runWorker': fn(queue.runWorker, m3, {
+      ...nowhere,
+      store: { prepare() {}, write() {}, stored() {}, close() {} },
+      outputs: { dense: true },
+    }),
+    'report.liveProgress': fn(report.liveProgress, { label: 'x', interval: 5, show: () => {} }),
+    'report.mimeBundle': fn(report.mimeBundle, new Map()),
+    'report.display': fn(report.display, new Map()),
+    'report.show': fn(report.show, new Map()),
+    'report.createReport': fn(report.createReport, {
+      vectors: report.tableOf([item, { ...item, id: 'y' }] as never),
+      map: 'none',
+      title: 'x',
+      name: 'y',
+      seed: 1,
+    }),
+    'report.readEvaluation': fn(report.readEvaluation, join(folder, 'none.json')),
+    'report.readRun': fn(report.readRun, join(folder, 'none.json')),
+    'report.readVectors': fn(report.readVectors, join(folder, 'none.npy'), signal),
+    'report.tableOf': fn(report.tableOf, [item], new Map([['x', 'a text']])),
+    'report.joinTexts': fn(
+      report.joinTexts,
+      report.tableOf([item] as never),
+      join(folder, 'none.txt'),
+      signal,
+    ),
+    'search.openIndex': fn(
+      async (store: never, given: never) => (await search.openIndex(store, given)).close(),
+      join(folder, 'index'),
+      { embedder: m3, chunking: { maxTokens: 50, overlap: 5, language: 'en' }, create: true },
+    ),
+    'server.createServer': fn(
+      async (given: never) => (await server.createServer(given, {})).close(),
+      { embedder: m3, port: 0, logLevel: 'silent', maxItems: 5, cors: ['*'] },
+    ),
+  }
+}
+
+/** Paths that are texts might be made: they come from nowhere but the arguments above. */
+const WRITES =
+  /^model\.(createStandin|convertCheckpoint|pullModel|verifyModel|findModel)|^search|^report.join/
+
+export function hostileValuesAreRefused(runs: number): void {
+  let folder: string
+  let m3: Embedder
+  let targets: Record<string, Target>
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'bge-m3-hostile-'))
+    const file = await tinyPath()
+    m3 = await Embedder.load({ model: file })
+    targets = targetsOf(m3, folder, file)
+  })
+  afterAll(async () => {
+    await m3.dispose()
+    await rm(folder, { recursive: true })
+  })
+
+  it('every function of every entry is in the list', () => {
+    for (const [entry, exports] of Object.entries(entries)) {
+      for (const [name, value] of Object.entries(exports)) {
+        if (typeof value !== 'function' || NOT_CALLED.has(name)) continue
+        if (value.prototype instanceof EmbedderError || value === EmbedderError) continue
+        const isThere = Object.keys(targets).some(
+          (key) => key === `${entry}.${name}` || key.startsWith(`${entry}.${name} `),
+        )
+        expect(isThere, `${entry}.${name}`).toBe(true)
+      }
+    }
+  })
+
+  const anything = fc.anything({
+    withBigInt: true,
+    withBoxedValues: true,
+    withDate: true,
+    withMap: true,
+    withNullPrototype: true,
+    withObjectString: true,
+    withSet: true,
+    withSparseArray: true,
+    withTypedArray: true,
+  })
+  const noText = anything.filter((value) => typeof value !== 'string' && !(value instanceof String))
+
+  it('a result or an EmbedderError', async () => {
+    const wrong: string[] = []
+    for (const [name, [call, ...good]] of Object.entries(targets)) {
+      const values = WRITES.test(name) ? noText : anything
+      const arbitrary = fc.tuple(fc.nat(), fc.nat(), values)
+      await fc
+        .assert(
+          fc.asyncProperty(arbitrary, async ([at, member, value]) => {
+            const args = changed(good, at, member, value)
+            try {
+              await call(...(args as never[]))
+            } catch (error) {
+              if (error instanceof EmbedderError) return
+              throw error
+            }
+          }),
+          { numRuns: runs, seed: 1 },
+        )
+        .catch((error: Error) => wrong.push(`${name}: ${placeOf(error)}`))
+    }
+    expect(wrong).toEqual([])
+  })
+}
+
+/** What was given, what came of it, and where. */
+function placeOf({ message, cause }: Error): string {
+  const given = /Counterexample: (.*)/.exec(message)?.[1]
+  const stack = String((cause as Error | undefined)?.stack).split('\n')
+  return [given, ...stack.slice(0, 3)].map((line) => line?.trim()).join(' | ')
+}
+
+/** The arguments with one of them, or one member of it, or of that, put in place of which is `value`. */
+function changed(args: readonly unknown[], at: number, member: number, value: unknown): unknown[] {
+  const copy = [...args]
+  const i = at % copy.length
+  copy[i] = inside(copy[i], member, value)
+  return copy
+}
+
+function inside(good: unknown, member: number, value: unknown): unknown {
+  const isPlain = Array.isArray(good) || Object.getPrototypeOf(Object(good)) === Object.prototype
+  if (!isPlain || typeof good !== 'object' || good === null) return value
+  const keys = Object.keys(good)
+  const pick = member % (keys.length + 1)
+  const key = keys[pick]
+  if (key === undefined) return value
+  const copy = Array.isArray(good) ? [...good] : { ...good }
+  const rest = Math.floor(member / (keys.length + 1))
+  return Object.assign(copy, { [key]: inside((good as never)[key], rest, value) })
+}
