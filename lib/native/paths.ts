@@ -7,9 +7,11 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type NativeHost, platformName, thisHost } from './platform.js'
 
-/** `__filename` wherever there is one: CommonJS has no `import.meta.url`, nor does a `document` tell where it lies. */
-const here = () =>
-  path.dirname(typeof __filename === 'string' ? __filename : fileURLToPath(import.meta.url))
+/**
+ * CommonJS has no `import.meta.url`, but `__filename`, which beats what a `document` says. Asked in this order,
+ * because code that is evaluated (`node -e`, a worker's source) has a global `__filename` that is no path.
+ */
+const here = () => path.dirname(import.meta.url ? fileURLToPath(import.meta.url) : __filename)
 
 let found: string | undefined
 

@@ -1,6 +1,6 @@
 /** What many callers of one embedder see: sharing, turns, memory, caches, fallbacks, idling. */
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -23,11 +23,15 @@ import { until } from '../helpers/until.js'
 let model: string
 let minilm: string
 let folder: string
+/** A file that is there and no model: one that is missing is an error, fallback or not. */
+let broken: string
 
 beforeAll(async () => {
   model = await standinPath({ size: 'tiny' })
   minilm = await standinPath({ size: 'tiny', arch: 'minilm' })
   folder = await mkdtemp(join(tmpdir(), 'bge-m3-room-'))
+  broken = join(folder, 'broken.gguf')
+  await writeFile(broken, 'no model')
 })
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -281,7 +285,7 @@ describe('the fallback', () => {
   it('another model takes over when ours cannot be loaded, and results say so', async () => {
     const warnings: string[] = []
     const logger = { warn: (line: string) => warnings.push(line) }
-    await withEmbedder({ model: '/nowhere.gguf', fallback: minilm, logger }, async (m3) => {
+    await withEmbedder({ model: broken, fallback: minilm, logger }, async (m3) => {
       const { fingerprint } = m3.info
       const result = await m3.embed('text')
       expect(result.fallback).toBe(fingerprint)
@@ -289,7 +293,7 @@ describe('the fallback', () => {
       expect(await m3.countTokens('text')).toBeGreaterThan(2)
       expect(m3.stats().fallbacks).toBe(1)
     })
-    expect(warnings.join()).toMatch(/MODEL_NOT_FOUND.*fallback/)
+    expect(warnings.join()).toMatch(/MODEL_LOAD.*fallback/)
   })
 
   it('a function takes over for the texts that fail, and for these alone', async () => {
@@ -315,10 +319,10 @@ describe('the fallback', () => {
     await withEmbedder({ memoryLimit: '200MB', fallback }, async (m3) => {
       await expect(m3.embed('word '.repeat(8000))).rejects.toBeInstanceOf(MemoryLimitError)
     })
-    await withEmbedder({ model: '/nowhere.gguf', fallback }, async (m3) => {
+    await withEmbedder({ model: broken, fallback }, async (m3) => {
       await expect(m3.embed('text')).rejects.toThrow('no network')
     })
-    await withEmbedder({ model: '/nowhere.gguf', fallback: async () => [] }, async (m3) => {
+    await withEmbedder({ model: broken, fallback: async () => [] }, async (m3) => {
       await expect(m3.embed('text')).rejects.toBeInstanceOf(InferenceError)
     })
     const both = Embedder.load({ model: '/nowhere.gguf', fallback: '/nowhere-either.gguf' })
@@ -399,6 +403,7 @@ describe('diagnose', () => {
         'threads',
         'memory',
         'cache',
+        'environment',
       ])
       expect(findings.find(({ check }) => check === 'model')).toMatchObject({ status: 'warn' })
     }))

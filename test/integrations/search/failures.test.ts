@@ -96,6 +96,8 @@ describe('a text that cannot be embedded', () => {
     const lenient = {
       info: m3.info,
       embed: async () => [{ ...(await m3.embed('x')), fallback: 'other' }],
+      embedStream: m3.embedStream.bind(m3),
+      countTokens: m3.countTokens.bind(m3),
     } as unknown as Embedder
     await expect((await work.index(lenient)).search('x')).rejects.toThrow(/fallback/)
   })
