@@ -43,8 +43,8 @@ export function averagePrecisionAt<T>(ranking: readonly T[], grades: Grades<T>, 
  * gains).
  */
 export function ndcgAt<T>(ranking: readonly T[], grades: Grades<T>, k: number): number {
-  const ideal = [...grades.values()].filter((grade) => grade > 0).sort((a, b) => b - a)
   const gains = firstOf(ranking, grades, k).map((doc) => Math.max(0, grades.get(doc) ?? 0))
+  const ideal = [...grades.values()].filter((grade) => grade > 0).sort((a, b) => b - a)
   return share(discounted(gains), discounted(ideal.slice(0, k)))
 }
 

@@ -7,10 +7,10 @@ import { root, run } from '../helpers/child.js'
 /** What gives `true`, with `m` for the module. */
 const USES: Record<string, string> = {
   '.': 'm.cosine([1, 0], [1, 0]) === 1 && new m.InvalidInputError("x") instanceof m.EmbedderError',
-  './ai-sdk': 'm.embeddingModel({ info: { name: "x" } }).modelId === "x"',
+  './ai-sdk': 'm.embeddingModel({ info: { name: "x" }, embed() {} }).modelId === "x"',
   './chroma':
     'new m.BgeM3EmbeddingFunction().name === "bge-m3-node" && m.BgeM3SparseEmbeddingFunction.name === "bge-m3-node-sparse"',
-  './langchain': 'typeof new m.BgeM3Embeddings({}).embedQuery === "function"',
+  './langchain': 'typeof new m.BgeM3Embeddings({ embed() {} }).embedQuery === "function"',
   './llamaindex': 'typeof m.llamaIndexEmbedding === "function"',
   './model': 'm.CONVERT_TYPES.includes("q8_0") && typeof m.cacheDir() === "string"',
   './postgres': `m.quoteIdentifier('a"b') === '"a""b"'`,

@@ -1,6 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RunRecorder } from '../../../lib/apps/cli/shared/run-record.js'
 
+// the recorder's clock is Node's own, whatever a realm does to its globals: here it is the faked one
+vi.mock('../../../lib/common/timers.js', () => ({
+  performance: { now: () => globalThis.performance.now() },
+  setInterval: (...args: Parameters<typeof setInterval>) => globalThis.setInterval(...args),
+  clearInterval: (timer: NodeJS.Timeout) => globalThis.clearInterval(timer),
+}))
+
 const about = { interrupted: false, model: {}, options: {} }
 
 beforeEach(() => {
