@@ -1,17 +1,8 @@
 /** Signals of any make: Node's, a browser's or jsdom's, and those of packages from before Node had any. */
 import { setMaxListeners } from 'node:events'
+import type { AbortSignalLike } from './types.js'
 
-/** What ends work early: an `AbortSignal`, or whatever does what is asked of one here. */
-export interface AbortSignalLike {
-  /** Whether it has ended. */
-  readonly aborted: boolean
-  /** Why; without one it is an `AbortError`. */
-  readonly reason?: unknown
-  /** Tells when it ends. */
-  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
-  /** Tells no more. */
-  removeEventListener?(type: 'abort', listener: () => void): void
-}
+export type { AbortSignalLike }
 
 /** Why the signal has aborted. */
 export function abortReason(signal: AbortSignalLike | undefined): unknown {

@@ -1,7 +1,18 @@
 /** The types of the public API. */
-import type { AbortSignalLike } from './abort.js'
 import type { CacheStats } from './cache-stats.js'
 import type { EmbedderError } from './errors.js'
+
+/** What ends work early: an `AbortSignal`, or whatever does what is asked of one here. */
+export interface AbortSignalLike {
+  /** Whether it has ended. */
+  readonly aborted: boolean
+  /** Why; without one it is an `AbortError`. */
+  readonly reason?: unknown
+  /** Tells when it ends. */
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
+  /** Tells no more. */
+  removeEventListener?(type: 'abort', listener: () => void): void
+}
 
 /** Which of bge-m3's three outputs to compute; dense alone when nothing is said. */
 export interface Outputs {

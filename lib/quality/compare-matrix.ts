@@ -1,5 +1,6 @@
 /** Sparse and ColBERT outputs: compared through all similarities of a sample of texts. */
 
+import { checkNumeric } from '../common/given.js'
 import { colbertScore } from '../scoring/colbert.js'
 import { lexicalScore } from '../scoring/sparse.js'
 import { topKScores } from '../scoring/topk.js'
@@ -37,6 +38,7 @@ export function compareColbert(
   const drift = (i: number) => colbertDrift(a[i] as MultiVector, b[i] as MultiVector)
   const score = (set: readonly MultiVector[]) => (i: number, j: number) =>
     colbertScore(set[i] as MultiVector, set[j] as MultiVector)
+  for (const { rows, cols } of a) checkNumeric({ rows, cols })
   const rows = mean(a.map((item) => item.rows))
   const affordable = Math.sqrt(COLBERT_BUDGET / (rows * rows * (a[0]?.cols ?? 1)))
   const items = Math.max(LEAST_ITEMS, Math.floor(affordable))

@@ -1,7 +1,7 @@
 /** A set of vectors: each one checked, and how they lie to each other. */
 
 import { InvalidInputError } from '../common/errors.js'
-import { checkNumeric, namesOf, refuseUnknown } from '../common/given.js'
+import { checkList, checkNumeric, namesOf, refuseUnknown } from '../common/given.js'
 import { exactDuplicates, nearDuplicates, type SameText } from './duplicates.js'
 import { findOutliers } from './outliers.js'
 import { type Rows, rowsOf, unitRows } from './rows.js'
@@ -165,7 +165,9 @@ function plain(text: string | undefined): string {
 function checkLists(count: number, options: QualityOptions): void {
   for (const name of ['ids', 'texts', 'hashes', 'expected'] as const) {
     const list = options[name]
-    if (list !== undefined && list.length !== count) {
+    if (list === undefined) continue
+    checkList(list, `The option \`${name}\``)
+    if (list.length !== count) {
       throw new InvalidInputError(`There are ${count} vectors, but ${list.length} ${name}.`)
     }
   }

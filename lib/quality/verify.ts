@@ -48,12 +48,12 @@ export async function verifyRows(
   embed: (texts: string[]) => Promise<readonly Vector[]>,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const { sample = 100, cosine: least = 0.99, batch = 64, seed = 0, ids } = options
   refuseUnknown(options, ['ids', 'sample', 'cosine', 'batch', 'seed'], 'verifyRows')
+  const { sample = 100, cosine: least = 0.99, batch = 64, seed = 0, ids } = options
   checkNumeric({ sample, cosine: least, batch, seed })
   if (!(batch >= 1)) throw new InvalidInputError('`batch` must be at least 1.')
   checkList(texts, 'Texts')
-  checkFunction('embed', embed)
+  checkFunction('embed', embed ?? null)
   const rows = rowsOf(vectors)
   if (rows.count !== texts.length) {
     throw new InvalidInputError(`There are ${rows.count} vectors, but ${texts.length} texts.`)

@@ -143,7 +143,8 @@ function checkTable(table: unknown, what: string): void {
   const isWhole =
     isTyped(data, 'Float32Array') &&
     Number.isInteger(rows) &&
-    data.length === rows * Number(cols) &&
+    Number.isInteger(cols) &&
+    data.length === rows * cols &&
     [ids, texts, metadata].every((list) => Array.isArray(list) && list.length === rows) &&
     [odd, failures].every((map) => isMap(map))
   const isNamed = isWhole && ids.every((id) => typeof id === 'string')

@@ -69,7 +69,7 @@ export class QdrantConnection {
   static async open(options: QdrantConnectionOptions): Promise<QdrantConnection> {
     const { url, port, prefix, address } = parseAddress(options.url)
     const { apiKey } = options
-    if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
+    if (apiKey !== undefined && !(typeof apiKey === 'string' && /^[\x21-\x7e]+$/.test(apiKey))) {
       throw new InvalidInputError('The API key is empty or holds what no header can carry.')
     }
     checkRange('timeoutMs', options.timeoutMs, 1, 2 ** 31 - 1)

@@ -2,7 +2,7 @@
 
 import type { Schemas } from '@qdrant/js-client-rest'
 import { InvalidInputError } from '../../../common/errors.js'
-import { namesOf, refuseUnknown } from '../../../common/given.js'
+import { checkNumeric, checkSignal, namesOf, refuseUnknown } from '../../../common/given.js'
 import type { EmbedderInfo, Embedding, Outputs } from '../../../common/types.js'
 import type { EmbeddingStore } from '../../store.js'
 import {
@@ -146,6 +146,8 @@ export class QdrantStore implements EmbeddingStore {
   static async open(model: QdrantModel, options: QdrantStoreOptions): Promise<QdrantStore> {
     refuseUnknown(options, STORE_NAMES, 'QdrantStore.open')
     const { dense = false, sparse = false, colbert = false } = options.outputs ?? { dense: true }
+    checkSignal(options.signal)
+    checkNumeric({ 'info.dimensions': model.dimensions })
     const dimensions = options.dimensions ?? model.dimensions
     checkRange('dimensions', dimensions, 1, model.dimensions)
     checkRange('maxRequestBytes', options.maxRequestBytes, 1024, 2 ** 30)
