@@ -32,8 +32,7 @@ const char* level_name(LogLevel level) {
     return "info";
 }
 
-/// machine(isa?): { isa, quantization, cpuFeatures, defaultThreads, availableMemory, residentMemory
-/// }
+/// machine(isa?): see NativeMachine in lib/native/addon.ts
 Napi::Value machine(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {

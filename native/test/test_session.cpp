@@ -235,14 +235,4 @@ TEST("discarded pages take nothing with them that lies beside them") {
     }
 }
 
-TEST("a vocabulary of four tokens leaves no room before the states") {
-    bge::test::TinyShape shape;
-    shape.dim = 128; // whole pages of states
-    shape.vocab = 4;
-    const ModelFile tiny(shape);
-    Session session(tiny.load(), SessionOptions{1});
-    for (uint32_t length = 1; length <= 64; ++length)
-        CHECK_EQ(embed(session, {std::vector<int32_t>(length, 3)}).size(), 128U);
-}
-
 TEST_MAIN()
