@@ -13,7 +13,9 @@ beforeAll(async () => {
   model = await tinyPath()
 })
 
-const WORKER = ['worker', '--table', 'docs', '--dense-column', 'v', '--until-done']
+/** A table of its own for every test, so that any one of them can run alone. */
+const workerOf = (table: string) => ['worker', '--table', table, '--dense-column', 'v']
+const WORKER = [...workerOf('docs'), '--until-done']
 
 describe('wrong usage', () => {
   it.each([
@@ -140,7 +142,7 @@ describe.skipIf(!has('redis', 'postgres'))('with servers', () => {
       env,
       tty: { stdout: true },
     })
-    await run(...WORKER, '--queue', 'w', '--dense-type', 'float4[]')
+    await run(...workerOf('watched'), '--until-done', '--queue', 'w', '--dense-type', 'float4[]')
     const lines = jsonLines((await watching).stdout)
     expect(lines[0]).toMatchObject({ items: { total: 300, left: expect.any(Number) } })
     expect(lines.at(-1)).toMatchObject({ items: { done: 300, left: 0 }, producing: false })
@@ -162,7 +164,7 @@ describe.skipIf(!has('redis', 'postgres'))('with servers', () => {
     await cli(['queue', 'add', '--queue', 'idle'], { env, stdin: 'one text' })
     const stop = interruptible()
     const worker = cli(
-      ['worker', '--table', 'docs', '--dense-column', 'v', '--queue', 'idle', '--json'],
+      [...workerOf('stopped'), '--dense-type', 'float4[]', '--queue', 'idle', '--json'],
       { env, signal: stop.signal },
     )
     for (;;) {
@@ -178,8 +180,7 @@ describe.skipIf(!has('redis', 'postgres'))('with servers', () => {
   it('refuses a table that does not fit, before any work', async () => {
     await pool.query('CREATE TABLE wrong (id text PRIMARY KEY, v float4[], owner text NOT NULL)')
     await cli(['queue', 'add', '--queue', 'x'], { env, stdin: 'one text' })
-    const args = ['worker', '--table', 'wrong', '--dense-column', 'v', '--queue', 'x']
-    const { code, stderr } = await run(...args)
+    const { code, stderr } = await run(...workerOf('wrong'), '--queue', 'x')
     expect(code).toBe(2)
     expect(stderr).toMatch(/"owner" of table "wrong" must not be NULL/)
     const { stdout } = await run('queue', 'status', '--queue', 'x', '--json')
@@ -211,8 +212,7 @@ describe.skipIf(!has('redis', 'postgres'))('with servers', () => {
       'CREATE TABLE strict (id text PRIMARY KEY, v float4[], CHECK (cardinality(v) = 3))',
     )
     await cli(['queue', 'add', '--queue', 's', '--attempts', '1'], { env, stdin: 'one\ntwo' })
-    const args = ['worker', '--table', 'strict', '--dense-column', 'v', '--queue', 's']
-    await run(...args, '--until-done')
+    await run(...workerOf('strict'), '--queue', 's', '--until-done')
     const { stdout } = await run('queue', 'status', '--queue', 's', '--failures')
     expect(stdout).toMatch(
       /job j\w+ of 2 texts: STORE: PostgreSQL refuses a row \(23514, constraint/,

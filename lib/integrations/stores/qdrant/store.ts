@@ -2,7 +2,13 @@
 
 import type { Schemas } from '@qdrant/js-client-rest'
 import { InvalidInputError } from '../../../common/errors.js'
-import { checkNumeric, checkSignal, namesOf, refuseUnknown } from '../../../common/given.js'
+import {
+  checkNumeric,
+  checkObject,
+  checkSignal,
+  namesOf,
+  refuseUnknown,
+} from '../../../common/given.js'
 import type { EmbedderInfo, Embedding, Outputs } from '../../../common/types.js'
 import type { EmbeddingStore } from '../../store.js'
 import {
@@ -147,6 +153,8 @@ export class QdrantStore implements EmbeddingStore {
     refuseUnknown(options, STORE_NAMES, 'QdrantStore.open')
     const { dense = false, sparse = false, colbert = false } = options.outputs ?? { dense: true }
     checkSignal(options.signal)
+    checkObject(model, '`info`')
+    checkObject(model.outputs, '`info.outputs`')
     checkNumeric({ 'info.dimensions': model.dimensions })
     const dimensions = options.dimensions ?? model.dimensions
     checkRange('dimensions', dimensions, 1, model.dimensions)
