@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { optional } from '../../common/optional.js'
 import { performance } from '../../common/timers.js'
+import { decodeUtf8 } from '../../common/utf8.js'
 import { authenticator } from './auth.js'
 import type { ServerContext } from './core/context.js'
 import {
@@ -72,6 +73,7 @@ export async function buildApp(
   app.server.maxConnections = config.maxConnections
   // JSON only: a page of another origin may send text without asking first
   app.removeContentTypeParser('text/plain')
+  jsonBodies(app)
   // a preflight request carries no key
   await cors(app, config.cors)
   hooks(app, context, log, authenticator(keys))
@@ -87,6 +89,34 @@ export async function buildApp(
   })
   if (config.page) await app.register(page, context)
   return app
+}
+
+/** Bodies in UTF-8, and nothing that has to be guessed: a damaged text would get a vector, too. */
+function jsonBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser<Buffer>(
+    'application/json',
+    { parseAs: 'buffer' },
+    (request, body, done) => {
+      let text: string
+      try {
+        text = bodyText(body, request.headers['content-encoding'])
+      } catch (error) {
+        done(error as Error, undefined)
+        return
+      }
+      parse(request, text, done)
+    },
+  )
+}
+
+function bodyText(body: Buffer, encoding = 'identity'): string {
+  const isGzip = body[0] === 0x1f && body[1] === 0x8b
+  if (isGzip || encoding !== 'identity') {
+    throw new HttpError(415, 'unsupported_encoding', 'The body must not be compressed.')
+  }
+  return decodeUtf8(body, 'The body')
 }
 
 /** The page holds no data, and asks for the key itself. */

@@ -4,15 +4,17 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { FastifyRequest } from 'fastify'
 import { InvalidInputError } from '../../common/errors.js'
+import { decodeUtf8 } from '../../common/utf8.js'
 import { HttpError } from './core/errors.js'
 import type { ServerConfig } from './core/options.js'
 
 /** The keys of the configuration and of its key file, one a line; `#` starts a comment. */
 export async function readKeys({ apiKey = [], apiKeyFile }: ServerConfig): Promise<string[]> {
   if (apiKeyFile === undefined) return apiKey
-  const file = await readFile(apiKeyFile, 'utf8').catch((cause) => {
+  const bytes = await readFile(apiKeyFile).catch((cause) => {
     throw new InvalidInputError(`The key file ${apiKeyFile} cannot be read.`, { cause })
   })
+  const file = decodeUtf8(bytes, `The key file ${apiKeyFile}`)
   const lines = file.split('\n').map((line) => line.replace(/^#.*/, '').trim())
   const keys = [...apiKey, ...lines.filter((line) => line !== '')]
   // an empty file must not open the server to everybody

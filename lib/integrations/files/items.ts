@@ -1,10 +1,10 @@
 /** What there is to embed: texts with their ids, whatever form they come in. */
 
 import { type EmbedderError, InvalidInputError } from '../../common/errors.js'
-import { type InputId, LineError, parseLine } from './jsonl.js'
-import { type Line, lines, MAX_LINE_BYTES } from './lines.js'
+import { type InputId, textOf } from './record-text.js'
+import { type InputRecord, type ReadOptions, records } from './records.js'
 
-export type { InputId } from './jsonl.js'
+export type { InputId } from './record-text.js'
 
 interface Position {
   /** The text's own, or its index. */
@@ -30,22 +30,9 @@ export function isText(item: InputItem): item is TextItem {
   return 'text' in item
 }
 
-/**
- * `txt`: a text a line, a blank line being the empty text. `jsonl`: an object a line, blank lines
- * skipped. `auto`: `jsonl` if the first character that is not blank is `{`, else `txt`.
- */
-export type InputFormat = 'auto' | 'txt' | 'jsonl'
-
-export interface ReadOptions {
-  format?: InputFormat
-  maxLineBytes?: number
-}
-
-/** The format that a file's name tells. */
-export function formatOfName(name: string): InputFormat {
-  const lower = name.toLowerCase()
-  if (lower.endsWith('.txt')) return 'txt'
-  return lower.endsWith('.jsonl') || lower.endsWith('.ndjson') ? 'jsonl' : 'auto'
+export interface ItemOptions extends ReadOptions {
+  /** The member or column that is the text. Default: `text`, behind `title`; a table has no default. */
+  textField?: string | undefined
 }
 
 /** Texts that are there already, such as a command's arguments. */
@@ -53,78 +40,41 @@ export async function* itemsOf(texts: readonly string[]): AsyncGenerator<InputIt
   if (texts.length > 0) yield texts.map((text, index) => ({ id: index, index, end: 0, text }))
 }
 
-/** The items of a stream, in groups as they come. A line that cannot be read is an item of its own. */
+/**
+ * The items of a stream, in groups as they come. A record that cannot be read is an item of its own.
+ *
+ * @throws InvalidInputError for an input that is no text, or a table whose column is not told
+ */
 export async function* readItems(
   source: AsyncIterable<Uint8Array | string>,
-  { format = 'auto', maxLineBytes = MAX_LINE_BYTES }: ReadOptions = {},
+  { textField, ...options }: ItemOptions = {},
 ): AsyncGenerator<InputItem[]> {
-  let read = format === 'auto' ? undefined : readerOf(format, maxLineBytes)
-  // Lines from before the first one that is not blank and so tells the format.
-  let undecided: Line[] = []
-  for await (const group of lines(source, maxLineBytes)) {
-    let ready = group
-    if (!read) {
-      undecided.push(...group)
-      const format = formatOfLines(undecided)
-      if (!format) continue
-      read = readerOf(format, maxLineBytes)
-      ready = undecided
-      undecided = []
-    }
-    const items = read(ready)
-    if (items.length > 0) yield items
-  }
-  if (undecided.length > 0) yield readerOf('txt', maxLineBytes)(undecided)
-}
-
-/** So many blank lines are no way to begin JSONL, and they should not pile up. */
-const MAX_UNDECIDED = 10_000
-
-function formatOfLines(found: readonly Line[]): 'txt' | 'jsonl' | undefined {
-  for (const line of found) {
-    const start = line.text.trimStart()
-    if (start !== '') return start.startsWith('{') ? 'jsonl' : 'txt'
-  }
-  return found.length > MAX_UNDECIDED ? 'txt' : undefined
-}
-
-function readerOf(format: 'txt' | 'jsonl', maxLineBytes: number): (group: Line[]) => InputItem[] {
   let index = 0
-  return (group) => {
-    const items: InputItem[] = []
-    for (const line of group) {
-      if (format === 'jsonl' && !line.tooLong && line.text.trim() === '') continue
-      items.push(itemOf(line, index++, format, maxLineBytes))
-    }
-    return items
+  for await (const group of records(source, options)) {
+    yield group.map((record) => itemOf(record, index++, textField))
   }
 }
 
-function itemOf(
-  line: Line,
-  index: number,
-  format: 'txt' | 'jsonl',
-  maxLineBytes: number,
-): InputItem {
-  const { end } = line
-  if (line.tooLong) {
-    return {
-      id: index,
-      index,
-      end,
-      error: brokenLine(line, `is longer than ${maxLineBytes} bytes`),
-    }
-  }
-  if (format === 'txt') return { id: index, index, end, text: line.text }
-  try {
-    const { id, text } = parseLine(line.text)
-    return { id: id ?? index, index, end, text }
-  } catch (error) {
-    if (!(error instanceof LineError)) throw error
-    return { id: error.id ?? index, index, end, error: brokenLine(line, error.what) }
-  }
+function itemOf(record: InputRecord, index: number, textField: string | undefined): InputItem {
+  const { value, json, end, place } = record
+  const isRow = typeof value === 'object' && json === undefined
+  if (isRow && index === 0) checkColumn(value, textField)
+  const found = typeof value === 'string' ? { text: value } : textOf(value, textField, json)
+  const { id = index, text, wrong = record.wrong } = found
+  if (wrong === undefined) return { id, index, end, text: text as string }
+  return { id, index, end, error: new InvalidInputError(`${place} of the input ${wrong}.`) }
 }
 
-function brokenLine(line: Line, what: string): InvalidInputError {
-  return new InvalidInputError(`Line ${line.number} of the input ${what}.`)
+/** @throws InvalidInputError for a table of which no column is said to be the text */
+function checkColumn(row: object, textField: string | undefined): void {
+  const columns = Object.keys(row).join(', ')
+  if (textField === undefined) {
+    throw new InvalidInputError(
+      `The input is a table: name the column that is the text with --text-field (${columns}).`,
+    )
+  }
+  if (Object.hasOwn(row, textField)) return
+  throw new InvalidInputError(
+    `The table has no column ${JSON.stringify(textField)}: it has ${columns}.`,
+  )
 }

@@ -5,16 +5,10 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { type AbortSignalLike, forNode } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
-import {
-  formatOfName,
-  type InputFormat,
-  type InputItem,
-  itemsOf,
-  type ReadOptions,
-  readItems,
-} from './items.js'
+import { type InputItem, type ItemOptions, itemsOf, readItems } from './items.js'
+import { formatOfName, type InputFormat } from './records.js'
 
-export interface InputSource extends ReadOptions {
+export interface InputSource extends ItemOptions {
   /** Texts given one by one; with some, nothing else is read. */
   texts?: readonly string[]
   /** A path, or `-` for standard input. */

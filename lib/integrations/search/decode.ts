@@ -2,6 +2,7 @@
 
 import { TextDecoder } from 'node:util'
 import { InvalidInputError } from '../../common/errors.js'
+import { decodeUtf8 } from '../../common/utf8.js'
 
 /** Bytes at the beginning among which HTML must name its encoding. */
 const PRESCAN = 1024
@@ -22,6 +23,7 @@ export function decodeText(bytes: Uint8Array, isHtml: boolean): string | undefin
 }
 
 function decode(encoding: string, bytes: Uint8Array): string {
+  if (encoding === 'utf-8') return decodeUtf8(bytes, 'The file')
   let decoder: InstanceType<typeof TextDecoder>
   try {
     decoder = new TextDecoder(encoding, { fatal: true })
@@ -31,8 +33,7 @@ function decode(encoding: string, bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes)
   } catch (cause) {
-    const hint = encoding === 'utf-8' ? ': convert it, for example with iconv' : ''
-    throw new InvalidInputError(`The file is not valid ${decoder.encoding.toUpperCase()}${hint}.`, {
+    throw new InvalidInputError(`The file is not valid ${decoder.encoding.toUpperCase()}.`, {
       cause,
     })
   }

@@ -241,7 +241,7 @@ describe('evaluate: retrieval', () => {
     [
       'queries of one id',
       { queries: '{"_id":"q-en-1","text":"a"}\n{"_id":"q-en-1","text":"b"}' },
-      /Query 1 .* came before/,
+      /Query 2 .* came before/,
     ],
     ['an empty corpus', { corpus: '\n' }, /corpus is empty/],
   ])('refuses %s before the model is read', async (_, parts, message) => {
@@ -514,7 +514,7 @@ describe('evaluate: golden sets', () => {
     expect(failed.stderr).toContain('the text "l" failed: INPUT_TOO_LONG')
     expect(existsSync(golden)).toBe(false)
     for (const [content, message] of [
-      [jsonl([texts[0] as object, texts[0] as object]), /Text 1 has an id that came before/],
+      [jsonl([texts[0] as object, texts[0] as object]), /Text 2 has an id that came before/],
       ['{"id": 1}\n', /has no "text"/],
       ['\n', /no texts/],
     ] as const) {

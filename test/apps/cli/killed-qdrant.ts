@@ -48,7 +48,7 @@ export function killedAndResumed(rows: number): void {
     }
 
     it(`${rows} texts, killed with SIGKILL twice and resumed: every point once, none lost`, {
-      timeout: 120_000 + rows * 100,
+      timeout: 600_000 + rows * 100,
     }, async () => {
       const file = join(folder, 'corpus.jsonl')
       const text = (i: number) => `item ${i}: what is said here is said once, number ${i * 7919}`

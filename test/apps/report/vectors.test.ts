@@ -209,7 +209,7 @@ describe('the file that was embedded', () => {
       expect(table.texts).toEqual(['zero', 'two'])
     }
     await expect(joinTexts(table, write('broken.jsonl', '{"id":0}\n{oh\n'))).rejects.toThrow(
-      'Line 2 of broken.jsonl is no JSON object.',
+      'Line 2 of broken.jsonl is not valid JSON.',
     )
   })
 })

@@ -1,5 +1,6 @@
 /** Every endpoint against everything that a client can get wrong. */
 import http from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { standinPath } from '../../helpers/standins.js'
@@ -261,6 +262,25 @@ describe.each(POSTS)('POST $path', ({ path, body, required, wrong, style, extra,
       headers: { ...key, 'content-type': 'text/plain' },
     })
     expect(plain.status).toBe(415)
+  })
+
+  it('refuses bytes that are no UTF-8, and does not guess what they were', async () => {
+    const send = (bytes: Uint8Array, headers = {}) =>
+      served.call('POST', path, { body: bytes, headers: { ...key, ...json, ...headers } })
+    const written = JSON.stringify(withText('Straße'))
+    const latin = await send(Buffer.from(written, 'latin1'))
+    expect([400, refusal]).toContain(latin.status)
+    expectError(latin, style)
+    const offset = written.indexOf('ß')
+    expect(latin.text).toContain(`The body is not valid UTF-8 (line 1, byte offset ${offset})`)
+    expect([400, refusal]).toContain((await send(Buffer.from(written, 'utf16le'))).status)
+    for (const headers of [{}, { 'content-encoding': 'gzip' }]) {
+      const packed = await send(gzipSync(written), headers)
+      expect(packed.status).toBe(415)
+      expectError(packed, style)
+    }
+    expect((await send(Buffer.from(written), { 'content-encoding': 'br' })).status).toBe(415)
+    expect((await send(Buffer.from(`\ufeff${written}`))).status).toBe(200)
   })
 
   it('refuses a huge body', async () => {

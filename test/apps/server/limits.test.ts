@@ -232,7 +232,7 @@ describe('a server', () => {
       expect(response.complete).toBe(false)
       expect(served.server.context.gate.readings).toMatchObject({ running: 0, answerBytes: 0 })
     }
-  }, 60_000)
+  })
 
   it('says when it is loading, and that a model failed', async () => {
     let load = () => {}

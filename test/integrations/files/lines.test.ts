@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Line, lines } from '../../../lib/integrations/files/lines.js'
@@ -30,7 +32,7 @@ describe('lines', () => {
   })
 
   it('keep what is no line ending', async () => {
-    expect(await texts('a\rb\u2028c\u0000\n d ')).toEqual(['a\rb\u2028c\u0000', ' d '])
+    expect(await texts('a\rb\u2028c\u0001\n d ')).toEqual(['a\rb\u2028c\u0001', ' d '])
     expect(await texts('a\r\r\n')).toEqual(['a\r'])
   })
 
@@ -79,8 +81,29 @@ describe('lines', () => {
     }
   })
 
-  it('have U+FFFD for what is no UTF-8', async () => {
-    expect(await texts(Buffer.from([0x61, 0xff, 0x62, 0x0a, 0xc3]))).toEqual(['a\ufffdb', '\ufffd'])
+  it('that are no UTF-8 or have NULs are wrong, alone, with their place', async () => {
+    const input = Buffer.concat([
+      Buffer.from('\ufeffgood\nna'),
+      Buffer.from([0xef]),
+      Buffer.from('ve\n\ufffd is a character\na\0b\n'),
+      Buffer.from([0xc3]),
+    ])
+    for (const sizes of [[], [1, 2, 3, 4, 5, 6]]) {
+      expect((await read(input, sizes)).map(({ text, wrong }) => wrong ?? text)).toEqual([
+        'good',
+        'is not valid UTF-8 (byte offset 10)',
+        '\ufffd is a character',
+        'has a NUL byte (byte offset 34)',
+        'is not valid UTF-8 (byte offset 37)',
+      ])
+    }
+  })
+
+  it('are refused at once where no line would be right', async () => {
+    await expect(texts(gzipSync('a\nb\n'))).rejects.toThrow(/compressed \(gzip\).*gzip -dc/)
+    await expect(texts(Buffer.from('a\nb\n', 'utf16le'))).rejects.toThrow('binary data, or UTF-16')
+    const executable = readFileSync(process.execPath).subarray(0, 4096)
+    await expect(texts(executable)).rejects.toThrow('binary data')
   })
 
   it('that are too long are marked, and the next one is read', async () => {
@@ -88,15 +111,15 @@ describe('lines', () => {
     for (const sizes of [[], [7, 7, 7, 7, 7, 7, 7, 7], [60]]) {
       const found = await read(input, sizes, 10)
       // the bytes of a line include what turns out to be half of a CRLF
-      expect(found.map((line) => line.tooLong)).toEqual([true, true, true])
+      expect(found.map((line) => line.wrong)).toEqual(Array(3).fill('is longer than 10 bytes'))
       expect(found.map((line) => line.end)).toEqual([51, 63, 74])
     }
     const [first, second] = await read(`${'x'.repeat(11)}\n${'y'.repeat(10)}\n`, [3], 10)
-    expect(first).toMatchObject({ tooLong: true, end: 12 })
-    expect(second).toMatchObject({ tooLong: false, text: 'y'.repeat(10) })
+    expect(first).toMatchObject({ wrong: 'is longer than 10 bytes', end: 12 })
+    expect(second).toMatchObject({ wrong: undefined, text: 'y'.repeat(10) })
   })
 
-  it('hold only the head of a line that is too long', async () => {
+  it('hold nothing of a line that is too long', async () => {
     const chunk = Buffer.alloc(1 << 20, 'x')
     async function* endless() {
       for (let i = 0; i < 300; i++) yield chunk
@@ -109,11 +132,10 @@ describe('lines', () => {
       most = Math.max(most, process.memoryUsage().arrayBuffers - before)
       found.push(...group)
     }
-    expect(found.map(({ tooLong, end }) => [tooLong, end])).toEqual([
-      [true, (300 << 20) + 1],
-      [false, (300 << 20) + 4],
+    expect(found.map(({ text, end }) => [text, end])).toEqual([
+      ['', (300 << 20) + 1],
+      ['end', (300 << 20) + 4],
     ])
-    expect(found[0]?.text.length).toBe(1024)
     expect(most).toBeLessThan(64 << 20)
   })
 

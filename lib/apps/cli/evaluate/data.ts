@@ -54,7 +54,7 @@ export async function readQueries(
     const id = String(item.id)
     if (!judgements.byQuery.has(id)) return
     if (queries.has(id)) {
-      throw new InvalidInputError(`Query ${item.index} has an id that came before.`)
+      throw new InvalidInputError(`Query ${item.index + 1} has an id that came before.`)
     }
     queries.set(id, item.text)
   })
@@ -94,8 +94,7 @@ export async function readQrels(io: CliIo, file: string): Promise<Judgements> {
 export async function readSts(io: CliIo, file: string): Promise<StsPair[]> {
   const pairs: StsPair[] = []
   let columns: Columns | undefined
-  await eachLine(io, file, 'sentence pairs', ({ text, number, tooLong }) => {
-    if (tooLong) throw brokenPair(number, 'is too long')
+  await eachLine(io, file, 'sentence pairs', ({ text, number }) => {
     if (text.trim() === '') return
     if (columns === undefined) {
       columns = columnsOf(text)
@@ -175,7 +174,14 @@ async function eachLine(
   })
   const stream: Readable = handle.createReadStream({ signal: io.signal })
   try {
-    for await (const group of lines(stream)) for (const line of group) visit(line)
+    for await (const group of lines(stream)) {
+      for (const line of group) {
+        if (line.wrong !== undefined) {
+          throw new InvalidInputError(`Line ${line.number} of the ${what} ${line.wrong}.`)
+        }
+        visit(line)
+      }
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EISDIR') {
       throw new InvalidInputError(`${file}, for the ${what}, is a directory.`)

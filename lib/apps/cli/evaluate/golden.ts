@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { writeFileAtomic } from '../../../common/atomic-file.js'
 import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
 import type { EmbedOptions, Outputs } from '../../../common/types.js'
+import { decodeUtf8 } from '../../../common/utf8.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { OptionValues } from '../../../options/table.js'
@@ -94,7 +95,8 @@ async function readTexts(io: CliIo, file: string): Promise<TextWithId[]> {
   const add = (item: InputItem) => {
     if (!isText(item)) throw item.error
     const id = String(item.id)
-    if (ids.has(id)) throw new InvalidInputError(`Text ${item.index} has an id that came before.`)
+    if (ids.has(id))
+      throw new InvalidInputError(`Text ${item.index + 1} has an id that came before.`)
     ids.add(id)
     texts.push({ id, text: item.text })
   }
@@ -164,7 +166,8 @@ function toleranceOf({ tolerance }: EvaluateFlags): number | undefined {
 }
 
 async function readText(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new InvalidInputError(`Cannot read the golden set ${file} (${error.code}).`)
   })
+  return decodeUtf8(bytes, `The golden set ${file}`)
 }

@@ -8,7 +8,7 @@ Looks at every text (.txt .md .rst .adoc .org .tex ..., and names without an end
 second time only new texts are embedded, and what is gone is taken out. Stopped or killed, run it again:
 it goes on where it was. \`bge-m3 search\` works meanwhile.
 
-Left out: hidden files, node_modules, what a .gitignore or .ignore file in DIR names, symbolic links,
+Left out: hidden files, node_modules, what git would leave out (.gitignore, and .ignore), symbolic links,
 binary files, files over 10 MB, other endings. The summary says how many of each.
 
 Needs the package libsql (npm install libsql), and for HTML htmlparser2.`

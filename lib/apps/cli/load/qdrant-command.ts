@@ -1,10 +1,12 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, EMBEDDING } from '../shared/options.js'
+import { addInputOptions } from '../shared/texts.js'
 
 const QDRANT_HELP = `
-Input: JSON Lines with "text" and "id" or "_id" (a "title" is put in front of the text), or a text a line;
-a text without an id gets its index. The collection is created if it is missing, and checked if it is not.
+Input: JSON Lines with "text" and "id" or "_id" (a "title" is put in front of the text), a JSON array of
+such objects or of strings, a table with --text-field, or a text a line; a text without an id gets its
+index. The collection is created if it is missing, and checked if it is not.
 
 A point's id is made from the item's id, so a text that is loaded twice is stored once. Stopped or killed,
 run it again: what is stored with the same text, model and options is skipped. Of items with the same id the
@@ -18,11 +20,7 @@ export function loadQdrantCommand(load: Command, cli: Cli): void {
     .summary('Fill a Qdrant collection with the texts of a file.')
     .description('Fill a Qdrant collection with the texts of a file.')
     .option('-i, --input <FILE>', 'Read texts from FILE; - is standard input.', '-')
-    .addOption(
-      new Option('--input-format <FORMAT>', 'Read the input as this, whatever it is called.')
-        .choices(['auto', 'txt', 'jsonl'])
-        .default('auto'),
-    )
+  addInputOptions(command)
     .option('--url <URL>', 'Address, such as http://localhost:6333. Default: QDRANT_URL.')
     .requiredOption('--collection <NAME>', 'Collection to fill.')
     .option('--dense', 'Store dense vectors. [BGE_M3_OUTPUTS]')

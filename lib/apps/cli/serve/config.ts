@@ -1,6 +1,7 @@
 /** The options of `bge-m3 serve`: flags, then the environment, then a file. */
 
 import { readFile } from 'node:fs/promises'
+import { decodeUtf8 } from '../../../common/utf8.js'
 import {
   checkOptions,
   type Environment,
@@ -50,9 +51,10 @@ function serverFlags(flags: Flags): ServerOptionValues {
 }
 
 async function readConfigFile(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(`The configuration file ${path} cannot be read (${error.code}).`)
   })
+  const text = decodeUtf8(bytes, `The configuration file ${path}`)
   let content: unknown
   try {
     content = JSON.parse(text)

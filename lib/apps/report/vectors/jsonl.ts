@@ -39,9 +39,9 @@ export async function readJsonl(
 }
 
 function addLine(table: TableBuilder, line: Line, name: string): void {
-  if (line.text.trim() === '') return
   const broken = (what: string) => new InvalidInputError(`Line ${line.number} of ${name} ${what}.`)
-  if (line.tooLong) throw broken('is too long')
+  if (line.wrong !== undefined) throw broken(line.wrong)
+  if (line.text.trim() === '') return
   const record = parsed(line.text)
   if (!record) throw broken('is no JSON object')
   const { dense, error, text, metadata, tokenCount } = record
@@ -62,7 +62,7 @@ function addLine(table: TableBuilder, line: Line, name: string): void {
   })
 }
 
-export function parsed(line: string): Record<string, unknown> | undefined {
+function parsed(line: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(line)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
@@ -74,7 +74,7 @@ export function parsed(line: string): Record<string, unknown> | undefined {
 }
 
 /** A record's own id, or its place. */
-export function idOf(record: Record<string, unknown>, place: number): string {
+export function idOf(record: Readonly<Record<string, unknown>>, place: number): string {
   const id = record.id ?? record._id
   return typeof id === 'string' || typeof id === 'number' ? String(id) : String(place)
 }

@@ -5,8 +5,8 @@ import path from 'node:path'
 import { type AbortSignalLike, forNode } from '../../../common/abort.js'
 import { InvalidInputError } from '../../../common/errors.js'
 import { checkList, checkObject, checkSignal } from '../../../common/given.js'
-import { lines } from '../../../integrations/files/lines.js'
-import { idOf, parsed } from './jsonl.js'
+import { formatOfName, type Members, records } from '../../../integrations/files/records.js'
+import { idOf } from './jsonl.js'
 import { checkFile } from './read.js'
 import { type Scalar, scalars, textStart, type VectorTable } from './table.js'
 
@@ -14,9 +14,9 @@ import { type Scalar, scalars, textStart, type VectorTable } from './table.js'
 const KNOWN = new Set(['id', '_id', 'text', 'title', 'metadata', 'dense', 'sparse', 'colbert'])
 
 /**
- * Adds to `table` what the lines of `file` know of its ids: `text` (and `title`), `metadata`, and any
- * other member that is a string, a number or a boolean. A file that is no JSON Lines is a text a line,
- * whose number from 0 is its id.
+ * Adds to `table` what the records of `file` know of its ids: `text` (and `title`), `metadata`, and any
+ * other member that is a string, a number or a boolean. Of texts alone, a line or an element each, the number
+ * from 0 is the id.
  *
  * @returns how many rows were found
  */
@@ -31,28 +31,19 @@ export async function joinTexts(
   checkList(table.ids, '`ids`')
   const rows = rowsOfIds(table.ids)
   const found = new Set<number>()
-  let isJson = /\.(jsonl|ndjson)$/i.test(file)
-  let isKnown = isJson || /\.txt$/i.test(file)
   let place = 0
   const source = createReadStream(file, {
     highWaterMark: 1 << 16,
     ...(signal && { signal: forNode(signal) }),
   })
-  for await (const group of lines(source)) {
-    for (const line of group) {
-      const start = line.text.trimStart()
-      if (!isKnown && start !== '') {
-        isJson = start.startsWith('{')
-        isKnown = true
+  for await (const group of records(source, { format: formatOfName(file) })) {
+    for (const { value, wrong, place: where } of group) {
+      if (wrong !== undefined) {
+        throw new InvalidInputError(`${where} of ${path.basename(file)} ${wrong}.`)
       }
-      if (isJson && start === '') continue
-      const item = isJson ? jsonItem(line.text, place) : { id: String(place), text: line.text }
+      const item =
+        typeof value === 'string' ? { id: String(place), text: value } : joined(value, place)
       place++
-      if (!item) {
-        throw new InvalidInputError(
-          `Line ${line.number} of ${path.basename(file)} is no JSON object.`,
-        )
-      }
       for (const row of rows.get(item.id) ?? []) {
         found.add(row)
         if (item.text !== undefined) table.texts[row] = textStart(item.text)
@@ -69,9 +60,7 @@ interface Item {
   metadata?: Readonly<Record<string, Scalar>> | undefined
 }
 
-function jsonItem(line: string, place: number): Item | undefined {
-  const record = parsed(line)
-  if (!record) return undefined
+function joined(record: Members, place: number): Item {
   const others = Object.entries(record).filter(([name]) => !KNOWN.has(name))
   const metadata = scalars({ ...Object.fromEntries(others), ...scalars(record.metadata) })
   const text = [record.title, record.text].filter((part) => typeof part === 'string' && part !== '')

@@ -6,6 +6,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { InvalidInputError } from '../../../common/errors.js'
+import { decodeUtf8 } from '../../../common/utf8.js'
 import { dot } from '../../../scoring/dense.js'
 import { REFERENCE_TEXTS } from './reference-texts.js'
 import type { ServedEmbedder } from './served.js'
@@ -124,10 +125,12 @@ export class Drift {
 }
 
 async function readTexts(file: string): Promise<string[]> {
-  const content = await readFile(file, 'utf8').catch((cause) => {
+  const bytes = await readFile(file).catch((cause) => {
     throw new InvalidInputError(`The reference file ${file} cannot be read.`, { cause })
   })
-  const texts = content.split(/\r?\n/).filter((line) => line.trim() !== '')
+  const texts = decodeUtf8(bytes, `The reference file ${file}`)
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '')
   if (texts.length === 0 || texts.length > MAX_REFERENCES) {
     throw new InvalidInputError(
       `The reference file ${file} must hold 1 to ${MAX_REFERENCES} texts, one a line, not ${texts.length}.`,

@@ -141,7 +141,7 @@ export class RequestWork {
   windowUnits({ outputs }: RequestWorkOptions): number {
     if (!outputs.colbert) return WINDOW_UNITS
     const bytes = this.#context.config.requestMemory / STREAM_SHARE
-    return Math.min(WINDOW_UNITS, bytes / (4 * this.#context.info.dimensions))
+    return Math.min(WINDOW_UNITS, bytes / (4 * this.#context.info.colbertDimensions))
   }
 
   /** What was embedded so far has left: the bytes are free for others. */
@@ -178,12 +178,12 @@ export class RequestWork {
 
   /** Memory of the answer: its vectors, and as much of it as is text at a time. */
   async #bytes(inputs: Inputs, { outputs, dimensions }: RequestWorkOptions): Promise<number> {
-    const width = this.#context.info.dimensions
-    const dense = outputs.dense ? inputCount(inputs) * (dimensions ?? width) : 0
+    const { info } = this.#context
+    const dense = outputs.dense ? inputCount(inputs) * (dimensions ?? info.dimensions) : 0
     const needsTokens = outputs.colbert || outputs.sparse
     const tokens = needsTokens ? await inputTokens(this.#context, inputs) : 0
-    const numbers =
-      dense + (outputs.sparse ? 2 * tokens : 0) + (outputs.colbert ? tokens * width : 0)
+    const colbert = outputs.colbert ? tokens * info.colbertDimensions : 0
+    const numbers = dense + (outputs.sparse ? 2 * tokens : 0) + colbert
     return 4 * numbers + TEXT_BYTES * Math.min(numbers, TEXT_NUMBERS)
   }
 
