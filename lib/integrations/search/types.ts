@@ -58,7 +58,7 @@ export interface UpdateOptions {
   exclude?: readonly string[]
   /** Also what begins with a dot, but never `.git`. Default: false. */
   hidden?: boolean
-  /** Obey `.gitignore` and `.ignore` files in and under the folder. Default: true. */
+  /** Obey `.gitignore` and `.ignore` files in and under the folder, and those of the repository around it. Default: true. */
   gitignore?: boolean
   /** Default: false. Loops end where they began. */
   followSymlinks?: boolean

@@ -3,11 +3,10 @@
 import { type BigIntStats, type Dirent, constants as fsConstants } from 'node:fs'
 import { lstat, open, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, extname, join, sep } from 'node:path'
-import type { Ignore } from 'ignore'
 import { throwIfAborted } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import type { FileState } from './files.js'
-import { IgnoreRules, patternPath, rulesOf } from './ignore-rules.js'
+import { IgnoreRules, PatternList } from './ignore-rules.js'
 import type { FileFailure, SkipReason, UpdateOptions } from './types.js'
 
 const TEXT = /^\.(txt|text|md|markdown|mdown|mkd|mdx|rst|adoc|asciidoc|org|tex)$/i
@@ -48,7 +47,7 @@ export async function walk(
     throw new InvalidInputError(`${shown(root)} cannot be read (${error.code}).`, { cause: error })
   })
   const walker = new Walker(root, options, listener)
-  if (info.isDirectory()) await walker.folder(root, IgnoreRules.none)
+  if (info.isDirectory()) await walker.top()
   else walker.file(root, info)
 }
 
@@ -61,8 +60,8 @@ class Walker {
   readonly #root: string
   readonly #options: WalkOptions
   readonly #listener: WalkListener
-  readonly #include: Ignore
-  readonly #exclude: Ignore
+  readonly #include: PatternList
+  readonly #exclude: PatternList
   /** Real paths of the folders that were read: a link to one of them is a loop, or would double it. */
   readonly #visited = new Set<string>()
 
@@ -70,13 +69,19 @@ class Walker {
     this.#root = root
     this.#options = options
     this.#listener = listener
-    this.#include = rulesOf(options.include ?? [])
-    this.#exclude = rulesOf(['node_modules', '.git', ...(options.exclude ?? [])])
+    this.#include = PatternList.of(root, options.include ?? [])
+    this.#exclude = PatternList.of(root, ['node_modules', '.git', ...(options.exclude ?? [])])
   }
 
-  async folder(path: string, outer: IgnoreRules): Promise<void> {
+  async top(): Promise<void> {
+    const { gitignore = true } = this.#options
+    await this.#folder(this.#root, gitignore ? await IgnoreRules.above(this.#root) : undefined)
+  }
+
+  /** @param outer the rules around it, if any are to hold */
+  async #folder(path: string, outer: IgnoreRules | undefined): Promise<void> {
     throwIfAborted(this.#options.signal)
-    const { gitignore = true, followSymlinks = false } = this.#options
+    const { followSymlinks = false } = this.#options
     let entries: Dirent<Buffer>[]
     try {
       if (followSymlinks) {
@@ -92,7 +97,7 @@ class Walker {
       this.#failed(path, error)
       return
     }
-    const rules = gitignore ? await outer.enter(path) : outer
+    const rules = await outer?.enter(path)
     entries.sort((a, b) => Buffer.compare(a.name, b.name))
     for (const entry of entries) {
       const name = entry.name.toString('utf8')
@@ -102,7 +107,7 @@ class Walker {
     }
   }
 
-  async #entry(path: string, rules: IgnoreRules): Promise<void> {
+  async #entry(path: string, rules: IgnoreRules | undefined): Promise<void> {
     const { hidden = false, followSymlinks = false, store } = this.#options
     const skip = (reason: SkipReason) => this.#listener.onSkip(path, reason)
     if (path === store) return skip('excluded')
@@ -122,10 +127,10 @@ class Walker {
       return
     }
     const isFolder = info.isDirectory()
-    if (this.#exclude.ignores(patternPath(this.#root, path, isFolder))) return skip('excluded')
+    if (this.#exclude.decide(path, isFolder)) return skip('excluded')
     if (!hidden && basename(path).startsWith('.')) return skip('hidden')
-    if (rules.ignores(path, isFolder)) return skip('ignored')
-    if (isFolder) return this.folder(path, rules)
+    if (rules?.ignores(path, isFolder)) return skip('ignored')
+    if (isFolder) return this.#folder(path, rules)
     if (!info.isFile()) return skip('special')
     if (!this.#isWanted(path)) return skip('type')
     this.file(path, info)
@@ -142,7 +147,7 @@ class Walker {
     const extension = extname(path)
     // README, LICENSE: whether they are text their bytes tell
     if (extension === '' || TEXT.test(extension) || HTML.test(extension)) return true
-    return this.#include.ignores(patternPath(this.#root, path, false))
+    return this.#include.covers(path)
   }
 
   #failed(path: string, cause: unknown): void {

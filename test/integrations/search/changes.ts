@@ -73,7 +73,7 @@ async function indexed(index: SearchIndex): Promise<Map<string, string>> {
 }
 
 export function changesAreFollowed(runs: number): void {
-  describe('change detection', { timeout: 60_000 + 5000 * runs }, () => {
+  describe('change detection', { timeout: 600_000 + 5000 * runs }, () => {
     let m3: Embedder
     beforeAll(async () => {
       m3 = await Embedder.load({ model: await tinyPath(), cache: false })

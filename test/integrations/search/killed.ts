@@ -12,7 +12,7 @@ import { Workspace } from './helpers.js'
 const main = path.join(root, 'dist/cli/main.js')
 
 export function killedWhileIndexing(files: number): void {
-  describe('kill -9 while indexing', { timeout: 60_000 + files * 500 }, () => {
+  describe('kill -9 while indexing', { timeout: 600_000 + files * 500 }, () => {
     let m3: Embedder
     let model: string
     let work: Workspace
