@@ -256,8 +256,10 @@ export interface EmbedderInfo {
   name: string
   /** `general.architecture` of the file, such as `bert`. */
   architecture: string
-  /** Of a dense vector and of a ColBERT row: 1024 for bge-m3. */
+  /** Of a dense vector: 1024 for bge-m3. */
   dimensions: number
+  /** Of a ColBERT row: 1024 for bge-m3, another width where a checkpoint has a `colbert_dim`; 0 without that head. */
+  colbertDimensions: number
   /** Transformer layers: 24 for bge-m3. */
   layers: number
   /** Token ids are below it. */

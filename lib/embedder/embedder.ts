@@ -4,7 +4,7 @@ import type { EmbeddingCache } from '../cache/cache.js'
 import { throwIfAborted } from '../common/abort.js'
 import { Deadline } from '../common/deadline.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from '../common/errors.js'
-import { refuseUnknown, shown } from '../common/given.js'
+import { checkNumbers, refuseUnknown, shown } from '../common/given.js'
 import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
@@ -27,6 +27,7 @@ import {
   tokenizeAll,
 } from '../engine/tokenize.js'
 import { modelAt } from '../model/locations.js'
+import { TokenPieces } from '../model/pieces.js'
 import { followLog } from '../native/log.js'
 import { checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
@@ -59,6 +60,7 @@ export class Embedder {
   /** The model, or the model with its fallback. */
   readonly #core: EmbedCore
   #disposed = false
+  #pieces: { path: string; reading: Promise<TokenPieces> } | undefined
 
   private constructor(model: ModelHandle, fallback: WithFallback<Embedder> | undefined) {
     this.#model = model
@@ -196,7 +198,7 @@ export class Embedder {
     if (takenOver) return takenOver.tokenize(text, options)
     const invalid = invalidText(text)
     if (invalid) throw invalid
-    const { maxTokens, truncate } = checkOptions({ ...options })
+    const { maxTokens, truncate } = checkOptions(options)
     const limit: TokenizeOptions = {
       maxTokens: maxTokens ?? 0,
       truncate: truncate ?? (maxTokens ? 'error' : 'end'),
@@ -226,6 +228,36 @@ export class Embedder {
     }
     if (failures[0]) throw failures[0].error
     return counts[0] as number
+  }
+
+  /**
+   * The text of each token id by itself, as FlagEmbedding's `convert_id_to_token` has it: `the` for a token
+   * with a space in front and for one without, so add up what belongs to one text.
+   *
+   * @throws InvalidInputError for an id outside the vocabulary
+   */
+  async tokenTexts(ids: ArrayLike<number>): Promise<string[]> {
+    this.#assertUsable()
+    checkNumbers(ids, 'Token ids')
+    const { takenOver } = this.#fallback ?? {}
+    if (takenOver) return takenOver.tokenTexts(ids)
+    const pieces = await this.#model.use((engine) => this.#piecesOf(engine.path))
+    return Array.from(ids, (id) => {
+      if (Number.isInteger(id) && id >= 0 && id < pieces.size) return pieces.decoded(id)
+      throw new InvalidInputError(`There is no token ${id}: ids are below ${pieces.size}.`)
+    })
+  }
+
+  /** Read when somebody asks, and kept: the same for as long as the model is. */
+  #piecesOf(path: string): Promise<TokenPieces> {
+    if (this.#pieces?.path !== path) {
+      const reading = TokenPieces.read(path)
+      this.#pieces = { path, reading }
+      reading.catch(() => {
+        this.#pieces = undefined
+      })
+    }
+    return this.#pieces.reading
   }
 
   /**
@@ -330,16 +362,16 @@ export class Embedder {
     this.#assertUsable()
     const name = extras.ids ? 'embedTokens' : 'embed'
     const { call, timeout, onProgress } = resolveCall(options, this.#model.defaults, OWN, name)
-    const deadline = new Deadline(call.signal, timeout).start()
+    const deadline = timeout === undefined ? undefined : new Deadline(call.signal, timeout).start()
     try {
-      const timed = timeout === undefined ? call : { ...call, signal: deadline.signal }
+      const timed = deadline ? { ...call, signal: deadline.signal } : call
       const results = await this.#core.embedSettled(texts, timed, { ...extras, onProgress })
       return {
         results: results as Settled<Embedding<Precision>>[],
         collects: call.onError === 'collect',
       }
     } finally {
-      deadline.end()
+      deadline?.end()
     }
   }
 

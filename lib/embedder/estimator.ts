@@ -27,9 +27,10 @@ export async function estimateCall(
   call: CallOptions,
 ): Promise<Estimate> {
   if (!Array.isArray(texts)) throw new InvalidInputError('estimate takes an array of texts.')
-  const { rates, session, scheduler, model, info } = engine
+  const { rates, session, scheduler, model, info, prepared } = engine
   checkAgainstModel(call, engine)
   const { dim } = info
+  const { colbertDim } = prepared
   const { signal, dimensions = dim } = call
   const maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
   const outputs = outputBits(call.outputs)
@@ -48,7 +49,8 @@ export async function estimateCall(
   const batches = pack()
   const largest = batches.reduce((most, lengths) => Math.max(most, sum(lengths)), 0)
   const growth = session.contextBytes(largest) - session.stats().contextBytes
-  const needed = Math.max(0, growth) + resultBytes(all, largest, { ...call, dim, dimensions })
+  const widths = { dim, dimensions, colbertDim }
+  const needed = Math.max(0, growth) + resultBytes(all, largest, { ...call, ...widths })
   const ms = rates.predict(batches, outputs) + tokenizeMs + all.length * MS_A_TEXT
   return {
     tokens: sum(all),

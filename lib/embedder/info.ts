@@ -19,6 +19,7 @@ export function infoOf(engine: Engine): EmbedderInfo {
     name: info.name,
     architecture: info.architecture,
     dimensions: info.dim,
+    colbertDimensions: prepared.colbertDim,
     layers: info.layers,
     vocabSize: info.vocabSize,
     maxTokens: engine.maxTokens,

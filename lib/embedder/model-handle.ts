@@ -123,7 +123,7 @@ export class ModelHandle implements EmbedCore {
   /** Puts another model in place; work under way ends on the old one. */
   async swap(options: LoadOptions): Promise<void> {
     checkLoadOptions(options, 'swapModel')
-    const config = { ...this.#config, ...checkOptions({ ...options }) } as Config
+    const config = { ...this.#config, ...checkOptions(options) } as Config
     const settings = await settingsOf(config)
     const fresh = await this.#read(settings)
     const old = this.#engine

@@ -19,6 +19,8 @@ export interface Prepared {
   headPaths: readonly string[]
   /** What can be asked of this model. */
   outputs: Required<Outputs>
+  /** Width of ColBERT rows; 0 without that head. */
+  colbertDim: number
   /** See `fingerprintModel`. */
   fingerprint: string
 }
@@ -62,6 +64,7 @@ async function read({ path, heads: named, sha256, dim }: PrepareOptions): Promis
       sparse: heads?.sparse !== undefined,
       colbert: heads?.colbert !== undefined,
     },
+    colbertDim: heads?.colbert?.bias.length ?? 0,
     fingerprint: await fingerprintModel({ path, sha256, heads: heads?.sha256, quantization }),
   }
 }

@@ -26,6 +26,8 @@ import { openTorch } from './formats/torch/torch.js'
 
 export const SPARSE_FILE = 'sparse_linear.pt'
 export const COLBERT_FILE = 'colbert_linear.pt'
+/** What the kernels take: widths of ColBERT rows that it divides. */
+const COLBERT_STEP = 32
 
 /** Lexical weight of a token state h: relu(weight . h + bias). */
 export interface SparseHead {
@@ -36,9 +38,9 @@ export interface SparseHead {
 
 /** Multi-vector row of a token state h: weight . h + bias, then normalised. */
 export interface ColbertHead {
-  /** `dim` x `dim`, row-major `[out, in]`: the bits of halves where the file has halves, else float32. */
+  /** Width of a row x `dim`, row-major `[out, in]`: the bits of halves where the file has halves, else float32. */
   weight: Uint16Array | Float32Array
-  /** `dim` elements. */
+  /** As many elements as a row has. */
   bias: Float32Array
 }
 
@@ -128,7 +130,7 @@ async function headFilesIn(directory: string): Promise<string[]> {
     .map((name) => join(directory, name))
 }
 
-/** Two linear layers by their shapes: `[1, dim]` is the sparse one. */
+/** Two linear layers by their shapes: `[1, dim]` is the sparse one, `[width of a row, dim]` the other. */
 async function readFiles(
   paths: readonly string[],
   dim: number,
@@ -141,7 +143,9 @@ async function readFiles(
     try {
       const { weight, bias } = linearLayer(file)
       const [rows, columns] = weight.shape as [number, number]
-      if (columns !== dim || (rows !== 1 && rows !== dim)) {
+      // a checkpoint's `colbert_dim` may be another width than the states'
+      const isHead = rows === 1 || rows === dim || rows % COLBERT_STEP === 0
+      if (columns !== dim || !isHead) {
         if (misfit === 'skip') return undefined
         throw new ModelLoadError(
           `${path} is a layer from ${columns} to ${rows} numbers, the model's states have ${dim}.`,
@@ -184,12 +188,12 @@ async function readWeight(tensor: StoredTensor): Promise<Uint16Array | Float32Ar
 
 /** Heads inside a GGUF; `undefined` if it has none of their keys. */
 async function readGguf(gguf: GgufFile, dim: number): Promise<Heads | undefined> {
-  const read = async (key: string, length: number): Promise<Uint16Array | Float32Array> => {
+  const read = async (key: string, length?: number): Promise<Uint16Array | Float32Array> => {
     const values = await gguf.numbers(key)
     if (!(isTyped(values, 'Uint16Array') || isTyped(values, 'Float32Array'))) {
       throw new ModelLoadError(`${gguf.path}: ${key} is missing, or neither float16 nor float32.`)
     }
-    if (values.length !== length) {
+    if (length !== undefined && values.length !== length) {
       throw new ModelLoadError(`${gguf.path}: ${key} has ${values.length} values, not ${length}.`)
     }
     if (isTyped(values, 'Uint16Array')) return finiteHalves(values, key)
@@ -203,8 +207,8 @@ async function readGguf(gguf: GgufFile, dim: number): Promise<Heads | undefined>
     sparse = { weight: floats(await read(HEAD_KEYS.sparseWeight, dim)), bias: bias[0] as number }
   }
   if (gguf.keys.has(HEAD_KEYS.colbertWeight)) {
-    const bias = floats(await read(HEAD_KEYS.colbertBias, dim))
-    colbert = { weight: await read(HEAD_KEYS.colbertWeight, dim * dim), bias }
+    const bias = floats(await read(HEAD_KEYS.colbertBias))
+    colbert = { weight: await read(HEAD_KEYS.colbertWeight, bias.length * dim), bias }
   }
   if (sparse === undefined && colbert === undefined) return undefined
   return withHash(sparse, colbert, [gguf.path])

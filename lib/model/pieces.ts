@@ -48,6 +48,11 @@ export class TokenPieces {
     return this.special(id) ? '' : this.piece(id).replaceAll(SPACE_MARK, ' ')
   }
 
+  /** The token by itself, as a tokenizer's `decode([id])` gives it; many tokens share one. */
+  decoded(id: number): string {
+    return this.piece(id).replaceAll(SPACE_MARK, ' ').replace(/^ /, '')
+  }
+
   /** `<s>`, `</s>`, `<pad>`, `<unk>` and the like. */
   special(id: number): boolean {
     const type = this.types?.[id]

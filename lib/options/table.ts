@@ -321,12 +321,12 @@ export function parseOption<K extends OptionName>(
  *
  * @throws InvalidInputError that names the option and what it may be
  */
-export function checkOptions(given: Readonly<Record<string, unknown>>): OptionValues {
+export function checkOptions(given: object): OptionValues {
   const values: Record<string, unknown> = {}
-  for (const option of OPTION_NAMES) {
-    const value = given[option]
-    if (value === undefined) continue
-    const { kind } = OPTIONS[option]
+  // what was given, and not the whole table: every call comes by
+  for (const [option, value] of Object.entries(given)) {
+    if (value === undefined || !Object.hasOwn(OPTIONS, option)) continue
+    const { kind } = OPTIONS[option as OptionName]
     const checked = kind.check(value)
     if (checked === undefined) {
       throw new InvalidInputError(
@@ -339,10 +339,7 @@ export function checkOptions(given: Readonly<Record<string, unknown>>): OptionVa
 }
 
 /** For a program: what was passed, else what the environment says, else the defaults. */
-export function resolveOptions(
-  given: Readonly<Record<string, unknown>> = {},
-  env: Environment = process.env,
-): Config {
+export function resolveOptions(given: object = {}, env: Environment = process.env): Config {
   const fromEnvironment = readVariables(
     env,
     OPTION_NAMES.filter((option) => !OPTIONS[option].shapesResult),

@@ -46,7 +46,7 @@ export function finishColbert<P extends Precision>(
   { dimensions, precision }: FinishOptions<P>,
 ): ColbertEmbedding<P> {
   const count = rows.length / cols
-  const width = dimensions ?? cols
+  const width = Math.min(dimensions ?? cols, cols)
   if (width === cols) {
     return { data: rowsToPrecision(rows, count, cols, precision), rows: count, cols }
   }
@@ -68,14 +68,13 @@ export interface TextOutputs {
   /** The pooled state, dim floats, not normalised. */
   pooled?: Float32Array
   sparse?: SparseEmbedding
-  /** (tokenCount - 1) x dim, rows of length 1. */
+  /** tokenCount - 1 rows of length 1. */
   colbert?: Float32Array
 }
 
-/** The outputs that were asked for, in the form that was asked for. `dim` is the width of the model's states. */
+/** The outputs that were asked for, in the form that was asked for. */
 export function embeddingOf<P extends Precision>(
   raw: TextOutputs,
-  dim: number,
   options: FinishOptions<P> & { outputs: Outputs },
   about: { cached: boolean; timings: Timings },
 ): Embedding<P> {
@@ -87,6 +86,9 @@ export function embeddingOf<P extends Precision>(
   }
   if (outputs.dense && raw.pooled) embedding.dense = finishDense(raw.pooled, options)
   if (outputs.sparse && raw.sparse) embedding.sparse = raw.sparse
-  if (outputs.colbert && raw.colbert) embedding.colbert = finishColbert(raw.colbert, dim, options)
+  if (outputs.colbert && raw.colbert) {
+    const cols = raw.colbert.length / (raw.tokenCount - 1)
+    embedding.colbert = finishColbert(raw.colbert, cols, options)
+  }
   return embedding
 }

@@ -6,14 +6,11 @@ import { isTyped } from '../common/realms.js'
 import { components } from './components.js'
 import { clampCosine, dotNumbers, isDistance, metricFunction } from './dense.js'
 import { matmulTransposed } from './simd.js'
-import type { Matrix, Metric, Vector, VectorSet } from './types.js'
+import { MAX_ENTRIES, type Matrix, type Metric, type Vector, type VectorSet } from './types.js'
 
 // Rows of the left side handled at a time: bounds the scratch space, and lets a symmetric matrix skip
 // the half below the diagonal.
 const TILE = 64
-
-/** The most entries a matrix may have: 8 GiB of float32, what one typed array can hold everywhere. */
-const MAX_ENTRIES = 2 ** 31 - 1
 
 /**
  * All scores between two sets, or within one: entry `[i * cols + j]` is the score of `a[i]` and `b[j]`.

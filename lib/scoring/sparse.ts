@@ -1,9 +1,9 @@
 /** Lexical weights. */
 
 import { InvalidInputError } from '../common/errors.js'
-import { checkNumbers, checkNumeric, checkObject } from '../common/given.js'
+import { checkList, checkNumbers, checkNumeric, checkObject } from '../common/given.js'
 import { isMap } from '../common/realms.js'
-import type { SparseVector } from './types.js'
+import { MAX_ENTRIES, type Matrix, type SparseVector } from './types.js'
 
 /**
  * Lexical score: the sum, over the token ids both texts have, of the product of their weights
@@ -25,6 +25,44 @@ export function lexicalScore(a: SparseVector, b: SparseVector): number {
     else j++
   }
   return sum
+}
+
+/**
+ * Lexical scores between two lists: entry `[i * cols + j]` is `lexicalScore(a[i], b[j])`, as float32.
+ *
+ * @throws InvalidInputError as {@link lexicalScore}, and for more scores than a matrix may have.
+ */
+export function lexicalMatrix(a: readonly SparseVector[], b: readonly SparseVector[] = a): Matrix {
+  checkList(a, 'What is scored')
+  checkList(b, 'What is scored')
+  if (a.length * b.length > MAX_ENTRIES) {
+    throw new InvalidInputError(
+      `A matrix of ${a.length} x ${b.length} scores is too large: compare in parts.`,
+    )
+  }
+  const postings = new Map<number, { column: number; weight: number }[]>()
+  b.forEach((vector, column) => {
+    checkSparse(vector)
+    vector.values.forEach((weight, i) => {
+      const id = vector.indices[i] as number
+      const list = postings.get(id)
+      if (list) list.push({ column, weight })
+      else postings.set(id, [{ column, weight }])
+    })
+  })
+  const out = { data: new Float32Array(a.length * b.length), rows: a.length, cols: b.length }
+  a.forEach((vector, row) => {
+    checkSparse(vector)
+    // by ascending id, as one pair is summed
+    const sums = new Float64Array(b.length)
+    vector.values.forEach((weight, i) => {
+      for (const other of postings.get(vector.indices[i] as number) ?? []) {
+        sums[other.column] = (sums[other.column] as number) + weight * other.weight
+      }
+    })
+    out.data.set(sums, row * b.length)
+  })
+  return out
 }
 
 /**

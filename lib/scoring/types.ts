@@ -40,6 +40,9 @@ export type VectorSet =
   | readonly Vector[]
   | { readonly data: Float32Array; readonly rows: number; readonly cols: number }
 
+/** The most entries a matrix may have: 8 GiB of float32, what one typed array can hold everywhere. */
+export const MAX_ENTRIES = 2 ** 31 - 1
+
 /** Row-major float32. */
 export interface Matrix {
   /** rows x cols numbers, row after row. */

@@ -12,14 +12,18 @@ constexpr uint32_t kMostDim = 1 << 16;
 // An object that comes as an argument is only ours with this on it (random bytes).
 constexpr napi_type_tag kTag = {0x5cf1b2a86c0d4e93, 0xa7406d9e13f25b84};
 
-std::vector<float> floats(const Napi::Object& from, const char* name, size_t length) {
+std::vector<float> floats(const Napi::Object& from, const char* name) {
     const auto array = to_array<float>(from.Get(name), name);
-    if (array.ElementLength() != length)
-        throw Error(ErrorCode::ModelLoad, std::string("The head's ") + name + " has " +
-                                              std::to_string(array.ElementLength()) +
-                                              " elements instead of " + std::to_string(length) +
-                                              ".");
-    return {array.Data(), array.Data() + length};
+    return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+std::vector<float> floats(const Napi::Object& from, const char* name, size_t length) {
+    std::vector<float> found = floats(from, name);
+    if (found.size() != length)
+        throw Error(ErrorCode::ModelLoad,
+                    std::string("The head's ") + name + " has " + std::to_string(found.size()) +
+                        " elements instead of " + std::to_string(length) + ".");
+    return found;
 }
 
 std::shared_ptr<const Heads> read_heads(size_t dim, const Napi::Object& from) {
@@ -34,12 +38,13 @@ std::shared_ptr<const Heads> read_heads(size_t dim, const Napi::Object& from) {
         heads->sparse = std::move(sparse);
     }
     if (from.Has("colbertWeight")) {
-        if (dim % 32 != 0)
-            throw Error(ErrorCode::ModelLoad, "A ColBERT head needs a width that 32 divides.");
-        const std::vector<float> weight = floats(from, "colbertWeight", dim * dim);
-        const std::vector<float> bias = floats(from, "colbertBias", dim);
+        const std::vector<float> bias = floats(from, "colbertBias");
+        const size_t width = bias.size();
+        if (dim % 32 != 0 || width == 0 || width % 32 != 0 || width > kMostDim)
+            throw Error(ErrorCode::ModelLoad, "A ColBERT head needs widths that 32 divides.");
+        const std::vector<float> weight = floats(from, "colbertWeight", width * dim);
         heads->colbert = std::make_shared<const kernels::ColbertHead>(
-            weight.data(), bias.data(), static_cast<int>(dim), static_cast<int>(dim));
+            weight.data(), bias.data(), static_cast<int>(width), static_cast<int>(dim));
     }
     return heads;
 }

@@ -278,7 +278,8 @@ void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, co
                                           states, tokens, length, dim));
     if (batch.outputs & kColbert) {
         const size_t before = result.colbert.size();
-        result.colbert.resize(before + (length - 1) * dim);
+        const auto width = static_cast<size_t>(batch.heads->colbert->out_dim());
+        result.colbert.resize(before + (length - 1) * width);
         colbert_of(*batch.heads->colbert, states, length, dim, threads_,
                    result.colbert.data() + before);
     }

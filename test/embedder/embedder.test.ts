@@ -173,7 +173,7 @@ describe('bad input', () => {
     expect(counts[0]).toBe(await m3.countTokens('t0'))
     const bad = [...texts, 5 as unknown as string]
     await expect(m3.embed(bad)).rejects.toMatchObject({ failures: [{ index: 100_000 }] })
-  }, 60_000)
+  })
 })
 
 describe('cancelling and ending', () => {
@@ -286,6 +286,15 @@ describe('loading', () => {
     expect([...ids]).toEqual([0, 35378, 8999, 2])
     expect(truncated).toBe(false)
     expect(await m3.countTokens(['Hello world', ''])).toEqual([4, 2])
+  })
+
+  it('gives the text of tokens, and refuses what is no token', async () => {
+    const { ids } = await m3.tokenize('Hello world, <unk>')
+    expect(await m3.tokenTexts(ids)).toEqual(['<s>', 'Hello', 'world', ',', '<unk>', '</s>'])
+    expect(await m3.tokenTexts([])).toEqual([])
+    for (const id of [-1, 0.5, m3.info.vocabSize, Number.NaN]) {
+      await expect(m3.tokenTexts([id])).rejects.toThrow(InvalidInputError)
+    }
   })
 
   it('lets timers run while short texts are tokenized one after the other', async () => {

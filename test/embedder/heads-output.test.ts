@@ -1,5 +1,5 @@
 /** Sparse and ColBERT outputs through the official heads, against the float64 reference. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import { fromFloat16 } from '../../lib/common/float16.js'
 import { type ColbertEmbedding, Embedder, type Embedding } from '../../lib/index.js'
 import { HEAD_KEYS } from '../../lib/model/formats/gguf/own-keys.js'
 import { GgufFile } from '../../lib/model/formats/gguf/reader.js'
+import { readHeads } from '../../lib/model/heads.js'
 import { fromInt8 } from '../../lib/outputs/precision.js'
 import { root } from '../helpers/child.js'
 import {
@@ -18,6 +19,8 @@ import {
 } from '../helpers/reference.js'
 import { standinPath } from '../helpers/standins.js'
 import { paragraphs } from '../helpers/texts.js'
+import { bytesOf } from '../model/writers/tensors.js'
+import { writeTorch } from '../model/writers/torch.js'
 
 const HEADS = join(root, 'test/fixtures/heads')
 /** Of the largest weight: activations are multiplied as blocks of 8-bit numbers. */
@@ -63,7 +66,7 @@ beforeAll(async () => {
   const own = await Embedder.load({ model, cache: false })
   seeded = await own.embed(TEXTS, { outputs })
   await own.dispose()
-}, 300_000)
+})
 
 afterAll(async () => {
   await m3.dispose()
@@ -273,6 +276,55 @@ describe('colbert', () => {
       for (const [j, x] of expected.entries()) {
         expect((at([...packed], j >> 3) >> (7 - (j & 7))) & 1).toBe(x > 0 ? 1 : 0)
       }
+    }
+  })
+})
+
+describe('a colbert head of another width than the states', () => {
+  const WIDTH = 128
+  let narrow: Embedder
+  beforeAll(async () => {
+    const { colbert } = await readHeads(HEADS, 1024)
+    if (!colbert) throw new Error('no head')
+    const heads = join(directory, 'narrow')
+    await mkdir(heads)
+    await copyFile(join(HEADS, 'sparse_linear.pt'), join(heads, 'sparse_linear.pt'))
+    // the first rows of the official one
+    const weight = (colbert.weight as Uint16Array).slice(0, WIDTH * 1024)
+    const bias = colbert.bias.slice(0, WIDTH)
+    await writeTorch(join(heads, 'colbert_linear.pt'), [
+      { name: 'weight', dtype: 'F16', shape: [WIDTH, 1024], chunks: () => [bytesOf(weight)] },
+      { name: 'bias', dtype: 'F32', shape: [WIDTH], chunks: () => [bytesOf(bias)] },
+    ])
+    narrow = await Embedder.load({ model, heads, diskCache: join(directory, 'cache') })
+  })
+  afterAll(() => narrow?.dispose())
+
+  it('gives rows of its width, as the same rows cut from the whole head', async () => {
+    expect(narrow.info).toMatchObject({ dimensions: 1024, colbertDimensions: WIDTH })
+    const cut = await m3.embed(TEXTS, { outputs, dimensions: WIDTH })
+    const found = await narrow.embed(TEXTS, { outputs })
+    found.forEach(({ dense, sparse, colbert }, i) => {
+      expect([dense, sparse]).toEqual([at(embeddings, i).dense, at(embeddings, i).sparse])
+      const expected = at(cut, i).colbert as ColbertEmbedding
+      expect([colbert?.rows, colbert?.cols]).toEqual([expected.rows, WIDTH])
+      colbert?.data.forEach((x, j) => {
+        expect(x).toBeCloseTo(expected.data[j] as number, 5)
+      })
+    })
+    // from the cache, too
+    const again = await narrow.embed(TEXTS, { outputs })
+    expect(again.every(({ cached }) => cached)).toBe(true)
+    expect(again.map(({ colbert }) => colbert)).toEqual(found.map(({ colbert }) => colbert))
+  })
+
+  it('is cut where fewer dimensions are asked for, and whole where more are', async () => {
+    for (const [dimensions, cols] of [
+      [64, 64],
+      [512, WIDTH],
+    ]) {
+      const { dense, colbert } = await narrow.embed('a text', { outputs, dimensions })
+      expect([dense?.length, colbert?.cols]).toEqual([dimensions, cols])
     }
   })
 })

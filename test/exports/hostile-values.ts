@@ -140,6 +140,7 @@ function targetsOf(m3: Embedder, folder: string, file: string): Record<string, T
       truncate: 'end',
     }),
     'index.countTokens': fn((given: never) => m3.countTokens(given), ['a']),
+    'index.tokenTexts': fn((given: never) => m3.tokenTexts(given), [5, 6]),
     'index.swapModel': fn((given: never) => m3.swapModel(given), { model: file }),
     'index.cache describe': fn(
       (...given: [never, never, never]) => m3.cache?.describe(...given),
@@ -183,6 +184,7 @@ function targetsOf(m3: Embedder, folder: string, file: string): Record<string, T
     'index.similarities': fn(index.similarities, a, set, { metric: 'dot' }),
     'index.similarityMatrix': fn(index.similarityMatrix, set, set, { metric: 'dot' }),
     'index.toMatrix': fn(index.toMatrix, set),
+    'index.lexicalMatrix': fn(index.lexicalMatrix, [sparse], [sparse]),
     'index.lexicalScore': fn(index.lexicalScore, sparse, sparse),
     'index.sparseFromWeights': fn(index.sparseFromWeights, { 1: 0.5 }),
     'index.topK': fn(index.topK, a, set, 1, { metric: 'dot' }),

@@ -94,7 +94,7 @@ const tensors: WritableTensor[] = ['a', 'b', 'c'].map((name, i) => ({
 }))
 
 export function fuzzCheckpoints(runs: number): void {
-  describe(`${runs} mutations`, { timeout: 60_000 + 200 * runs }, () => {
+  describe(`${runs} mutations`, { timeout: 600_000 + 200 * runs }, () => {
     let directory: string
     beforeAll(async () => {
       directory = await mkdtemp(join(tmpdir(), 'fuzz-'))

@@ -29,6 +29,18 @@ describe('TokenPieces', () => {
       expect([pieces.piece(id), pieces.text(id)]).toEqual(['', ''])
   })
 
+  // counted with FlagEmbedding's `tokenizer.decode([id])` over the whole vocabulary
+  it('has many tokens that are one text each, by themselves', async () => {
+    const pieces = await TokenPieces.read(path)
+    const ids = new Map<string, number>()
+    for (let id = 0; id < pieces.size; id++) {
+      const text = pieces.decoded(id)
+      ids.set(text, (ids.get(text) ?? 0) + 1)
+    }
+    const shared = [...ids.values()].filter((count) => count > 1)
+    expect(shared.reduce((sum, count) => sum + count, 0)).toBe(38_110)
+  })
+
   it('is not there for a file that is no model', async () => {
     await expect(TokenPieces.read('/nonexistent.gguf')).rejects.toMatchObject({
       code: 'MODEL_NOT_FOUND',

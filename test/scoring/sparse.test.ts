@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../lib/common/errors.js'
-import { lexicalScore, sparseFromWeights } from '../../lib/exports/scoring.js'
+import { lexicalMatrix, lexicalScore, sparseFromWeights } from '../../lib/exports/scoring.js'
 
 const weights = fc.dictionary(fc.nat(30).map(String), fc.float({ min: 0, max: 1, noNaN: true }))
 
@@ -23,6 +23,23 @@ describe('lexicalScore', () => {
         expect(score).toBeCloseTo(expected, 10)
         expect(lexicalScore(sparseFromWeights(b), sparseFromWeights(a))).toBe(score)
       }),
+    )
+  })
+
+  it('of all pairs of two lists are a matrix of them', () => {
+    fc.assert(
+      fc.property(fc.array(weights), fc.array(weights), (left, right) => {
+        const [a, b] = [left.map(sparseFromWeights), right.map(sparseFromWeights)]
+        const { data, rows, cols } = lexicalMatrix(a, b)
+        expect([rows, cols]).toEqual([a.length, b.length])
+        const pairs = a.flatMap((x) => b.map((y) => lexicalScore(x, y)))
+        expect(data).toEqual(Float32Array.from(pairs))
+      }),
+    )
+    const own = [{ indices: [1, 2], values: [2, 3] }]
+    expect(lexicalMatrix(own)).toEqual({ data: Float32Array.of(13), rows: 1, cols: 1 })
+    expect(() => lexicalMatrix([{ indices: [2, 1], values: [1, 1] }], own)).toThrow(
+      InvalidInputError,
     )
   })
 

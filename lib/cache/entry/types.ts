@@ -13,7 +13,7 @@ export interface CachedOutputs {
   pooled?: Float32Array
   /** Token ids, ascending, and the weight of each. */
   sparse?: { indices: Uint32Array; values: Float32Array }
-  /** (tokenCount - 1) x dim floats, row after row, rows of length 1. */
+  /** tokenCount - 1 rows of floats, row after row, of length 1. */
   colbert?: Float32Array
 }
 

@@ -45,7 +45,7 @@ export function resolveCall(
   of: string,
 ): ResolvedCall {
   refuseUnknown(options, CALL_NAMES, of)
-  const given = checkOptions({ ...options })
+  const given = checkOptions(options)
   const { signal, onProgress } = options
   checkSignal(signal)
   checkFunction('onProgress', onProgress)

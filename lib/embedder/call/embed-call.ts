@@ -140,7 +140,7 @@ export class EmbedCall implements JobCaller {
   #fromCache(found: TextOutputs): Embedding<Precision> {
     const totalMs = performance.now() - this.#started
     const timings = { tokenizeMs: 0, queueMs: 0, computeMs: 0, totalMs }
-    return embeddingOf(found, this.#engine.info.dim, this.#call, { cached: true, timings })
+    return embeddingOf(found, this.#call, { cached: true, timings })
   }
 
   /** Tokens of each text that can be computed; gives their ids where all of them fit into memory. */
@@ -224,7 +224,8 @@ export class EmbedCall implements JobCaller {
 
   /** What the results of these texts will take, with their token ids. */
   #needs(good: readonly number[]): { results: number; longest: number } {
-    const { dim } = this.#engine.info
+    const { info, prepared } = this.#engine
+    const { dim } = info
     const { outputs } = this.#call
     let results = good.length * (OBJECT_BYTES + (outputs.dense ? dim * 4 : 0))
     let longest = 0
@@ -235,7 +236,7 @@ export class EmbedCall implements JobCaller {
       longest = Math.max(longest, length)
     }
     if (outputs.sparse) results += tokens * 8
-    if (outputs.colbert) results += tokens * dim * 4
+    if (outputs.colbert) results += tokens * prepared.colbertDim * 4
     return { results: results + tokens * 4, longest }
   }
 
@@ -282,7 +283,7 @@ export class EmbedCall implements JobCaller {
         computeMs: raw.computeMs,
         totalMs: performance.now() - this.#started,
       }
-      return embeddingOf(raw, this.#engine.info.dim, this.#call, { cached: false, timings })
+      return embeddingOf(raw, this.#call, { cached: false, timings })
     } catch (error) {
       this.#engine.stats.failures++
       return this.#named(

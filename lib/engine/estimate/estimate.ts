@@ -54,14 +54,22 @@ export function packed(
 export function resultBytes(
   lengths: readonly number[],
   largestBatch: number,
-  call: { outputs: Required<Outputs>; precision: Precision; dimensions: number; dim: number },
+  call: {
+    outputs: Required<Outputs>
+    precision: Precision
+    dimensions: number
+    dim: number
+    colbertDim: number
+  },
 ): number {
-  const { outputs, precision, dimensions, dim } = call
+  const { outputs, precision, dimensions, dim, colbertDim } = call
   const tokens = sum(lengths)
-  const width = dimensions * BYTES[precision]
-  let results = lengths.length * (OBJECT_BYTES + (outputs.dense ? width : 0)) + tokens * 4
+  const bytes = BYTES[precision]
+  const dense = outputs.dense ? dimensions * bytes : 0
+  let results = lengths.length * (OBJECT_BYTES + dense) + tokens * 4
   if (outputs.sparse) results += tokens * 8
-  if (outputs.colbert) results += tokens * width
-  const raw = dim * 4 * (outputs.colbert ? largestBatch : Math.min(128, lengths.length))
+  if (outputs.colbert) results += tokens * Math.min(dimensions, colbertDim) * bytes
+  const raw =
+    4 * (outputs.colbert ? colbertDim * largestBatch : dim * Math.min(128, lengths.length))
   return results + IN_FLIGHT * raw
 }

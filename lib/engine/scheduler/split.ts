@@ -8,6 +8,8 @@ export function splitResult(
   dim: number,
 ): TextResult[] {
   let sparseAt = 0
+  const rows = lengths.reduce((sum, length) => sum + length - 1, 0)
+  const width = (result.colbert?.length ?? 0) / rows
   let colbertAt = 0
   return Array.from(lengths, (length, i) => {
     const text: TextResult = {
@@ -24,7 +26,7 @@ export function splitResult(
       sparseAt = end
     }
     if (result.colbert) {
-      const end = colbertAt + (length - 1) * dim
+      const end = colbertAt + (length - 1) * width
       text.colbert = result.colbert.slice(colbertAt, end)
       colbertAt = end
     }

@@ -37,7 +37,13 @@ describe('packed', () => {
 
 describe('resultBytes', () => {
   const dense = { dense: true, sparse: false, colbert: false }
-  const call = { outputs: dense, precision: 'float32', dimensions: 1000, dim: 1000 } as const
+  const call = {
+    outputs: dense,
+    precision: 'float32',
+    dimensions: 1000,
+    dim: 1000,
+    colbertDim: 1000,
+  } as const
 
   it('holds all results, of identical texts too', () => {
     const one = resultBytes([300], 300, call)

@@ -53,7 +53,7 @@ function* randomTexts(
 }
 
 export function xlmrAgrees(count: number): void {
-  it(`XLM-RoBERTa: ${count} random texts`, { timeout: 60_000 + 20 * count }, async () => {
+  it(`XLM-RoBERTa: ${count} random texts`, { timeout: 600_000 + 20 * count }, async () => {
     const vocabulary = await readReferenceVocabulary(await findVocab('bge-m3'))
     const how = { pieces: vocabulary.tokens.slice(4, 250_001), accept: inOldUnicode }
     await agree('bge-m3', randomTexts(count, 20240601, how), new ReferenceTokenizer(vocabulary))
@@ -61,7 +61,7 @@ export function xlmrAgrees(count: number): void {
 }
 
 export function bertAgrees(count: number): void {
-  it(`BERT: ${count} random texts`, { timeout: 60_000 + 20 * count }, async () => {
+  it(`BERT: ${count} random texts`, { timeout: 600_000 + 20 * count }, async () => {
     const vocabulary = await readReferenceVocabulary(await findVocab('minilm'))
     const how = { pieces: vocabulary.tokens.slice(1000), accept: inUnicode8 }
     await agree('minilm', randomTexts(count, 7, how), new ReferenceWordPiece(vocabulary))

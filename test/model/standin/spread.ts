@@ -23,7 +23,7 @@ const dense = (embeddings: readonly Embedding[]) =>
   embeddings.map((embedding) => embedding.dense as Float32Array)
 
 export function outputsSpread(size: StandinSize): void {
-  describe(`the outputs of ${size}`, { timeout: 600_000 }, () => {
+  describe(`the outputs of ${size}`, () => {
     it('spread: dense, sparse and ColBERT', async () => {
       const m3 = await Embedder.load({ model: await standinPath({ size }) })
       try {

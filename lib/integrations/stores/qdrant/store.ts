@@ -104,7 +104,8 @@ export interface QdrantStoreStats {
 }
 
 /** What the store must know of the model. */
-export type QdrantModel = Pick<EmbedderInfo, 'dimensions' | 'fingerprint' | 'outputs'>
+export type QdrantModel = Pick<EmbedderInfo, 'dimensions' | 'fingerprint' | 'outputs'> &
+  Partial<Pick<EmbedderInfo, 'colbertDimensions'>>
 
 const REQUEST_BYTES = 16 * 2 ** 20
 /** Qdrant's own limit, unless it is configured. */
@@ -155,7 +156,10 @@ export class QdrantStore implements EmbeddingStore {
     checkSignal(options.signal)
     checkObject(model, '`info`')
     checkObject(model.outputs, '`info.outputs`')
-    checkNumeric({ 'info.dimensions': model.dimensions })
+    checkNumeric({
+      'info.dimensions': model.dimensions,
+      'info.colbertDimensions': model.colbertDimensions,
+    })
     const dimensions = options.dimensions ?? model.dimensions
     checkRange('dimensions', dimensions, 1, model.dimensions)
     checkRange('maxRequestBytes', options.maxRequestBytes, 1024, 2 ** 30)
@@ -169,7 +173,7 @@ export class QdrantStore implements EmbeddingStore {
         colbert: options.names?.colbert ?? DEFAULT_NAMES.colbert,
       },
       dimensions,
-      colbertDimensions: model.dimensions,
+      colbertDimensions: model.colbertDimensions || model.dimensions,
       colbertIndex: options.colbertIndex ?? false,
       settings: options.settings ?? {},
     }

@@ -11,12 +11,12 @@ export const STANDIN_KEY = 'bge_m3_node.standin'
  * Four keys, each a UINT16 array of float16 bits, or a FLOAT32 array; row-major `[out, in]` as
  * in PyTorch:
  *
- * | key                                    | elements  | meaning                    |
- * |----------------------------------------|-----------|----------------------------|
- * | `bge_m3_node.sparse_linear.weight`     | dim       | lexical weight, dim -> 1   |
- * | `bge_m3_node.sparse_linear.bias`       | 1         |                            |
- * | `bge_m3_node.colbert_linear.weight`    | dim * dim | multi-vector, dim -> dim   |
- * | `bge_m3_node.colbert_linear.bias`      | dim       |                            |
+ * | key                                    | elements    | meaning                    |
+ * |----------------------------------------|-------------|----------------------------|
+ * | `bge_m3_node.sparse_linear.weight`     | dim         | lexical weight, dim -> 1   |
+ * | `bge_m3_node.sparse_linear.bias`       | 1           |                            |
+ * | `bge_m3_node.colbert_linear.weight`    | width * dim | multi-vector, dim -> width |
+ * | `bge_m3_node.colbert_linear.bias`      | width       | dim, but for `colbert_dim` |
  */
 export const HEAD_KEYS = {
   sparseWeight: 'bge_m3_node.sparse_linear.weight',

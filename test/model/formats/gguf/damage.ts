@@ -41,7 +41,7 @@ export async function refusal(directory: string, bytes: Uint8Array): Promise<str
 
 /** Cut at every `step`th byte, and changed at random: read or refused, nothing else. */
 export function damagedFiles({ step, changes }: { step: number; changes: number }): void {
-  describe('damaged files', { timeout: 300_000 + changes * 30 }, () => {
+  describe('damaged files', { timeout: 600_000 + changes * 30 }, () => {
     it('is truncated anywhere: refused', () =>
       inTemporaryDirectory(async (directory) => {
         const bytes = await sample(directory)
