@@ -11,8 +11,8 @@ export default defineConfig({
     poolOptions: { forks: { execArgv: ['--disable-warning=BGE_M3_STANDIN'] } },
     env: { NODE_OPTIONS: '--disable-warning=BGE_M3_STANDIN' },
     // against hanging alone: no test is about time
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     expect: { poll: { timeout: 240_000 } },
     projects: [
       {

@@ -23,7 +23,7 @@ async function findOrFetch() {
   }
   try {
     console.error('No model yet: downloading bge-m3 (635 MB) ...')
-    await pullModel({ retries: 1 })
+    await pullModel()
     return await findModel()
   } catch (error) {
     console.error(`The download did not work (${error.code ?? error.name}): ${firstLine(error)}`)

@@ -57,7 +57,7 @@ async function expectSound(
 
 /** `runs` samples of each kind of text. */
 export function chunksAreSound(runs: { real: number; random: number; monsterSize: number }): void {
-  describe('chunks', { timeout: 600_000 }, () => {
+  describe('chunks', () => {
     let m3: Embedder
     beforeAll(async () => {
       m3 = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })

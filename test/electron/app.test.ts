@@ -43,7 +43,7 @@ beforeAll(async () => {
   })
   files = listPackage(asar, { isPack: false }).map((file) => file.replaceAll('\\', '/'))
   addonPath = files.find((file) => file.endsWith('.node')) as string
-}, 240_000)
+})
 afterAll(() => fs.rmSync(work, { recursive: true, force: true }))
 
 /** What `npm install bge-m3-node` puts there, from the packed tarball and this checkout's dependencies. */

@@ -125,27 +125,21 @@ describe('turns', () => {
 })
 
 describe('large arrays', () => {
-  it(
-    'are tokenized beside the engine, with the same bits',
-    () =>
-      withEmbedder({ cache: false }, async (m3) => {
-        // 17 million letters: over what is kept from the check
-        const filler = 'lorem ipsum dolor sit amet '.repeat(600)
-        const texts = Array.from({ length: 1100 }, (_, i) => `${i} ${filler}`)
-        const found = await m3.embed(texts, { truncate: 'end', maxTokens: 12 })
-        expect(found).toHaveLength(1100)
-        expect(found.every(({ truncated, tokenCount }) => truncated && tokenCount === 12)).toBe(
-          true,
-        )
-        const alone = await m3.embed(texts[777] as string, { truncate: 'end', maxTokens: 12 })
-        expect(bits(found[777])).toBe(bits(alone))
-        // and a text that is too long is found before any work
-        const before = m3.stats().texts
-        await expect(m3.embed(texts, { maxTokens: 100 })).rejects.toMatchObject({ code: 'BATCH' })
-        expect(m3.stats().texts).toBe(before)
-      }),
-    120_000,
-  )
+  it('are tokenized beside the engine, with the same bits', () =>
+    withEmbedder({ cache: false }, async (m3) => {
+      // 17 million letters: over what is kept from the check
+      const filler = 'lorem ipsum dolor sit amet '.repeat(600)
+      const texts = Array.from({ length: 1100 }, (_, i) => `${i} ${filler}`)
+      const found = await m3.embed(texts, { truncate: 'end', maxTokens: 12 })
+      expect(found).toHaveLength(1100)
+      expect(found.every(({ truncated, tokenCount }) => truncated && tokenCount === 12)).toBe(true)
+      const alone = await m3.embed(texts[777] as string, { truncate: 'end', maxTokens: 12 })
+      expect(bits(found[777])).toBe(bits(alone))
+      // and a text that is too long is found before any work
+      const before = m3.stats().texts
+      await expect(m3.embed(texts, { maxTokens: 100 })).rejects.toMatchObject({ code: 'BATCH' })
+      expect(m3.stats().texts).toBe(before)
+    }))
 })
 
 describe('the memory limit', () => {
@@ -175,30 +169,26 @@ describe('the memory limit', () => {
       expect(m3.stats().texts).toBe(0)
     }))
 
-  it(
-    'lets calls wait for each other instead of failing',
-    () =>
-      withEmbedder({ memoryLimit: '120MB', cache: false }, async (m3) => {
-        const { memory } = m3.stats()
-        expect(memory.limit).toBe(120e6)
-        const calls = Array.from({ length: 40 }, (_, i) =>
-          m3.embed(
-            mixedTexts(24).map((text) => `${i} ${text}`),
-            { outputs: { colbert: true } },
-          ),
-        )
-        const all = Promise.all(calls)
-        let waited = 0
-        const watch = setInterval(() => {
-          waited = Math.max(waited, m3.stats().memory.waitingCalls)
-        }, 5)
-        const results = await all.finally(() => clearInterval(watch))
-        expect(waited).toBeGreaterThan(0)
-        for (const found of results) expect(found).toHaveLength(24)
-        expect(m3.stats().memory).toMatchObject({ results: 0, waitingCalls: 0 })
-      }),
-    60_000,
-  )
+  it('lets calls wait for each other instead of failing', () =>
+    withEmbedder({ memoryLimit: '120MB', cache: false }, async (m3) => {
+      const { memory } = m3.stats()
+      expect(memory.limit).toBe(120e6)
+      const calls = Array.from({ length: 40 }, (_, i) =>
+        m3.embed(
+          mixedTexts(24).map((text) => `${i} ${text}`),
+          { outputs: { colbert: true } },
+        ),
+      )
+      const all = Promise.all(calls)
+      let waited = 0
+      const watch = setInterval(() => {
+        waited = Math.max(waited, m3.stats().memory.waitingCalls)
+      }, 5)
+      const results = await all.finally(() => clearInterval(watch))
+      expect(waited).toBeGreaterThan(0)
+      for (const found of results) expect(found).toHaveLength(24)
+      expect(m3.stats().memory).toMatchObject({ results: 0, waitingCalls: 0 })
+    }))
 })
 
 describe('the cache', () => {

@@ -83,7 +83,7 @@ console.log(JSON.stringify({
 
 export function mixedJob(chunks: number): void {
   it(`${chunks} chunks: every one accounted for, memory in its limit, then all from the cache`, {
-    timeout: 60_000 + chunks * 100,
+    timeout: 600_000 + chunks * 100,
   }, async () => {
     const model = await tinyPath()
     const end = await runModule(program(model, chunks), { deadline: 60_000 + chunks * 100 })

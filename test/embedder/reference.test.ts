@@ -50,7 +50,7 @@ describe('small (q8_0)', () => {
       ...long,
       ...documents,
     ])
-  }, 600_000)
+  })
 
   it(`keeps cosine >= ${LEAST_COSINE} from 2 to 2,048 tokens, packed and alone`, () => {
     const lengths = all.map(({ ids }) => ids.length)
@@ -101,7 +101,7 @@ describe('tiny', () => {
     const measured = await measure(await standinPath({ size: 'tiny' }), cases)
     expect(measured[0]?.ids).toHaveLength(8192)
     expectClose('tiny', measured)
-  }, 300_000)
+  })
 })
 
 agreesWithReference('minilm')

@@ -99,6 +99,6 @@ export function agreesWithReference(arch: StandinArch): void {
       ])
       expect(measured.at(-1)?.ids).toHaveLength(512)
       expectClose(arch, measured)
-    }, 300_000)
+    })
   })
 }

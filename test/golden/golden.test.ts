@@ -41,7 +41,7 @@ describe.skipIf(reason !== undefined)('bge-m3 against FlagEmbedding', () => {
       await m3.dispose()
       m3 = await Embedder.load({ heads: join(root, 'test/fixtures/heads') })
     }
-  }, 120_000)
+  })
 
   afterAll(() => m3?.dispose())
 

@@ -40,7 +40,7 @@ export const seeded = (dimensions: number): Data => ({
 })
 
 export function anomaliesAreFound(source: string, make: () => Data | Promise<Data>): void {
-  describe(`anomalies in ${source}`, { timeout: 600_000 }, () => {
+  describe(`anomalies in ${source}`, () => {
     let data: Data
     let checked: Float32Array[]
     let reference: ReturnType<typeof createReference>

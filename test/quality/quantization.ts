@@ -33,7 +33,7 @@ const figures = ({ outputs }: ComparisonReport) =>
   }))
 
 export function roundingKeepsOrder(size: 'tiny' | 'small', paragraphsEach: number): void {
-  describe(`${size} against float32`, { timeout: 600_000 }, () => {
+  describe(`${size} against float32`, () => {
     /** In four languages: of many kinds, so that there are clusters. */
     const texts = (['en', 'de', 'zh', 'ar'] as const).flatMap((language) =>
       paragraphs(language)
@@ -46,7 +46,7 @@ export function roundingKeepsOrder(size: 'tiny' | 'small', paragraphsEach: numbe
     let reference: Embedding<Precision>[]
     beforeAll(async () => {
       reference = await embeddings(size, texts, 'f32')
-    }, 300_000)
+    })
 
     const check = (name: string, other: Embedding<Precision>[]) => {
       const found = figures(compareOutputs(reference, other, { maxItems: 100 }))

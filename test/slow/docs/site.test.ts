@@ -22,7 +22,7 @@ beforeAll(async () => {
   // fails for a public symbol without a comment, a page that no menu names, and a link to nothing
   const end = await run(process.execPath, ['site/build.mjs'], { deadline: 400_000 })
   expect(end.code, end.stderr.slice(-3000)).toBe(0)
-}, 420_000)
+})
 
 describe('the site', () => {
   it('has every page of docs/, every example and every subpath of the package', () => {

@@ -102,12 +102,12 @@ describe('npm run test:golden', () => {
       expect(end.stdout + end.stderr).toContain(why)
       expect(end.stdout).toMatch(/2 skipped/)
     }
-  }, 240_000)
+  })
 
   it('fails when it is forced onto a stand-in', async () => {
     const end = await vitest({ BGE_M3_MODEL: model, BGE_M3_GOLDEN_FORCE: '1' })
     expect(end.timedOut).toBe(false)
     expect(end.code).toBe(1)
     expect(end.stdout).toMatch(/2 failed/)
-  }, 240_000)
+  })
 })

@@ -56,7 +56,7 @@ describe.skipIf(!has('registry'))('the packed tarball', () => {
       'jest.config.cjs',
       'module.exports = { testMatch: ["**/*.spec.cjs"], transform: {} }\n',
     )
-  }, 600_000)
+  })
 
   /** Runs a tool of the application. @returns what it said, without colours */
   async function tool(script: string, ...args: string[]) {

@@ -235,7 +235,7 @@ describe('embed, killed again and again', () => {
   it.each([
     ['jsonl', ['--dense', '--sparse']],
     ['npy', ['-f', 'npy']],
-  ])('%s: no text is lost or there twice', { timeout: 240_000 }, async (name, flags) => {
+  ])('%s: no text is lost or there twice', async (name, flags) => {
     const texts = Array.from({ length: 3000 }, (_, i) => `${i} ${'word '.repeat(i % 60)}`)
     await writeFile(at('many.txt'), texts.join('\n'))
     const [whole, part] = [at(`killed-whole.${name}`), at(`killed.${name}`)]

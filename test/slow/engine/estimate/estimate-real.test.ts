@@ -44,7 +44,7 @@ async function expectRight(m3: Embedder, texts: readonly string[]): Promise<void
 describe.each([
   ['tiny', 240],
   ['small', 24],
-] as const)('estimate on %s', { timeout: 600_000 }, (size, count) => {
+] as const)('estimate on %s', (size, count) => {
   let m3: Embedder
   let cacheDir: string
   beforeAll(async () => {

@@ -22,5 +22,4 @@ it.each(['bge-m3', 'minilm'] as const)(
     }
     await m3.dispose()
   },
-  600_000,
 )
