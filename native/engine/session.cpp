@@ -216,10 +216,16 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
     std::vector<llama_seq_id> seq_ids(n_tokens);
     std::vector<llama_seq_id*> seq_id(n_tokens);
     std::vector<int8_t> wanted(n_tokens, 1);
+    // Hugging Face's create_position_ids_from_input_ids. Padding itself has row 1 there, which is
+    // zero and which converters cut off: the row of the next token stands in for it.
+    const auto padding = model_->spec().padding_has_no_position
+                             ? static_cast<int32_t>(model_->tokenizer().vocabulary().padding())
+                             : -1;
     size_t at = 0;
     for (size_t i = 0; i < n_texts; ++i) {
+        llama_pos next = 0;
         for (uint32_t p = 0; p < batch.lengths[first_text + i]; ++p, ++at) {
-            positions[at] = static_cast<llama_pos>(p);
+            positions[at] = tokens[at] == padding ? next : next++;
             seq_ids[at] = static_cast<llama_seq_id>(i);
             seq_id[at] = &seq_ids[at];
         }

@@ -116,6 +116,7 @@ TEST("number formats, pooling and vocabularies that are accepted") {
     mean.vocab = 500;
     const ModelSpec spec = spec_of(tiny_model(mean));
     CHECK(spec.pooling == Pooling::Mean && spec.vocabulary_kind == VocabularyKind::WordPiece);
+    CHECK(!spec.padding_has_no_position && spec_of(tiny_model()).padding_has_no_position);
     CHECK(spec.warnings.size() == 0);
 }
 
@@ -131,6 +132,19 @@ TEST("heads inside") {
     CHECK(spec.sparse_head && !spec.colbert_head);
     b.put_bool("bge_m3_node.standin", true);
     CHECK(spec_of(b).standin);
+
+    // rows of another width than the states
+    const std::vector<float> zeros(size_t(32) * shape.dim);
+    const auto put = [&](const char* name, size_t count) {
+        b.put_array(name, GgufType::F32, count, zeros.data(), count * sizeof(float));
+    };
+    put("bge_m3_node.colbert_linear.bias", 32);
+    put("bge_m3_node.colbert_linear.weight", size_t(32) * shape.dim);
+    CHECK(spec_of(b).colbert_head);
+    put("bge_m3_node.colbert_linear.bias", 31);
+    CHECK_THROWS(spec_of(b), ErrorCode::ModelLoad); // another width than the weight's
+    b.erase("bge_m3_node.colbert_linear.bias");
+    b.erase("bge_m3_node.colbert_linear.weight");
 
     b.erase("bge_m3_node.sparse_linear.bias");
     CHECK_THROWS(spec_of(b), ErrorCode::ModelLoad);

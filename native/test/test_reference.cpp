@@ -56,9 +56,16 @@ class PlainBert {
         const Rows positions = rows_of(model_, "position_embd.weight");
         const Rows types = rows_of(model_, "token_types.weight");
         Rows x(ids.size(), std::vector<double>(shape_.dim));
-        for (size_t t = 0; t < ids.size(); ++t)
+        size_t position = 0;
+        for (size_t t = 0; t < ids.size(); ++t) {
+            // XLM-RoBERTa's padding, token 1, is at no position
+            const bool padding = shape_.unigram && ids[t] == 1;
             for (size_t i = 0; i < shape_.dim; ++i)
-                x[t][i] = tokens[static_cast<size_t>(ids[t])][i] + positions[t][i] + types[0][i];
+                x[t][i] = tokens[static_cast<size_t>(ids[t])][i] + types[0][i] +
+                          (padding ? 0 : positions[position][i]);
+            if (!padding)
+                ++position;
+        }
         norm(x, "token_embd_norm");
         for (uint32_t l = 0; l < shape_.layers; ++l) {
             const std::string p = "blk." + std::to_string(l) + ".";

@@ -11,6 +11,8 @@ ModelSpec check_model(const GgufFile& file) {
     spec.file_bytes = file.file_size();
     check_metadata(file, spec);
     check_tensors(file, spec);
+    spec.padding_has_no_position =
+        spec.vocabulary_kind == VocabularyKind::Unigram && spec.token_types == 1;
     // Our own tokenizer reads the vocabulary, so llama.cpp gets ids only: without its vocabulary it
     // loads faster, needs less memory, and none of its tokenizer's assertions can be reached.
     spec.overrides.push_back({"tokenizer.ggml.model", std::string("no_vocab")});

@@ -40,6 +40,9 @@ struct ModelSpec {
     float norm_eps = 0;
     Pooling pooling = Pooling::Cls;
     VocabularyKind vocabulary_kind = VocabularyKind::Unigram;
+    /// XLM-RoBERTa numbers positions without padding tokens, also those that a text spells out;
+    /// BERT (two token types, also with a unigram vocabulary: E5) counts all.
+    bool padding_has_no_position = false;
     bool sparse_head = false;  ///< the file carries bge-m3's sparse head, of the right size
     bool colbert_head = false; ///< likewise its ColBERT head
 

@@ -291,7 +291,9 @@ void check_metadata(const GgufFile& file, ModelSpec& spec) {
     check_vocabulary(file, spec);
     spec.standin = file.boolean("bge_m3_node.standin").value_or(false);
     spec.sparse_head = has_head(file, "sparse_linear", spec.dim, 1);
-    spec.colbert_head = has_head(file, "colbert_linear", spec.dim, spec.dim);
+    // its rows may be of another width than the states: the bias has as many numbers
+    const GgufValue* bias = file.find("bge_m3_node.colbert_linear.bias");
+    spec.colbert_head = has_head(file, "colbert_linear", spec.dim, bias ? bias->count : spec.dim);
 }
 
 } // namespace bge

@@ -68,6 +68,10 @@ Encoder::Encoder(const std::string& path, int threads) : file_(path), threads_(t
     mean_pooling_ = file_.u32("bert.pooling_type").value_or(2) == 1;
     positions_ = read("position_embd.weight");
     token_type_ = read_if_present("token_types.weight");
+    const bool is_xlm_roberta =
+        token_type_.size() <= dim_ && file_.string("tokenizer.ggml.model") == "t5";
+    if (is_xlm_roberta)
+        padding_ = static_cast<int32_t>(file_.u32("tokenizer.ggml.padding_token_id").value_or(1));
     token_type_.resize(dim_, 0);
     embedding_norm_ = norm("token_embd_norm");
     for (size_t l = 0; l < number("bert.block_count"); ++l)
@@ -136,6 +140,7 @@ void Encoder::embed(const std::vector<int32_t>& ids, std::vector<double>& states
     const auto rows = static_cast<uint64_t>(table->shape[1]);
     const uint64_t row_bytes = table->bytes / rows;
     std::vector<uint8_t> bytes(row_bytes);
+    size_t position = 0;
     for (size_t t = 0; t < ids.size(); ++t) {
         if (ids[t] < 0 || static_cast<uint64_t>(ids[t]) >= rows)
             throw std::invalid_argument("a token id lies outside the vocabulary");
@@ -143,8 +148,12 @@ void Encoder::embed(const std::vector<int32_t>& ids, std::vector<double>& states
                           bytes.size());
         double* row = &states[t * dim_];
         dequantize(static_cast<uint32_t>(table->type), bytes.data(), dim_, row);
+        // XLM-RoBERTa's padding has a position of its own, whose row is zero and cut off
+        const bool has_position = ids[t] != padding_;
         for (size_t i = 0; i < dim_; ++i)
-            row[i] += token_type_[i] + positions_[t * dim_ + i];
+            row[i] += token_type_[i] + (has_position ? positions_[position * dim_ + i] : 0);
+        if (has_position)
+            ++position;
         embedding_norm_.apply(row);
     }
 }

@@ -64,6 +64,7 @@ class Encoder {
     double eps_ = 0;
     bool mean_pooling_ = false;
     std::vector<double> positions_;
+    int32_t padding_ = -1;           ///< the token that takes no position, in XLM-RoBERTa
     std::vector<double> token_type_; ///< type 0's row, zeros when the model has none
     LayerNorm embedding_norm_;
     std::vector<Layer> layers_;
