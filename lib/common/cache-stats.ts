@@ -32,7 +32,7 @@ export interface DiskStats {
   entries: number
   /** Whether `entries` was extrapolated from a part of the index. */
   estimated: boolean
-  /** Of all files of the store, shared with other processes. */
+  /** Bytes of all files of the store, shared with other processes. */
   bytes: number
   /** What it may take. */
   maxBytes: number
@@ -59,8 +59,8 @@ export interface CacheStats {
   /** Hits by where the last missing piece came from. */
   memoryHits: number
   diskHits: number
-  /** Of the memory tier. */
+  /** The memory tier. */
   memory: MemoryStats
-  /** Of the disk tier. */
+  /** The disk tier. */
   disk: DiskStats
 }

@@ -1,6 +1,9 @@
 /** The types of the public API. */
 import type { CacheStats } from './cache-stats.js'
+import type { Embedding, Outputs, OutputsOption, Precision, Timings } from './embedding.js'
 import type { EmbedderError } from './errors.js'
+
+export type * from './embedding.js'
 
 /** What ends work early: an `AbortSignal`, or whatever does what is asked of one here. */
 export interface AbortSignalLike {
@@ -14,82 +17,6 @@ export interface AbortSignalLike {
   removeEventListener?(type: 'abort', listener: () => void): void
 }
 
-/** Which of bge-m3's three outputs to compute; dense alone when nothing is said. */
-export interface Outputs {
-  /** One vector a text. Default: true where no output is named, else false. */
-  dense?: boolean
-  /** A weight a token that matters; needs the sparse head. Default: false. */
-  sparse?: boolean
-  /** A vector a token; needs the ColBERT head. Default: false. */
-  colbert?: boolean
-}
-
-/** Number formats that dense vectors and ColBERT rows can be handed out in. */
-export type Precision = 'float32' | 'float16' | 'int8' | 'binary'
-
-/** What holds a vector of each precision. */
-export interface PrecisionArrays {
-  float32: Float32Array
-  /** The bits of IEEE halves. */
-  float16: Uint16Array
-  int8: Int8Array
-  /** Sign bits, eight to a byte. */
-  binary: Uint8Array
-}
-
-/** Lexical weights: token ids, ascending, and the weight of each. */
-export interface SparseEmbedding {
-  /** Ids of the model's vocabulary, ascending, each once. */
-  indices: Uint32Array
-  /** Above zero; one for each index. */
-  values: Float32Array
-}
-
-/** One row per token but the first, each of length 1 before conversion. */
-export interface ColbertEmbedding<P extends Precision = 'float32'> {
-  /** rows x cols, row after row; for `binary` rows x cols / 8 bytes. */
-  data: PrecisionArrays[P]
-  /** Tokens but `<s>`: `tokenCount - 1`. */
-  rows: number
-  /** Dimensions of a row. */
-  cols: number
-}
-
-/** What one text gave. */
-export interface Embedding<P extends Precision = 'float32'> {
-  /** One vector for the whole text, of length 1 unless `normalize: false`. */
-  dense?: PrecisionArrays[P]
-  /** Where it was asked for. */
-  sparse?: SparseEmbedding
-  /** Where it was asked for. */
-  colbert?: ColbertEmbedding<P>
-  /** Tokens that went through the model, `<s>` and `</s>` included. */
-  tokenCount: number
-  /** Whether the text's end was cut off (`truncate: 'end'`). */
-  truncated: boolean
-  /** Whether it came from the cache. */
-  cached: boolean
-  /**
-   * Set when the fallback gave it, because the model could not: the fingerprint of the model that did,
-   * or `function`. Vectors of different models do not compare.
-   */
-  fallback?: string
-  /** Of this text. */
-  timings: Timings
-}
-
-/** Where one text's time went, in milliseconds. */
-export interface Timings {
-  /** Text to token ids. */
-  tokenizeMs: number
-  /** From being submitted to the batch's start. */
-  queueMs: number
-  /** Of the batch that it was computed in; 0 for a text from the cache. */
-  computeMs: number
-  /** From the call to the result. */
-  totalMs: number
-}
-
 /** A piece of a document, or anything else that has an id. */
 export interface Chunk {
   /** Not empty, and different from the others' of a call. */
@@ -101,13 +28,16 @@ export interface Chunk {
 }
 
 /** What a chunk gave. */
-export interface EmbeddedChunk<P extends Precision = 'float32'> {
-  /** Of the chunk. */
+export interface EmbeddedChunk<
+  P extends Precision = 'float32',
+  W extends OutputsOption | undefined = OutputsOption,
+> {
+  /** The chunk's own id. */
   id: string
   /** As it was passed. */
   metadata: Record<string, unknown> | undefined
   /** As `embed` gives it, bit for bit. */
-  embedding: Embedding<P>
+  embedding: Embedding<P, W>
   /** Euclidean length of the dense vector as it is stored; NaN when dense was not asked. */
   norm: number
   /** Soundness, 0 to 1, see `bge-m3-node/quality`; only where dense was asked. */
@@ -116,13 +46,13 @@ export interface EmbeddedChunk<P extends Precision = 'float32'> {
   model: string
   /** When the result was made; the numbers of a cached one are older. */
   createdAt: Date
-  /** Of this chunk. */
+  /** Where this chunk's time went. */
   timings: Timings
 }
 
 /** A chunk that failed. */
 export interface ChunkFailure {
-  /** Of the chunk. */
+  /** The chunk's own id. */
   id: string
   /** Position among the chunks that were passed in. */
   index: number
@@ -146,7 +76,7 @@ export interface BatchInfo {
 export interface RunStats {
   /** Texts of the call, failed ones included. */
   texts: number
-  /** Of those that were embedded, `<s>` and `</s>` included. */
+  /** Tokens of the texts that were embedded, `<s>` and `</s>` included. */
   tokens: number
   /** Texts that failed. */
   failures: number
@@ -168,7 +98,7 @@ export interface RunStats {
 
 /** What work will take here. */
 export interface Estimate {
-  /** Of all texts that would be computed. */
+  /** Tokens of all texts that would be computed. */
   tokens: number
   /** Micro-batches. */
   batches: number
@@ -198,8 +128,8 @@ export type FallbackFunction = (
 
 /** Options of one call. */
 export interface EmbedOptions {
-  /** Default: dense alone. */
-  outputs?: Outputs | undefined
+  /** Which to compute: `['dense', 'sparse']`, `'all'`, or `{ dense: true, sparse: true }`. Default: dense alone. */
+  outputs?: OutputsOption | undefined
   /** Dense vectors have length 1. Default: true. */
   normalize?: boolean | undefined
   /** A text over the limit is an error (default), or loses its end. */
@@ -223,6 +153,27 @@ export interface EmbedOptions {
   /** Called as texts are done. What it throws is logged and does not stop the work. */
   onProgress?: ((progress: Progress) => void) | undefined
 }
+
+/**
+ * Options of a call whose result's type follows from them.
+ *
+ * - `W`: the `outputs`
+ * - `P`: the `precision`
+ * - `E`: `onError`
+ */
+export type EmbedOptionsFor<
+  W extends OutputsOption | undefined,
+  P extends Precision,
+  E extends 'throw' | 'collect' = 'throw' | 'collect',
+  Options extends EmbedOptions = EmbedOptions,
+> = Omit<Options, 'outputs' | 'precision' | 'onError'> & {
+  outputs?: W | undefined
+  precision?: P | undefined
+  onError?: E | undefined
+}
+
+/** A result where a failed text rejects the call; with `collect`, a result or an error. */
+export type ResultFor<E extends 'throw' | 'collect', T> = 'collect' extends E ? Settled<T> : T
 
 /** How far a call is. */
 export interface Progress {
@@ -256,9 +207,9 @@ export interface EmbedderInfo {
   name: string
   /** `general.architecture` of the file, such as `bert`. */
   architecture: string
-  /** Of a dense vector: 1024 for bge-m3. */
+  /** Numbers in a dense vector: 1024 for bge-m3. */
   dimensions: number
-  /** Of a ColBERT row: 1024 for bge-m3, another width where a checkpoint has a `colbert_dim`; 0 without that head. */
+  /** Numbers in a ColBERT row: 1024 for bge-m3, another width where a checkpoint has a `colbert_dim`; 0 without that head. */
   colbertDimensions: number
   /** Transformer layers: 24 for bge-m3. */
   layers: number
@@ -295,7 +246,7 @@ export interface EmbedderInfo {
 export interface EmbedderStats {
   /** Texts that were computed. */
   texts: number
-  /** Of these. */
+  /** Tokens of these texts. */
   tokens: number
   /** Micro-batches that ran. */
   batches: number

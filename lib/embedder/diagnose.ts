@@ -2,15 +2,15 @@
 
 import { EmbedderError } from '../common/errors.js'
 import { performance } from '../common/timers.js'
-import type { EmbedderInfo, EmbedderStats, Embedding, EmbedOptions } from '../common/types.js'
+import type { EmbedderInfo, EmbedderStats } from '../common/types.js'
 import { formatSize } from '../common/units.js'
 import { loadAddon } from '../native/load.js'
 import { unheardVariables } from '../options/table.js'
 
 /** What is looked at. */
 export interface Diagnosable {
-  embed(text: string, options: EmbedOptions): Promise<Embedding>
-  embed(texts: readonly string[], options: EmbedOptions): Promise<Embedding[]>
+  /** Computes, past the cache. */
+  compute(texts: readonly string[]): Promise<readonly { dense: Float32Array }[]>
   readonly info: EmbedderInfo
   stats(): EmbedderStats
 }
@@ -110,11 +110,9 @@ function memory(embedder: Diagnosable, add: Add): void {
 async function selfTest(embedder: Diagnosable, add: Add): Promise<void> {
   const started = performance.now()
   try {
-    const options = { cache: false }
-    const alone = await embedder.embed('self-test', options)
-    const [beside] = await embedder.embed(['self-test', 'another text beside it'], options)
-    const a = alone.dense as Float32Array
-    const b = beside?.dense as Float32Array
+    const [alone] = await embedder.compute(['self-test'])
+    const [beside] = await embedder.compute(['self-test', 'another text beside it'])
+    const [a, b] = [alone?.dense as Float32Array, beside?.dense as Float32Array]
     const same = a.length === b.length && a.every((value, i) => Object.is(value, b[i]))
     const norm = Math.hypot(...a)
     if (!same) add('self-test', 'fail', 'A text has other bits beside another text than alone.')

@@ -8,13 +8,15 @@ import { checkNumbers, refuseUnknown, shown } from '../common/given.js'
 import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
-  EmbeddedChunk,
   EmbedderInfo,
   EmbedderStats,
   Embedding,
   EmbedOptions,
+  EmbedOptionsFor,
   Estimate,
+  OutputsOption,
   Precision,
+  ResultFor,
   Settled,
   TokenizeResult,
 } from '../common/types.js'
@@ -37,7 +39,7 @@ import type { CallExtras, EmbedCore } from './call/embed-core.js'
 import { type Diagnosis, diagnose } from './diagnose.js'
 import { type ChunkList, type Documents, embedChunks, embedDocuments } from './documents/chunks.js'
 import type { Source } from './documents/source.js'
-import { embedStream, type StreamItem, type StreamOptions } from './documents/stream.js'
+import { embedStream, type StreamOptions, type StreamResultFor } from './documents/stream.js'
 import type { EmbeddingResult } from './documents/types.js'
 import { WithFallback } from './fallback.js'
 import { infoOf, statsOf } from './info.js'
@@ -105,25 +107,42 @@ export class Embedder {
     }
   }
 
-  /** Embeds one text. Rejects with that text's own error. */
-  embed<P extends Precision = 'float32'>(
-    text: string,
-    options?: EmbedOptions & { precision?: P | undefined },
-  ): Promise<Embedding<P>>
-  /** Embeds texts, results in input order; with `onError: 'collect'` a failed text is its error. */
-  embed<P extends Precision = 'float32'>(
-    texts: readonly string[],
-    options: EmbedOptions & { precision?: P | undefined; onError: 'collect' },
-  ): Promise<Settled<Embedding<P>>[]>
   /**
-   * Embeds texts, results in input order. All texts are checked before any is computed.
+   * Embeds one text. Rejects with that text's own error.
+   *
+   * @example
+   * const { dense } = await m3.embed('What is BGE M3?')
+   * const { dense, sparse } = await m3.embed('What is BGE M3?', { outputs: ['dense', 'sparse'] })
+   */
+  embed<const W extends OutputsOption | undefined = undefined, P extends Precision = 'float32'>(
+    text: string,
+    options?: EmbedOptionsFor<W, P>,
+  ): Promise<Embedding<P, W>>
+  /**
+   * Embeds texts, results in input order. All texts are checked before any is computed. With
+   * `onError: 'collect'` a failed text is its error.
    *
    * @throws BatchError with `failures`, and `results` that holds everything that finished
+   * @example
+   * const embeddings = await m3.embed(['one text', 'another'], { precision: 'int8' })
    */
-  embed<P extends Precision = 'float32'>(
+  embed<
+    const W extends OutputsOption | undefined = undefined,
+    P extends Precision = 'float32',
+    E extends 'throw' | 'collect' = 'throw',
+  >(
     texts: readonly string[],
-    options?: EmbedOptions & { precision?: P | undefined },
-  ): Promise<Embedding<P>[]>
+    options?: EmbedOptionsFor<W, P, E>,
+  ): Promise<ResultFor<E, Embedding<P, W>>[]>
+  /** As the one or the other. */
+  embed<
+    const W extends OutputsOption | undefined = undefined,
+    P extends Precision = 'float32',
+    E extends 'throw' | 'collect' = 'throw',
+  >(
+    input: string | readonly string[],
+    options?: EmbedOptionsFor<W, P, E>,
+  ): Promise<Embedding<P, W> | ResultFor<E, Embedding<P, W>>[]>
   async embed(
     input: string | readonly string[],
     options: EmbedOptions = {},
@@ -141,38 +160,38 @@ export class Embedder {
    * Embeds whatever an iterable gives, in its order and with bounded memory: see `embedStream` in
    * docs/documents.md. With `onError: 'collect'` a failed chunk comes out in its place.
    */
-  embedStream<P extends Precision = 'float32'>(
+  embedStream<
+    const W extends OutputsOption | undefined = undefined,
+    P extends Precision = 'float32',
+    E extends 'throw' | 'collect' = 'throw',
+  >(
     source: Source<Chunk | string>,
-    options: StreamOptions & { precision?: P | undefined; onError: 'collect' },
-  ): AsyncGenerator<StreamItem<P>, void, undefined>
-  embedStream<P extends Precision = 'float32'>(
-    source: Source<Chunk | string>,
-    options?: StreamOptions & { precision?: P | undefined },
-  ): AsyncGenerator<EmbeddedChunk<P>, void, undefined>
-  embedStream(
-    source: Source<Chunk | string>,
-    options: StreamOptions = {},
-  ): AsyncGenerator<StreamItem<Precision>, void, undefined> {
+    options?: EmbedOptionsFor<W, P, E, StreamOptions>,
+  ): AsyncGenerator<StreamResultFor<E, P, W>, void, undefined> {
     this.#assertUsable()
-    return embedStream(this.#core, source, options as StreamOptions & { onError: 'collect' })
+    return embedStream(this.#core, source, options)
   }
 
   /** Embeds chunks: items, failures, statistics, quality and batches. See docs/documents.md. */
-  async embedChunks<P extends Precision = 'float32'>(
-    chunks: ChunkList,
-    options?: EmbedOptions & { precision?: P | undefined },
-  ): Promise<EmbeddingResult<P>> {
+  async embedChunks<
+    const W extends OutputsOption | undefined = undefined,
+    P extends Precision = 'float32',
+  >(chunks: ChunkList, options?: EmbedOptionsFor<W, P>): Promise<EmbeddingResult<P, W>> {
     this.#assertUsable()
-    return embedChunks(this.#core, chunks, options)
+    return (await embedChunks(this.#core, chunks, options)) as EmbeddingResult<P, W>
   }
 
   /** Embeds the chunks of many documents in shared batches: a result per document. */
-  async embedDocuments<P extends Precision = 'float32'>(
+  async embedDocuments<
+    const W extends OutputsOption | undefined = undefined,
+    P extends Precision = 'float32',
+  >(
     documents: Documents,
-    options?: EmbedOptions & { precision?: P | undefined },
-  ): Promise<Map<string, EmbeddingResult<P>>> {
+    options?: EmbedOptionsFor<W, P>,
+  ): Promise<Map<string, EmbeddingResult<P, W>>> {
     this.#assertUsable()
-    return embedDocuments(this.#core, documents, options)
+    const results = await embedDocuments(this.#core, documents, options)
+    return results as Map<string, EmbeddingResult<P, W>>
   }
 
   /**
@@ -266,10 +285,14 @@ export class Embedder {
    *
    * @throws InvalidInputError for an id outside the vocabulary; otherwise as `embed` of an array
    */
-  async embedTokens<P extends Precision = 'float32'>(
+  async embedTokens<
+    const W extends OutputsOption | undefined = undefined,
+    P extends Precision = 'float32',
+    E extends 'throw' | 'collect' = 'throw',
+  >(
     texts: readonly ArrayLike<number>[],
-    options: EmbedOptions & { precision?: P | undefined } = {},
-  ): Promise<Embedding<P>[]> {
+    options: EmbedOptionsFor<W, P, E> = {},
+  ): Promise<ResultFor<E, Embedding<P, W>>[]> {
     this.#assertUsable()
     if (!Array.isArray(texts)) {
       throw new InvalidInputError(
@@ -279,7 +302,7 @@ export class Embedder {
     const { ids: frame } = await this.tokenize('')
     const { vocabSize } = this.info
     const ids = texts.map((text, index) => framed(text, frame, { vocabSize, index }))
-    return (await this.#all(texts, options, { ids })) as Embedding<P>[]
+    return (await this.#all(texts, options, { ids })) as ResultFor<E, Embedding<P, W>>[]
   }
 
   /** Loads the weights if need be and runs one short text, so that the first real one is not slower. */
@@ -319,7 +342,14 @@ export class Embedder {
   /** Looks at everything in use and embeds a text to see that it works. */
   async diagnose(): Promise<Diagnosis> {
     this.#assertUsable()
-    return diagnose(this)
+    const embedder = this
+    return diagnose({
+      compute: (texts) => this.embed(texts, { cache: false }),
+      stats: () => this.stats(),
+      get info() {
+        return embedder.info
+      },
+    })
   }
 
   /**

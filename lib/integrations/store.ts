@@ -22,7 +22,7 @@ export interface EmbeddingStore {
    * Rejects when it could not write after its own retries; then nothing of this call is stored.
    */
   write(chunks: readonly StoredChunk[]): Promise<void>
-  /** Of these ids, those stored already: for resuming. */
+  /** Those of these ids that are stored already: for resuming. */
   stored(ids: readonly string[]): Promise<Set<string>>
   /** Safe to call more than once. */
   close(): Promise<void>

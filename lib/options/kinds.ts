@@ -143,19 +143,25 @@ export function setOf<const T extends string>(...words: readonly T[]): Kind<Reco
     const set = Object.fromEntries(words.map((word) => [word, isOn(word)])) as Record<T, boolean>
     return words.some((word) => set[word]) ? set : undefined
   }
+  const named = (list: readonly unknown[]) => {
+    if (list.length === 1 && list[0] === 'all') return chosen(() => true)
+    if (!list.every((name) => words.some((word) => word === name))) return undefined
+    return chosen((word) => list.includes(word))
+  }
   return {
-    allowed: `one or more of ${words.join(', ')}`,
-    type: `{ ${words.map((word) => `${word}?: boolean`).join('; ')} }`,
+    allowed: `one or more of ${words.join(', ')}, or all`,
+    type: `{ ${words.map((word) => `${word}?: boolean`).join('; ')} } | readonly (${words.map((word) => `'${word}'`).join(' | ')})[] | 'all'`,
     placeholder: 'NAME,...',
     parse: (text) => {
       const parts = text
         .toLowerCase()
         .split(',')
         .map((part) => part.trim())
-      if (parts.some((part) => !words.some((word) => word === part))) return undefined
-      return chosen((word) => parts.includes(word))
+      return named(parts)
     },
     check: (value) => {
+      if (value === 'all') return named(words)
+      if (Array.isArray(value)) return named(value)
       const given = entriesOf(value, words)
       if (!given?.every(([, on]) => typeof on === 'boolean' || on === undefined)) return undefined
       return chosen((word) => given.some(([key, on]) => key === word && on === true))

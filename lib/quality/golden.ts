@@ -29,7 +29,7 @@ export const GOLDEN_TOLERANCE = 0.001
 /** The embedding that one text once had. */
 export interface GoldenItem {
   id: string
-  /** Of the text's UTF-8, in hexadecimal. */
+  /** SHA-256 of the text's UTF-8, in hexadecimal. */
   sha256: string
   dense?: Float32Array | undefined
   sparse?: SparseVector | undefined

@@ -120,7 +120,7 @@ export interface SetFit {
   limit: number
   /** Total distances of the rows given, each measured by the half it was not in. */
   own: Float64Array
-  /** Of rows that were not among those given. */
+  /** Distances of rows that were not among those given. */
   distances(rows: Matrix): Float64Array
   /** What was fitted to one half. */
   space: Subspace & { total: number }

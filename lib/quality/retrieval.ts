@@ -33,7 +33,7 @@ import type {
 
 /** A query with its outputs and judgements. */
 export interface RetrievalQuery {
-  /** Of unit length. */
+  /** A vector of length 1. */
   dense: Float32Array
   sparse?: SparseVector | undefined
   colbert?: MultiVector | undefined
@@ -49,7 +49,7 @@ export interface RetrievalQuery {
  */
 export interface RetrievalDocument {
   number: number
-  /** Of unit length. */
+  /** A vector of length 1. */
   dense: Float32Array
   sparse?: SparseVector | undefined
 }
@@ -58,7 +58,7 @@ export interface RetrievalDocument {
 export interface RetrievalOptions {
   /** Candidates of a query for ColBERT and hybrid. Default 100. */
   rerank?: number
-  /** Of dense, sparse and ColBERT in the hybrid score. Default: FlagEmbedding's, equal. */
+  /** Weights of dense, sparse and ColBERT in the hybrid score. Default: FlagEmbedding's, equal. */
   weights?: ScoreWeights
   samples?: number
   seed?: number

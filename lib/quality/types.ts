@@ -90,7 +90,7 @@ export interface Reference {
   /** Vectors it was made of: fitted, and held out for the limits. */
   fitted: number
   heldOut: number
-  /** Of the vectors' lengths: median and the lowest and highest that are not an issue. */
+  /** The vectors' lengths: median and the lowest and highest that are not an issue. */
   norm: { median: number; low: number; high: number }
   /** Mean of the unit vectors. */
   mean: Float32Array
@@ -208,7 +208,7 @@ export interface QualityReport {
   /** The distribution of the vectors' scores, and the lowest 20 that are below 1. */
   scores: Distribution | null
   worst: { index: number; id?: string; score: number }[]
-  /** Of the vectors that are finite and have the right length. */
+  /** Lengths of the vectors that are finite and have the right number of components. */
   norms: Distribution | null
   /** Cosines of pairs. `sampled`: not all pairs. */
   similarities: (Distribution & { pairs: number; sampled: boolean }) | null

@@ -81,7 +81,7 @@ export interface ModelUsage {
   fingerprint?: string
   /** By output. */
   entries: { dense: number; sparse: number; colbert: number }
-  /** Of all of them. */
+  /** Bytes of all of them. */
   bytes: number
   /** Times they were read. */
   hits: number

@@ -22,18 +22,18 @@ export type Documents = ReadonlyMap<string, ChunkList> | Readonly<Record<string,
  * @throws InvalidInputError before anything is computed: a chunk that is none, without an id, or with
  *   one that another chunk has
  */
-export async function embedChunks<P extends Precision = 'float32'>(
+export async function embedChunks(
   core: EmbedCore,
   chunks: ChunkList,
-  options: EmbedOptions & { precision?: P | undefined } = {},
-): Promise<EmbeddingResult<P>> {
+  options: EmbedOptions = {},
+): Promise<EmbeddingResult<Precision>> {
   const [result] = await embedLists(
     core,
     [checkChunks(chunks, 'The chunks')],
     options,
     'embedChunks',
   )
-  return result as EmbeddingResult<P>
+  return result as EmbeddingResult<Precision>
 }
 
 /**
@@ -43,11 +43,11 @@ export async function embedChunks<P extends Precision = 'float32'>(
  *
  * @throws InvalidInputError as `embedChunks` does, naming the document's position
  */
-export async function embedDocuments<P extends Precision = 'float32'>(
+export async function embedDocuments(
   core: EmbedCore,
   documents: Documents,
-  options: EmbedOptions & { precision?: P | undefined } = {},
-): Promise<Map<string, EmbeddingResult<P>>> {
+  options: EmbedOptions = {},
+): Promise<Map<string, EmbeddingResult<Precision>>> {
   const entries = entriesOf(documents)
   const lists = entries.map(([, chunks], i) => {
     try {
@@ -58,7 +58,7 @@ export async function embedDocuments<P extends Precision = 'float32'>(
     }
   })
   const results = await embedLists(core, lists, options, 'embedDocuments')
-  return new Map(entries.map(([id], i) => [id, results[i] as EmbeddingResult<P>]))
+  return new Map(entries.map(([id], i) => [id, results[i] as EmbeddingResult<Precision>]))
 }
 
 function entriesOf(documents: unknown): [string, unknown][] {

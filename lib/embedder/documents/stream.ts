@@ -25,6 +25,8 @@ import type {
   EmbeddedChunk,
   Embedding,
   EmbedOptions,
+  EmbedOptionsFor,
+  OutputsOption,
   Precision,
   Settled,
 } from '../../common/types.js'
@@ -38,11 +40,21 @@ import { checkSource, type Source, SourceReader } from './source.js'
 
 export interface StreamOptions extends EmbedOptions {
   /** The most chunks taken from the source and not yet handed out. Default: 512. */
-  maxInFlight?: number
+  maxInFlight?: number | undefined
 }
 
 /** What a stream gives with `onError: 'collect'`: `'error' in item` tells which. */
-export type StreamItem<P extends Precision = 'float32'> = EmbeddedChunk<P> | ChunkFailure
+export type StreamItem<
+  P extends Precision = 'float32',
+  W extends OutputsOption | undefined = OutputsOption,
+> = EmbeddedChunk<P, W> | ChunkFailure
+
+/** What a stream gives with such an `onError`. */
+export type StreamResultFor<
+  E extends 'throw' | 'collect',
+  P extends Precision = 'float32',
+  W extends OutputsOption | undefined = OutputsOption,
+> = 'collect' extends E ? StreamItem<P, W> : EmbeddedChunk<P, W>
 
 /** Chunks under way: enough for several batches, also of short texts. */
 const MAX_IN_FLIGHT = 512
@@ -70,23 +82,18 @@ const RETRY_MS = { first: 20, most: 1000 }
  *
  * @throws InvalidInputError at once, for a source that is none and for wrong options
  */
-export function embedStream<P extends Precision = 'float32'>(
+export function embedStream<
+  const W extends OutputsOption | undefined = undefined,
+  P extends Precision = 'float32',
+  E extends 'throw' | 'collect' = 'throw',
+>(
   core: EmbedCore,
   source: Source<Chunk | string>,
-  options: StreamOptions & { precision?: P | undefined; onError: 'collect' },
-): AsyncGenerator<StreamItem<P>, void, undefined>
-export function embedStream<P extends Precision = 'float32'>(
-  core: EmbedCore,
-  source: Source<Chunk | string>,
-  options?: StreamOptions & { precision?: P | undefined },
-): AsyncGenerator<EmbeddedChunk<P>, void, undefined>
-export function embedStream(
-  core: EmbedCore,
-  source: Source<Chunk | string>,
-  options: StreamOptions = {},
-): AsyncGenerator<StreamItem<Precision>, void, undefined> {
+  options: EmbedOptionsFor<W, P, E, StreamOptions> = {},
+): AsyncGenerator<StreamResultFor<E, P, W>, void, undefined> {
   checkSource(source)
-  return new EmbedStream(core, source, options)
+  const stream: AsyncGenerator<unknown, void, undefined> = new EmbedStream(core, source, options)
+  return stream as AsyncGenerator<StreamResultFor<E, P, W>, void, undefined>
 }
 
 /** A chunk that was taken from the source and not handed out yet. */

@@ -4,15 +4,19 @@ import type {
   BatchInfo,
   ChunkFailure,
   EmbeddedChunk,
+  OutputsOption,
   Precision,
   RunStats,
 } from '../../common/types.js'
 import type { QualityReport } from '../../quality/types.js'
 
 /** The result of a list of chunks, or of one document. */
-export interface EmbeddingResult<P extends Precision = 'float32'> {
+export interface EmbeddingResult<
+  P extends Precision = 'float32',
+  W extends OutputsOption | undefined = OutputsOption,
+> {
   /** In input order, without those that failed. */
-  items: EmbeddedChunk<P>[]
+  items: EmbeddedChunk<P, W>[]
   /** In input order. */
   failures: ChunkFailure[]
   /** Times, tokens, rates. */

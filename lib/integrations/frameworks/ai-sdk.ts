@@ -37,7 +37,7 @@ export interface BgeM3EmbeddingModel<Version extends 'v3' | 'v4'> {
   doEmbed(call: {
     values: string[]
     abortSignal?: AbortSignalLike | undefined
-    /** Of v4. */
+    /** What v4 of the SDK asks for. */
     dimensions?: number | undefined
   }): Promise<{
     embeddings: number[][]

@@ -14,7 +14,7 @@ export interface AdapterOptions {
   maxTokens?: number
   /** Cut dense vectors to so many dimensions, then normalise. */
   dimensions?: number
-  /** Of documents; a query is always interactive. Default: bulk for documents. */
+  /** Priority of documents; a query is always interactive. Default: bulk for documents. */
   priority?: 'interactive' | 'bulk'
   /** Milliseconds, or text such as `30s`, for one call. */
   timeout?: number | string
@@ -23,7 +23,7 @@ export interface AdapterOptions {
 export interface DenseVectors {
   /** In input order. */
   vectors: number[][]
-  /** Of all texts, `<s>` and `</s>` included. */
+  /** Tokens of all texts, `<s>` and `</s>` included. */
   tokens: number
 }
 

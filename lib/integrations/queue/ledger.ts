@@ -32,7 +32,7 @@ export interface Totals {
   doneJobs: number
   doneItems: number
   failedItems: number
-  /** Of the planned tokens, and those that went through the model. */
+  /** The planned tokens, and those that went through the model. */
   doneTokens: number
   embeddedTokens: number
 }
@@ -87,7 +87,7 @@ export class Ledger {
     return Number(await this.#client.eval(ANNOUNCE, 2, known, totals, ...about))
   }
 
-  /** Of these jobs, those that are stored. */
+  /** Those of these jobs that are stored. */
   async done(ids: readonly string[]): Promise<Set<string>> {
     if (ids.length === 0) return new Set()
     const found = await this.#client.hmget(this.#keys.done, ...ids)

@@ -12,7 +12,7 @@ export interface QueueAddress {
   redis: RedisTarget
   /** Default: `bge-m3`. */
   queue?: string
-  /** Of all keys in Redis. Default: BullMQ's own, `bull`; with Redis Cluster `{bull}`. */
+  /** The prefix of all keys in Redis. Default: BullMQ's own, `bull`; with Redis Cluster `{bull}`. */
   prefix?: string
 }
 

@@ -101,7 +101,7 @@ export interface UpdateResult {
   chunks: {
     /** Put through the model now. */
     embedded: number
-    /** Of new or changed files, but with a text that the index has a vector of. */
+    /** Chunks of new or changed files, but with a text that the index has a vector of. */
     reused: number
   }
   /** Tokens embedded. */
@@ -128,7 +128,7 @@ export interface SearchOptions {
    * scores, FlagEmbedding's `sparse+dense`. `rrf`: reciprocal ranks, 1 / (60 + rank), summed.
    */
   fusion?: 'weighted' | 'rrf'
-  /** Of dense, sparse and ColBERT scores. Default: 1, 1, 1. */
+  /** Weights of dense, sparse and ColBERT scores. Default: 1, 1, 1. */
   weights?: ScoreWeights
   /**
    * Puts the best so many (`true`: 20) in the order of FlagEmbedding's `colbert+sparse+dense`. Their

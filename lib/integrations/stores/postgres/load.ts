@@ -42,7 +42,7 @@ export interface LoadTableOptions {
   index?: boolean | HnswOptions
   /** The most weights of a sparse vector that are stored, the largest ones. Default: 1,000, which can be indexed. */
   sparseLimit?: number
-  /** Of dense vectors; the column must have as many. Default: the model's. */
+  /** Dimensions of dense vectors; the column must have as many. Default: the model's. */
   dimensions?: number
   truncate?: 'error' | 'end'
   maxTokens?: number

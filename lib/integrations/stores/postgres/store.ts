@@ -36,7 +36,7 @@ export interface PostgresStoreOptions {
   columns: StoreColumns
   /** The model whose vectors are written: `m3.info`. */
   model: Pick<EmbedderInfo, 'dimensions' | 'vocabSize' | 'outputs'>
-  /** Of dense vectors, where they are cut. Default: the model's. */
+  /** Dimensions of dense vectors, where they are cut. Default: the model's. */
   dimensions?: number
   /** Creates a table that is missing. Default: true. */
   create?: boolean

@@ -19,9 +19,9 @@ export interface CollectionShape {
   collection: string
   outputs: Required<Outputs>
   names: { dense: string; sparse: string; colbert: string }
-  /** Of dense vectors. */
+  /** Numbers in a dense vector. */
   dimensions: number
-  /** Of the rows of multi-vectors. */
+  /** Numbers in a row of a multi-vector. */
   colbertDimensions: number
   /** Whether the multi-vectors get an HNSW graph too: not needed where they only rerank. */
   colbertIndex: boolean

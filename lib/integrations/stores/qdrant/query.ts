@@ -28,7 +28,7 @@ export interface HybridQueryOptions {
   rerank?: boolean | undefined
   /** Only points that fit, such as `{ must: [{ key: 'metadata.language', match: { value: 'en' } }] }`. */
   filter?: Schemas['Filter'] | undefined
-  /** Of the search for candidates, such as `{ hnsw_ef: 128 }` or `{ exact: true }`. */
+  /** Parameters of the search for candidates, such as `{ hnsw_ef: 128 }` or `{ exact: true }`. */
   params?: Schemas['SearchParams'] | undefined
   /** Points below are left out. The score is the last stage's: see `hybridQuery`. */
   scoreThreshold?: number | undefined

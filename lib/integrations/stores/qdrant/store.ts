@@ -43,7 +43,7 @@ export interface QdrantStoreOptions extends QdrantConnectionOptions {
   outputs?: Outputs | undefined
   /** Names of the vectors. Default: `dense`, `sparse`, `colbert`. */
   names?: QdrantVectorNames | undefined
-  /** Of dense vectors, when they are cut. Default: the model's. */
+  /** Dimensions of dense vectors, when they are cut. Default: the model's. */
   dimensions?: number | undefined
   /** Whether a collection that is missing is created. Default: true. */
   create?: boolean | undefined
@@ -273,7 +273,7 @@ export class QdrantStore implements EmbeddingStore {
     return new Set((await this.digests(ids)).keys())
   }
 
-  /** Of these ids, those that this model's vectors are stored of, with the digests they were written with. */
+  /** Those of these ids that this model's vectors are stored of, with the digests they were written with. */
   async digests(ids: readonly string[]): Promise<Map<string, string | undefined>> {
     const found = new Map<string, string | undefined>()
     const { collection } = this.#shape
