@@ -142,6 +142,7 @@ describe('bge-m3 report', () => {
     [['-i', vectors, '-o', file('x.html'), '--map', 'tsne'], /Allowed choices/],
     [['-i', vectors, '-o', vectors], /overwrite/],
     [['-i', file('nowhere.jsonl'), '-o', file('x.html')], /There is no file/],
+    [['-i', file('nowhere.jsonl'), '-o', file('no/such/x.html')], /Cannot write .*ENOENT/],
     [
       ['-i', vectors, '-o', file('no/such/folder/x.html'), '--map', 'none'],
       /Cannot write .* \(ENOENT\)/,

@@ -64,7 +64,9 @@ export function standsLoad(seconds: number): void {
       const args = ['serve', '--model', model, '--port', '0', '--cache', 'off']
       // fewer seats than connections, so that refusals are part of it
       const limits = ['--concurrency', '32', '--queue', '96', '--no-page']
-      child = spawn(process.execPath, [join(root, 'dist', 'cli', 'main.js'), ...args, ...limits], {
+      // a young generation that does not grow: what is left of growth is the server's own
+      const node = ['--max-semi-space-size=1', join(root, 'dist', 'cli', 'main.js')]
+      child = spawn(process.execPath, [...node, ...args, ...limits], {
         stdio: ['ignore', 'inherit', 'pipe'],
       })
       const { pid = 0 } = child

@@ -148,7 +148,7 @@ describe('ignore rules', () => {
         (lines, paths) => {
           // each pattern rules a folder of its own
           const folders = lines.map(
-            (text, i) => [`p${i}/.gitignore`, text.replace(/^!/, '')] as const,
+            (text, i) => [`p${i}/.gitignore`, text.replace(/^!+/, '')] as const,
           )
           plant(Object.fromEntries(folders))
           const asked = folders.flatMap(([, text], i) => paths.map((one) => ({ text, one, i })))

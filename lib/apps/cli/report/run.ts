@@ -12,7 +12,7 @@ import { joinTexts } from '../../report/vectors/texts.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import type { Flags } from '../shared/options.js'
-import { refuseSameFile, Sink } from '../shared/sink.js'
+import { checkTarget, refuseSameFile, Sink } from '../shared/sink.js'
 
 interface ReportFlags {
   input: string
@@ -41,6 +41,7 @@ export async function runReport(io: CliIo, flags: Flags): Promise<number> {
   for (const file of [input, given.run, given.compare, given.evaluation, given.texts]) {
     await refuseSameFile(output, file)
   }
+  await checkTarget(output)
   const started = performance.now()
   const options = await readAll(io, given)
   const { rows, cols, failures } = options.vectors
