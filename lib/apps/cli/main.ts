@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** The `bge-m3` command: `runCli` with the process's own streams and signals. */
 
+import { isUtf8 } from 'node:buffer'
+import { readFileSync } from 'node:fs'
 import { setTimeout } from '../../common/timers.js'
 import { runCli } from './run.js'
 import { EXIT, Interrupted } from './shared/errors.js'
@@ -26,6 +28,7 @@ async function main(): Promise<void> {
     stdout,
     stderr,
     env,
+    argumentsAreUtf8: argumentsAreUtf8(argv),
     signal: controller.signal,
     onInterrupt: (milliseconds) => {
       patience = milliseconds
@@ -33,6 +36,16 @@ async function main(): Promise<void> {
   })
   await Promise.all([flushed(stdout), flushed(stderr)])
   process.exit(code)
+}
+
+/** Node puts U+FFFD where they are not, as it stands where somebody wrote it; Linux keeps the bytes. */
+function argumentsAreUtf8(argv: readonly string[]): boolean {
+  if (!argv.some((argument) => argument.includes('\ufffd'))) return true
+  try {
+    return isUtf8(readFileSync('/proc/self/cmdline'))
+  } catch {
+    return true
+  }
 }
 
 /** When everything written has reached whoever reads it: `process.exit` drops what a pipe still holds. */

@@ -3,7 +3,14 @@
 import { CommanderError } from 'commander'
 import { isError } from '../../common/realms.js'
 import { buildProgram } from './program.js'
-import { describeError, EXIT, exitCodeOf, Interrupted, OutputClosed } from './shared/errors.js'
+import {
+  describeError,
+  EXIT,
+  exitCodeOf,
+  Interrupted,
+  OutputClosed,
+  UsageError,
+} from './shared/errors.js'
 import { type CliIo, say } from './shared/io.js'
 import { inCommandWords } from './shared/wording.js'
 
@@ -23,6 +30,9 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     exitCode = code
   })
   try {
+    if (io.argumentsAreUtf8 === false) {
+      throw new UsageError('An argument is not valid UTF-8: give texts in a file, with --input.')
+    }
     await program.parseAsync([...argv], { from: 'user' })
     return exitCode
   } catch (error) {

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../../helpers/child.js'
+import { has } from '../../helpers/needs.mjs'
 import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
 import { jsonLines } from './run.js'
@@ -40,7 +41,7 @@ function start(args: string[], command = process.execPath, prefix = [MAIN]): Run
     output.stderr += data
   })
   child.stdin.on('error', () => {})
-  const kill = setTimeout(() => child.kill('SIGKILL'), 100_000)
+  const kill = setTimeout(() => child.kill('SIGKILL'), 240_000)
   const end = new Promise<Awaited<Running['end']>>((resolve) => {
     child.on('close', (code, signal) => {
       clearTimeout(kill)
@@ -57,6 +58,19 @@ async function finish(args: string[], stdin = '') {
 }
 
 describe('the command', () => {
+  it.skipIf(!has('linux'))('refuses arguments that are not UTF-8, and takes U+FFFD', async () => {
+    const shell = (args: string) =>
+      start([], 'bash', ['-c', `exec '${process.execPath}' '${MAIN}' ${args}`])
+    const latin = shell("score --json query $'caf\\xe9'")
+    expect((await latin.end).code).toBe(2)
+    expect(latin.output.stderr).toBe(
+      'bge-m3: An argument is not valid UTF-8: give texts in a file, with --input.\n',
+    )
+    expect(JSON.parse(latin.output.stdout).error.code).toBe('USAGE')
+    const written = shell("tokenize '\ufffd'")
+    expect((await written.end).code, written.output.stderr).toBe(0)
+  })
+
   it('embeds arguments', async () => {
     const { code, stdout } = await finish(['embed', 'hello', 'world'])
     expect(code).toBe(0)

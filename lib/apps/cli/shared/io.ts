@@ -15,6 +15,8 @@ export interface CliIo {
   /** Messages, notes and progress bars. */
   readonly stderr: TerminalWritable
   readonly env: Environment
+  /** False where arguments came in other bytes: what stands for them is no text of the user's. */
+  readonly argumentsAreUtf8?: boolean
   /** Aborts on Ctrl-C; its reason is an `Interrupted`. */
   readonly signal: AbortSignal
   /** Tells how long, in milliseconds, the command may take to end once `signal` has aborted. */
