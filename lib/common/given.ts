@@ -72,16 +72,27 @@ export function namesOf<T>(names: Readonly<Record<keyof Required<T>, 1>>): reado
  */
 export function refuseUnknown(given: unknown, names: readonly string[], of: string): void {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new InvalidInputError(`The options of ${of} must be an object, not ${shown(given)}.`)
+    throw noOptions(given, of)
   }
   for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || names.includes(name)) continue
-    const meant = nearest(name, names)
-    const hint = meant === undefined ? ` It has ${names.join(', ')}.` : ` Did you mean ${meant}?`
-    // a key may be a text, too
-    const what = isName(name) ? `no option \`${name}\`` : 'no option of the name that was given'
-    throw new InvalidInputError(`${of} has ${what}.${hint}`)
+    if (value !== undefined && !names.includes(name)) throw unknownOption(name, names, of)
   }
+}
+
+export function noOptions(given: unknown, of: string): InvalidInputError {
+  return new InvalidInputError(`The options of ${of} must be an object, not ${shown(given)}.`)
+}
+
+export function unknownOption(
+  name: string,
+  names: readonly string[],
+  of: string,
+): InvalidInputError {
+  const meant = nearest(name, names)
+  const hint = meant === undefined ? ` It has ${names.join(', ')}.` : ` Did you mean ${meant}?`
+  // a key may be a text, too
+  const what = isName(name) ? `no option \`${name}\`` : 'no option of the name that was given'
+  return new InvalidInputError(`${of} has ${what}.${hint}`)
 }
 
 /** @throws InvalidInputError for what is no signal; any implementation will do */

@@ -4,7 +4,7 @@ import type { EmbeddingCache } from '../cache/cache.js'
 import { throwIfAborted } from '../common/abort.js'
 import { Deadline } from '../common/deadline.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from '../common/errors.js'
-import { checkNumbers, refuseUnknown, shown } from '../common/given.js'
+import { checkNumbers, shown } from '../common/given.js'
 import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
@@ -212,12 +212,12 @@ export class Embedder {
     options: { maxTokens?: number; truncate?: 'error' | 'end' } = {},
   ): Promise<TokenizeResult> {
     this.#assertUsable()
-    refuseUnknown(options, ['maxTokens', 'truncate'], 'tokenize')
+    const names = ['maxTokens', 'truncate']
+    const { maxTokens, truncate } = checkOptions(options, { names, of: 'tokenize' })
     const { takenOver } = this.#fallback ?? {}
     if (takenOver) return takenOver.tokenize(text, options)
     const invalid = invalidText(text)
     if (invalid) throw invalid
-    const { maxTokens, truncate } = checkOptions(options)
     const limit: TokenizeOptions = {
       maxTokens: maxTokens ?? 0,
       truncate: truncate ?? (maxTokens ? 'error' : 'end'),

@@ -135,7 +135,7 @@ export async function checkTexts(
  * Hands texts to the native tokenizer, slice by slice. Small slices resolve at once, so timers get their
  * turn in between.
  */
-async function* tokenizeSlices(
+async function eachSlice(
   model: NativeModel,
   texts: readonly unknown[],
   options: {
@@ -144,7 +144,8 @@ async function* tokenizeSlices(
     signal?: AbortSignalLike | undefined
     positions: readonly number[]
   },
-): AsyncGenerator<Slice> {
+  visit: (slice: Slice) => void,
+): Promise<void> {
   const { positions } = options
   for (let from = 0; from < positions.length; ) {
     throwIfAborted(options.signal)
@@ -168,7 +169,7 @@ async function* tokenizeSlices(
     } catch (error) {
       throw fromNative(error)
     }
-    yield { indices, tokens, milliseconds: performance.now() - started }
+    visit({ indices, tokens, milliseconds: performance.now() - started })
     await yieldToEventLoop()
   }
 }
@@ -182,8 +183,8 @@ export async function tokenizeAll(
 ): Promise<(TokenizedText | EmbedderError)[]> {
   const out: (TokenizedText | EmbedderError)[] = new Array(texts.length)
   const mode = truncate === 'end' ? TokenizeMode.cut : TokenizeMode.refuse
-  const slices = tokenizeSlices(model, texts, { maxTokens, mode, signal, positions })
-  for await (const { indices, tokens, milliseconds } of slices) {
+  const options = { maxTokens, mode, signal, positions }
+  await eachSlice(model, texts, options, ({ indices, tokens, milliseconds }) => {
     const tokenizeMs = milliseconds / indices.length
     let at = 0
     indices.forEach((index, i) => {
@@ -196,7 +197,7 @@ export async function tokenizeAll(
       }
       at += count
     })
-  }
+  })
   return out
 }
 
@@ -214,10 +215,10 @@ export async function countAll(
     signal,
     positions: positions ?? (await checkTexts(texts, out, { single, signal })),
   }
-  for await (const { indices, tokens } of tokenizeSlices(model, texts, options)) {
+  await eachSlice(model, texts, options, ({ indices, tokens }) => {
     indices.forEach((index, i) => {
       out[index] = tokens.totals[i] as number
     })
-  }
+  })
   return out
 }

@@ -10,7 +10,7 @@
  */
 
 import { InvalidInputError } from '../common/errors.js'
-import { shown } from '../common/given.js'
+import { noOptions, shown, unknownOption } from '../common/given.js'
 import {
   count,
   duration,
@@ -319,13 +319,24 @@ export function parseOption<K extends OptionName>(
  * Checks the options of this table among those that a program passed; others (`logger`, `signal`)
  * are left to their users, and an option that is `undefined` counts as not given.
  *
+ * @param allowed the names that there are, and what takes them: any other is refused
  * @throws InvalidInputError that names the option and what it may be
  */
-export function checkOptions(given: object): OptionValues {
+export function checkOptions(
+  given: object,
+  allowed?: { names: readonly string[]; of: string },
+): OptionValues {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw noOptions(given, allowed?.of ?? 'the embedder')
+  }
   const values: Record<string, unknown> = {}
   // what was given, and not the whole table: every call comes by
   for (const [option, value] of Object.entries(given)) {
-    if (value === undefined || !Object.hasOwn(OPTIONS, option)) continue
+    if (value === undefined) continue
+    if (allowed && !allowed.names.includes(option)) {
+      throw unknownOption(option, allowed.names, allowed.of)
+    }
+    if (!Object.hasOwn(OPTIONS, option)) continue
     const { kind } = OPTIONS[option as OptionName]
     const checked = kind.check(value)
     if (checked === undefined) {

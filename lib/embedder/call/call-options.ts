@@ -1,7 +1,7 @@
 /** One call's options: checked and completed, once, for `embed`, streams and documents. */
 import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
-import { checkFunction, checkSignal, refuseUnknown } from '../../common/given.js'
+import { checkFunction, checkSignal } from '../../common/given.js'
 import type { EmbedOptions, Outputs, Precision } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
 import { Output } from '../../native/addon.js'
@@ -44,11 +44,10 @@ export function resolveCall(
   own: Pick<CallOptions, 'priority' | 'onError'>,
   of: string,
 ): ResolvedCall {
-  refuseUnknown(options, CALL_NAMES, of)
-  const given = checkOptions(options)
+  const given = checkOptions(options, { names: CALL_NAMES, of })
   const { signal, onProgress } = options
-  checkSignal(signal)
-  checkFunction('onProgress', onProgress)
+  if (signal !== undefined) checkSignal(signal)
+  if (onProgress !== undefined) checkFunction('onProgress', onProgress)
   return {
     call: {
       outputs: given.outputs ?? defaults.outputs,

@@ -32,6 +32,11 @@ const KEEP_UNITS = 16_000_000
 const WINDOW_TEXTS = 1024
 const WINDOW_TOKENS = 64 * 1024
 
+/** Of a call that the cache answers whole. */
+const NO_LENGTHS = new Uint32Array()
+const NO_FLAGS = new Uint8Array()
+const NO_TIMES = new Float64Array()
+
 type Tokenized = TokenizedText | EmbedderError
 
 export class EmbedCall implements JobCaller {
@@ -44,10 +49,10 @@ export class EmbedCall implements JobCaller {
   readonly #maxTokens: number
   readonly #results: Settled<Embedding<Precision>>[]
   /** Tokens of each text that can be computed; 0 for the others, and none where all came from the cache. */
-  #lengths = new Uint32Array()
+  #lengths = NO_LENGTHS
   /** Of texts that are with the engine: which lost their end, and what tokenizing them took. */
-  #truncated = new Uint8Array()
-  #tokenizeMs = new Float64Array()
+  #truncated = NO_FLAGS
+  #tokenizeMs = NO_TIMES
   readonly #started = performance.now()
   #progress: ProgressReporter | undefined
 
