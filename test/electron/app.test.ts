@@ -112,7 +112,8 @@ describe('the addon', () => {
   })
 })
 
-describe('the app under Node', () => {
+// one app's life, from its start to its end
+describe('the app under Node', { shuffle: false }, () => {
   let main: ChildProcess
   let next = 1
   const heard: Record<string, unknown>[] = []

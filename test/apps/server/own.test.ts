@@ -216,6 +216,8 @@ describe('operation', () => {
   it('tells how it is', async () => {
     expect((await served.get('/health')).json).toEqual({ status: 'ok' })
     expect((await served.get('/ready')).json).toEqual({ status: 'ready' })
+    const inputs = Array.from({ length: 11 }, (_, i) => `text ${i}`)
+    expect((await served.post('/embed', { inputs })).status).toBe(200)
     const { json } = await served.get('/stats')
     expect(json).toMatchObject({
       state: 'ready',

@@ -83,6 +83,7 @@ it('is found again by its name, and refuses another model', async () => {
 })
 
 it('gives sparse vectors as Chroma wants them', async () => {
+  await registerWithChroma({ embedder })
   const sparse = new BgeM3SparseEmbeddingFunction({ embedder })
   const vectors = await sparse.generate([...documents.slice(0, 3), ''])
   const plain = await embedder.embed(documents.slice(0, 3), { outputs: { sparse: true } })

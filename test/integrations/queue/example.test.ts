@@ -1,5 +1,5 @@
 /** examples/queue, and a program that must end by itself. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { root, run, runModule } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
 import { type RedisServer, startRedis } from '../../helpers/redis-server.js'
@@ -25,10 +25,10 @@ describe('examples/queue', () => {
 
 describe.skipIf(!has('redis'))('with Redis', () => {
   let server: RedisServer
-  beforeAll(async () => {
+  beforeEach(async () => {
     server = await startRedis()
   })
-  afterAll(() => server?.close())
+  afterEach(() => server?.close())
 
   it('the example runs', async () => {
     const end = await run(process.execPath, ['examples/queue/queue.mjs'], {

@@ -149,6 +149,8 @@ describe('StoredZip', () => {
 })
 
 describe('openFile', () => {
+  beforeAll(async () => void (await archive(false)))
+
   it('says what cannot be opened', async () => {
     await expect(openFile(join(directory, 'none'))).rejects.toThrow(ModelNotFoundError)
     await expect(openFile(directory)).rejects.toThrow(ModelLoadError)
