@@ -1,6 +1,7 @@
 /** Relevance judgements, in BEIR's or TREC's form. */
 
 import { InvalidInputError } from '../common/errors.js'
+import { checkNumeric, checkText } from '../common/given.js'
 
 /** Relevance judgements, as `QrelsReader` gives them. */
 export interface Judgements {
@@ -43,6 +44,8 @@ export class QrelsReader {
    * @throws InvalidInputError that names it
    */
   line(text: string, number: number): void {
+    checkText(text, 'A line')
+    checkNumeric({ number })
     if (text.trim() === '') return
     const fields = (text.includes('\t') ? text.split('\t') : text.trim().split(/\s+/)).map(
       (field) => field.trim(),

@@ -7,9 +7,19 @@
  */
 
 import { InvalidInputError } from '../common/errors.js'
+import {
+  checkList,
+  checkNumbers,
+  checkNumeric,
+  checkObject,
+  namesOf,
+  refuseUnknown,
+} from '../common/given.js'
+import { isMap } from '../common/realms.js'
 import { colbertScore } from '../scoring/colbert.js'
 import { combineScores, DEFAULT_WEIGHTS, type ScoreWeights } from '../scoring/hybrid.js'
 import { matmulTransposed } from '../scoring/simd.js'
+import { checkSparse } from '../scoring/sparse.js'
 import type { MultiVector, SparseVector } from '../scoring/types.js'
 import { meanInterval } from './bootstrap.js'
 import {
@@ -64,6 +74,10 @@ export interface RetrievalOptions {
   seed?: number
 }
 
+const OPTION_NAMES = namesOf<RetrievalOptions>({ rerank: 1, weights: 1, samples: 1, seed: 1 })
+/** Candidates of a query, which are all in memory. */
+const MOST_RERANKED = 1_000_000
+
 /** The deepest cut-off of the measures. */
 const DEPTH = 100
 
@@ -110,15 +124,25 @@ export class RetrievalEvaluation {
 
   /** @throws InvalidInputError without queries, or when some have a sparse output and others do not */
   constructor(queries: readonly RetrievalQuery[], options: RetrievalOptions = {}) {
+    refuseUnknown(options, OPTION_NAMES, 'RetrievalEvaluation')
     const { rerank = 100, weights = DEFAULT_WEIGHTS, samples = 1000, seed = 0 } = options
+    checkNumeric({ samples, seed })
+    combineScores({}, weights) // checks them
+    if (!Number.isInteger(rerank) || rerank < 0 || rerank > MOST_RERANKED) {
+      throw new InvalidInputError(`\`rerank\` must be an integer from 0 to ${MOST_RERANKED}.`)
+    }
     this.#options = { rerank, weights, samples, seed }
+    checkList(queries, 'The queries')
     const [first] = queries
     if (first === undefined) throw new InvalidInputError('There are no queries to evaluate.')
     this.#queries = queries
+    checkOutputs(first, 'A query')
     this.#dimensions = first.dense.length
     this.#dense = new Float32Array(queries.length * this.#dimensions)
     this.#hasSparse = first.sparse !== undefined
     queries.forEach((query, at) => {
+      checkOutputs(query, 'A query', this.#dimensions)
+      if (!isMap(query.grades)) throw new InvalidInputError('The grades of a query are a Map.')
       if ((query.sparse !== undefined) !== this.#hasSparse) {
         throw new InvalidInputError('All queries have the same outputs.')
       }
@@ -137,6 +161,11 @@ export class RetrievalEvaluation {
 
   /** Some documents; each once, in any order. */
   addDocuments(documents: readonly RetrievalDocument[]): void {
+    checkList(documents, 'The documents')
+    for (const document of documents) {
+      checkOutputs(document, 'A document', this.#dimensions)
+      checkNumeric({ number: document.number })
+    }
     const count = this.#queries.length
     const block = new Float32Array(documents.length * this.#dimensions)
     documents.forEach(({ dense }, i) => {
@@ -267,4 +296,21 @@ function push(map: Map<number, Scored[]>, query: number, entry: Scored): void {
 
 function sorted(list: readonly Scored[] | undefined): Scored[] {
   return [...(list ?? [])].sort((a, b) => b.score - a.score || b.document - a.document)
+}
+
+/** @throws InvalidInputError for what has no dense vector of that length, or a sparse one that is none */
+function checkOutputs(
+  given: { dense: Float32Array; sparse?: SparseVector | undefined },
+  what: string,
+  dimensions?: number,
+): void {
+  checkObject(given, what)
+  const { dense, sparse } = given
+  checkNumbers(dense, `The dense vector of ${what.toLowerCase()}`)
+  if (dimensions !== undefined && dense.length !== dimensions) {
+    throw new InvalidInputError(
+      `${what} has ${dense.length} dimensions, and the first query ${dimensions}.`,
+    )
+  }
+  if (sparse !== undefined) checkSparse(sparse)
 }

@@ -94,7 +94,8 @@ export function sparseFromWeights(
   return vector
 }
 
-function checkSparse(vector: SparseVector): void {
+/** @throws InvalidInputError for what is no sparse vector */
+export function checkSparse(vector: SparseVector): void {
   checkObject(vector, 'A sparse vector')
   const { indices, values } = vector
   checkNumbers(indices, 'Sparse `indices`')

@@ -3,7 +3,7 @@
  * holds anything at all. It gives a result or an `EmbedderError`, and nothing else.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -48,18 +48,21 @@ const entries = {
 const NOT_CALLED = new Set([
   // reached by a function that makes one, or tested as methods below
   'Embedder',
-  'SearchIndex',
   'PostgresStore',
   'QdrantStore',
   'BgeM3Embeddings',
   'BgeM3EmbeddingFunction',
   'BgeM3SparseEmbeddingFunction',
-  // taken by its members in test/quality/retrieval.test.ts
-  'RetrievalEvaluation',
-  'QrelsReader',
 ])
 
-function targetsOf(m3: Embedder, folder: string, file: string): Record<string, Target> {
+interface Subjects {
+  m3: Embedder
+  folder: string
+  file: string
+  opened: search.SearchIndex
+}
+
+function targetsOf({ m3, folder, file, opened }: Subjects): Record<string, Target> {
   const a = Float32Array.of(0.6, 0.8)
   const b = Float32Array.of(0.8, 0.6)
   const sparse = { indices: Uint32Array.of(1, 2), values: Float32Array.of(0.5, 0.5) }
@@ -340,6 +343,46 @@ function targetsOf(m3: Embedder, folder: string, file: string): Record<string, T
       join(folder, 'none.txt'),
       signal,
     ),
+    'quality.RetrievalEvaluation': fn(
+      (...given: [never, never, never]) => {
+        const [queries, documents, settings] = given
+        const evaluation = new quality.RetrievalEvaluation(queries, settings)
+        evaluation.addDocuments(documents)
+        for (const number of evaluation.candidates()) evaluation.addMultiVector(number, colbert)
+        return evaluation.report()
+      },
+      [{ dense: a, sparse, colbert, grades: new Map([[1, 1]]), exclude: 2 }],
+      [{ number: 1, dense: b, sparse }],
+      { rerank: 5, weights: [1, 1, 1], samples: 5, seed: 1 },
+    ),
+    'quality.QrelsReader': fn(
+      (...given: [never, never]) => {
+        const reader = new quality.QrelsReader()
+        reader.line(...given)
+        return reader.finish()
+      },
+      'q 0 d 1',
+      1,
+    ),
+    'search.SearchIndex update': fn((...given: [never, never]) => opened.update(...given), folder, {
+      include: ['*.x'],
+      exclude: ['*.y'],
+      hidden: false,
+      gitignore: true,
+      followSymlinks: false,
+      maxFileSize: 10,
+      signal,
+      onProgress: () => {},
+    }),
+    'search.SearchIndex search': fn((...given: [never, never]) => opened.search(...given), 'a', {
+      limit: 2,
+      mode: 'dense',
+      fusion: 'rrf',
+      weights: [1, 1, 1],
+      rerank: 2,
+      signal,
+    }),
+    'search.SearchIndex forget': fn((given: never) => opened.forget(given), folder),
     'search.openIndex': fn(
       async (store: never, given: never) => (await search.openIndex(store, given)).close(),
       join(folder, 'index'),
@@ -360,13 +403,20 @@ export function hostileValuesAreRefused(runs: number): void {
   let folder: string
   let m3: Embedder
   let targets: Record<string, Target>
+  let opened: search.SearchIndex
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'bge-m3-hostile-'))
     const file = await tinyPath()
     m3 = await Embedder.load({ model: file })
-    targets = targetsOf(m3, folder, file)
+    const papers = join(folder, 'papers')
+    await mkdir(papers)
+    await writeFile(join(papers, 'a.txt'), 'A text.')
+    opened = await search.openIndex(join(folder, 'opened'), { embedder: m3 })
+    await opened.update(papers)
+    targets = targetsOf({ m3, folder: papers, file, opened })
   })
   afterAll(async () => {
+    await opened.close()
     await m3.dispose()
     await rm(folder, { recursive: true })
   })

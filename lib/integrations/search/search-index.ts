@@ -9,7 +9,10 @@ import { InvalidInputError, StoreError } from '../../common/errors.js'
 import {
   checkEmbedder,
   checkFunction,
+  checkList,
+  checkNumeric,
   checkSignal,
+  checkText,
   namesOf,
   refuseUnknown,
 } from '../../common/given.js'
@@ -173,6 +176,9 @@ export class SearchIndex {
     refuseUnknown(options, UPDATE_NAMES, 'update')
     checkSignal(options.signal)
     checkFunction('onProgress', options.onProgress)
+    checkPatterns('include', options.include)
+    checkPatterns('exclude', options.exclude)
+    checkNumeric({ maxFileSize: options.maxFileSize })
     throwIfAborted(options.signal)
     const root = absolute(path)
     const embedder = this.#needEmbedder()
@@ -317,4 +323,11 @@ const absolute = (path: string | URL): string => resolve(pathOf(path, 'What to i
 function defined<T extends object>(members: T): Partial<T> {
   const entries = Object.entries(members).filter(([, value]) => value !== undefined)
   return Object.fromEntries(entries) as Partial<T>
+}
+
+/** @throws InvalidInputError for what is no list of texts */
+function checkPatterns(name: string, patterns: readonly string[] | undefined): void {
+  if (patterns === undefined) return
+  checkList(patterns, `\`${name}\``)
+  for (const pattern of patterns) checkText(pattern, `A pattern of \`${name}\``)
 }
