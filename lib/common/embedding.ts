@@ -10,6 +10,7 @@ export interface Outputs {
   colbert?: boolean
 }
 
+/** `dense`, `sparse` or `colbert`. */
 export type OutputName = keyof Outputs
 
 /** The same in three ways: by name, all that there are, or one by one. */
