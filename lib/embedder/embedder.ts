@@ -29,7 +29,7 @@ import {
   tokenizeAll,
 } from '../engine/tokenize.js'
 import { modelAt } from '../model/locations.js'
-import { TokenPieces } from '../model/pieces.js'
+import { KeptPieces } from '../model/pieces.js'
 import { followLog } from '../native/log.js'
 import { checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
@@ -62,7 +62,7 @@ export class Embedder {
   /** The model, or the model with its fallback. */
   readonly #core: EmbedCore
   #disposed = false
-  #pieces: { path: string; reading: Promise<TokenPieces> } | undefined
+  readonly #pieces = new KeptPieces()
 
   private constructor(model: ModelHandle, fallback: WithFallback<Embedder> | undefined) {
     this.#model = model
@@ -260,23 +260,11 @@ export class Embedder {
     checkNumbers(ids, 'Token ids')
     const { takenOver } = this.#fallback ?? {}
     if (takenOver) return takenOver.tokenTexts(ids)
-    const pieces = await this.#model.use((engine) => this.#piecesOf(engine.path))
+    const pieces = await this.#model.use((engine) => this.#pieces.of(engine.path))
     return Array.from(ids, (id) => {
       if (Number.isInteger(id) && id >= 0 && id < pieces.size) return pieces.decoded(id)
       throw new InvalidInputError(`There is no token ${id}: ids are below ${pieces.size}.`)
     })
-  }
-
-  /** Read when somebody asks, and kept: the same for as long as the model is. */
-  #piecesOf(path: string): Promise<TokenPieces> {
-    if (this.#pieces?.path !== path) {
-      const reading = TokenPieces.read(path)
-      this.#pieces = { path, reading }
-      reading.catch(() => {
-        this.#pieces = undefined
-      })
-    }
-    return this.#pieces.reading
   }
 
   /**

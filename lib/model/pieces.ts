@@ -60,6 +60,23 @@ export class TokenPieces {
   }
 }
 
+/** The vocabulary of the model in use: read when somebody asks, and kept until another model's is asked for. */
+export class KeptPieces {
+  #kept: { path: string; reading: Promise<TokenPieces> } | undefined
+
+  /** Errors as {@link TokenPieces.read}; the next call tries anew then. */
+  of(path: string): Promise<TokenPieces> {
+    if (this.#kept?.path !== path) {
+      const kept = { path, reading: TokenPieces.read(path) }
+      this.#kept = kept
+      kept.reading.catch(() => {
+        if (this.#kept === kept) this.#kept = undefined
+      })
+    }
+    return this.#kept.reading
+  }
+}
+
 /**
  * Where each piece stands in the text it was cut from, in UTF-16 units. The tokenizer rewrites texts
  * (full-width letters, ligatures, runs of spaces), so this follows the pieces as far as they are found

@@ -10,7 +10,7 @@ import { clearInterval, performance, setInterval } from '../../common/timers.js'
 import type { EmbedderInfo } from '../../common/types.js'
 import { Embedder } from '../../embedder/embedder.js'
 import { checkLoadOptions } from '../../embedder/load-options.js'
-import { TokenPieces } from '../../model/pieces.js'
+import { KeptPieces, type TokenPieces } from '../../model/pieces.js'
 import { type Environment, type OptionValues, readEnvironment } from '../../options/table.js'
 import type { LoadOptions } from '../../options/types.js'
 import { buildApp } from './app.js'
@@ -101,7 +101,7 @@ class Context implements ServerContext {
   loaded: ServedEmbedder | undefined
   #info: EmbedderInfo | undefined
   #infoReadAt = 0
-  #pieces: { path: string; reading: Promise<TokenPieces> } | undefined
+  readonly #pieces = new KeptPieces()
 
   constructor(
     readonly config: ServerConfig,
@@ -138,16 +138,7 @@ class Context implements ServerContext {
   }
 
   pieces(): Promise<TokenPieces> {
-    const path = this.info.model
-    if (this.#pieces?.path !== path) {
-      const reading = TokenPieces.read(path)
-      this.#pieces = { path, reading }
-      // the next one tries anew
-      reading.catch(() => {
-        this.#pieces = undefined
-      })
-    }
-    return this.#pieces.reading
+    return this.#pieces.of(this.info.model)
   }
 
   stats() {
