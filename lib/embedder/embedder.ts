@@ -34,7 +34,7 @@ import { followLog } from '../native/log.js'
 import { checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
 import { useSimd } from '../scoring/simd.js'
-import { resolveCall } from './call/call-options.js'
+import { type ResolvedCall, resolveCall } from './call/call-options.js'
 import type { CallExtras, EmbedCore } from './call/embed-core.js'
 import { type Diagnosis, diagnose } from './diagnose.js'
 import { type ChunkList, type Documents, embedChunks, embedDocuments } from './documents/chunks.js'
@@ -147,13 +147,10 @@ export class Embedder {
     input: string | readonly string[],
     options: EmbedOptions = {},
   ): Promise<Embedding<Precision> | Settled<Embedding<Precision>>[]> {
-    if (!Array.isArray(input)) {
-      const { results } = await this.#settle([input], options, { single: true })
-      const [result] = results
-      if (result instanceof EmbedderError) throw result
-      return result as Embedding<Precision>
-    }
-    return this.#all(input, options, {})
+    if (Array.isArray(input)) return this.#all(input, options, {})
+    const [result] = await this.#settle([input], this.#resolve(options, 'embed'), { single: true })
+    if (result instanceof EmbedderError) throw result
+    return result as Embedding<Precision>
   }
 
   /**
@@ -199,11 +196,7 @@ export class Embedder {
    * like these has, a few are measured first.
    */
   async estimate(texts: readonly string[], options: EmbedOptions = {}): Promise<Estimate> {
-    this.#assertUsable()
-    return this.#model.estimate(
-      texts,
-      resolveCall(options, this.#model.defaults, OWN, 'estimate').call,
-    )
+    return this.#model.estimate(texts, this.#resolve(options, 'estimate').call)
   }
 
   /** Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. */
@@ -371,26 +364,23 @@ export class Embedder {
     if (this.#disposed) throw new DisposedError()
   }
 
-  /** An embedding or an error per text. Bad texts are found before any text is computed. */
-  async #settle(
-    texts: readonly unknown[],
-    options: EmbedOptions,
-    extras: CallExtras,
-  ): Promise<{ results: Settled<Embedding<Precision>>[]; collects: boolean }> {
+  #resolve(options: EmbedOptions, name: string): ResolvedCall {
     this.#assertUsable()
-    const name = extras.ids ? 'embedTokens' : 'embed'
-    const { call, timeout, onProgress } = resolveCall(options, this.#model.defaults, OWN, name)
-    const deadline = timeout === undefined ? undefined : new Deadline(call.signal, timeout).start()
-    try {
-      const timed = deadline ? { ...call, signal: deadline.signal } : call
-      const results = await this.#core.embedSettled(texts, timed, { ...extras, onProgress })
-      return {
-        results: results as Settled<Embedding<Precision>>[],
-        collects: call.onError === 'collect',
-      }
-    } finally {
-      deadline?.end()
-    }
+    return resolveCall(options, this.#model.defaults, OWN, name)
+  }
+
+  /** An embedding or an error per text. Bad texts are found before any text is computed. */
+  #settle(
+    texts: readonly unknown[],
+    { call, timeout, onProgress }: ResolvedCall,
+    extras: CallExtras,
+  ): ReturnType<EmbedCore['embedSettled']> {
+    const all: CallExtras = onProgress ? { ...extras, onProgress } : extras
+    if (timeout === undefined) return this.#core.embedSettled(texts, call, all)
+    const deadline = new Deadline(call.signal, timeout).start()
+    return this.#core
+      .embedSettled(texts, { ...call, signal: deadline.signal }, all)
+      .finally(() => deadline.end())
   }
 
   /** @throws BatchError when a text failed and errors are not collected */
@@ -399,9 +389,10 @@ export class Embedder {
     options: EmbedOptions,
     extras: CallExtras,
   ): Promise<Settled<Embedding<Precision>>[]> {
-    const { results, collects } = await this.#settle(texts, options, extras)
+    const resolved = this.#resolve(options, extras.ids ? 'embedTokens' : 'embed')
+    const results = (await this.#settle(texts, resolved, extras)) as Settled<Embedding<Precision>>[]
     const failures = failuresOf(results)
-    if (failures.length === 0 || collects) return results
+    if (failures.length === 0 || resolved.call.onError === 'collect') return results
     throw new BatchError(failures, results.map(withoutErrors))
   }
 }

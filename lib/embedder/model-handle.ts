@@ -86,12 +86,16 @@ export class ModelHandle implements EmbedCore {
   /** Runs work on the engine; once nothing is under way, the weights may be given back after a while. */
   async use<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw new DisposedError()
-    clearTimeout(this.#idle)
+    if (this.#idle) clearTimeout(this.#idle)
     this.#busy++
+    let engine: Engine | undefined
     try {
-      const engine = this.#current ?? (await this.load())
-      return await engine.use(work)
+      const ready = this.#current ?? (await this.load())
+      ready.enter()
+      engine = ready
+      return await work(ready)
     } finally {
+      engine?.leave()
       this.#busy--
       this.#unloadLater()
     }

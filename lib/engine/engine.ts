@@ -154,16 +154,15 @@ export class Engine {
     }
   }
 
-  /** Runs `work`; a retired engine is closed only after everyone who uses it is done. */
-  async use<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+  /** From here to `leave`, work is under way: a retired engine closes only after everyone has left. */
+  enter(): void {
     if (this.#closed) throw new DisposedError()
     this.#users++
-    try {
-      return await work(this)
-    } finally {
-      this.#users--
-      if (this.#users === 0) this.#retired?.()
-    }
+  }
+
+  leave(): void {
+    this.#users--
+    if (this.#users === 0) this.#retired?.()
   }
 
   /** Lets work under way finish, then closes. */

@@ -104,13 +104,11 @@ void Session::submit(const std::shared_ptr<Batch>& batch) {
     batch->submitted = Clock::now();
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!stopping_) {
-            queue_.push_back(batch);
-            wake_.notify_one();
-            return;
-        }
+        if (stopping_)
+            throw Error(ErrorCode::Disposed, "The engine was stopped.");
+        queue_.push_back(batch);
     }
-    throw Error(ErrorCode::Disposed, "The engine was stopped.");
+    wake_.notify_one(); // after the lock: the thread would wake only to wait for it
 }
 
 bool Session::withdraw(const std::shared_ptr<Batch>& batch) {

@@ -9,7 +9,7 @@ import { isModelFailure, withIndex } from '../../common/item-errors.js'
 import { type ProgressReporter, reportProgress } from '../../common/progress.js'
 import { nameOf } from '../../common/realms.js'
 import { performance } from '../../common/timers.js'
-import type { BatchInfo, Embedding, Precision, Settled } from '../../common/types.js'
+import type { Embedding, Precision, Settled } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
 import { OBJECT_BYTES } from '../../engine/estimate/estimate.js'
 import type { Job, JobCaller } from '../../engine/scheduler/job.js'
@@ -32,6 +32,9 @@ const KEEP_UNITS = 16_000_000
 const WINDOW_TEXTS = 1024
 const WINDOW_TOKENS = 64 * 1024
 
+/** Texts looked up in the cache at a time. */
+const LOOK_UPS = 64
+
 /** Of a call that the cache answers whole. */
 const NO_LENGTHS = new Uint32Array()
 const NO_FLAGS = new Uint8Array()
@@ -42,6 +45,8 @@ type Tokenized = TokenizedText | EmbedderError
 export class EmbedCall implements JobCaller {
   readonly outputs: number
   readonly priority: 'interactive' | 'bulk'
+  /** From the scheduler: a batch that held texts of this call has run. */
+  readonly onBatch: CallExtras['onBatch']
   readonly #engine: Engine
   readonly #texts: readonly unknown[]
   readonly #call: CallOptions
@@ -66,6 +71,7 @@ export class EmbedCall implements JobCaller {
     checkAgainstModel(call, engine)
     this.outputs = outputBits(call.outputs)
     this.priority = call.priority
+    this.onBatch = extras.onBatch
     this.#engine = engine
     this.#texts = texts
     this.#call = call
@@ -81,7 +87,9 @@ export class EmbedCall implements JobCaller {
   async run(): Promise<Settled<Embedding<Precision>>[]> {
     const { signal, onError } = this.#call
     this.#extras.onModel?.(this.#engine.prepared.fingerprint)
-    const misses = await this.#lookUp()
+    const misses: number[] = []
+    this.#lookUp(0, misses)
+    if (this.#texts.length > LOOK_UPS) await this.#lookUpRest(misses)
     const kept = misses.length > 0 ? await this.#check(misses) : undefined
     const failures = this.#count()
     if (failures > 0 && onError === 'throw' && this.#isRefused())
@@ -109,37 +117,36 @@ export class EmbedCall implements JobCaller {
     )
   }
 
-  /** From the scheduler: a batch that held texts of this call has run. */
-  onBatch(batch: BatchInfo, indices: readonly number[]): void {
-    this.#extras.onBatch?.(batch, indices)
+  /** After the first look-ups, which no turn of the event loop parts from the call. */
+  async #lookUpRest(misses: number[]): Promise<void> {
+    for (let from = LOOK_UPS; from < this.#texts.length; from += LOOK_UPS) {
+      throwIfAborted(this.#call.signal)
+      await yieldToEventLoop()
+      this.#lookUp(from, misses)
+    }
   }
 
-  /** Fills in what the cache has; gives the positions of texts that are left, and refuses non-texts. */
-  async #lookUp(): Promise<number[]> {
+  /** Fills in what the cache has, from `from` on; adds the positions of texts that are left to `misses`. */
+  #lookUp(from: number, misses: number[]): void {
     const { ids, single } = this.#extras
     const call = this.#call
     const { cache, prepared } = this.#engine
-    if (ids) return ids.map((_, index) => index)
     const limit = { maxTokens: this.#maxTokens, truncate: call.truncate }
-    const misses: number[] = []
-    for (let index = 0; index < this.#texts.length; index++) {
+    const end = Math.min(this.#texts.length, from + LOOK_UPS)
+    for (let index = from; index < end; index++) {
       const text = this.#texts[index]
-      const invalid = invalidText(text, single ? undefined : index)
+      const invalid = ids ? undefined : invalidText(text, single ? undefined : index)
       if (invalid) {
         this.#results[index] = invalid
         continue
       }
-      const found = call.cache
-        ? cache?.get(prepared.fingerprint, text as string, call.outputs, limit)
-        : undefined
+      const found =
+        call.cache && !ids
+          ? cache?.get(prepared.fingerprint, text as string, call.outputs, limit)
+          : undefined
       if (found) this.#results[index] = this.#fromCache(found)
       else misses.push(index)
-      if (index % 64 === 63) {
-        throwIfAborted(call.signal)
-        await yieldToEventLoop()
-      }
     }
-    return misses
   }
 
   #fromCache(found: TextOutputs): Embedding<Precision> {

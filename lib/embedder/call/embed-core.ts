@@ -12,7 +12,7 @@ export interface EmbedHooks {
    *
    * @param indices this call's texts in it: positions in `texts`
    */
-  onBatch?(batch: BatchInfo, indices: readonly number[]): void
+  onBatch?: ((batch: BatchInfo, indices: readonly number[]) => void) | undefined
   /**
    * A text is done, in any order. What is an error here may be another result in the end (a fallback
    * may have taken over), so only embeddings are final.

@@ -16,7 +16,7 @@ export interface JobCaller {
   /** Called once per text that was added, unless the job is cancelled. It must not throw. */
   onOutcome(index: number, outcome: Outcome): void
   /** Called for each micro-batch that held texts of this job, with their numbers. */
-  onBatch?(batch: BatchInfo, indices: readonly number[]): void
+  onBatch?: ((batch: BatchInfo, indices: readonly number[]) => void) | undefined
 }
 
 export interface Waiter {
