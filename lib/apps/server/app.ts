@@ -1,11 +1,13 @@
 /** The Fastify app: hooks that every request passes, and the routes. */
 
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { optional } from '../../common/optional.js'
 import { performance } from '../../common/timers.js'
 import { decodeUtf8 } from '../../common/utf8.js'
 import { authenticator } from './auth.js'
+import { askForBody, discardBody, expectContinue, hostCheck, refuseClient } from './connections.js'
 import type { ServerContext } from './core/context.js'
 import {
   type ErrorStyle,
@@ -16,6 +18,7 @@ import {
   teiStatus,
   toHttpError,
 } from './core/errors.js'
+import { checkJsonBounds, checkUnknownMembers } from './core/json-bounds.js'
 import { followResponse, RequestWork } from './core/request-work.js'
 import { logFailure, logRequest, type PinoLogger } from './log.js'
 import { documentation } from './openapi.js'
@@ -44,7 +47,8 @@ export async function buildApp(
   const { config } = context
   const { fastify } = await optional('fastify', USER, () => import('fastify'))
   const app = fastify({
-    bodyLimit: config.bodyLimit,
+    // bodies.ts reads them
+    bodyLimit: Number.MAX_SAFE_INTEGER,
     // Fastify's own lines quote requests; ours are in log.ts
     logger: false,
     genReqId: (request: IncomingMessage) => requestId(request.headers['x-request-id']),
@@ -56,11 +60,14 @@ export async function buildApp(
     // ours answers with the route's own error body, and lets accepted connections have their turn
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    // headers and body must have come in this time
-    requestTimeout: 60_000,
+    // bodies are timed by their progress
+    requestTimeout: 0,
+    http: { headersTimeout: 30_000, connectionsCheckingInterval: 5000 },
+    clientErrorHandler: (cause: NodeJS.ErrnoException, socket: Socket) =>
+      refuseClient(cause, socket),
     keepAliveTimeout: 72_000,
     routerOptions: { ignoreTrailingSlash: true },
-    ...(tls && { https: tls }),
+    ...(tls && { https: { ...tls, headersTimeout: 30_000 } }),
     ajv: {
       customOptions: {
         coerceTypes: false,
@@ -73,10 +80,14 @@ export async function buildApp(
   app.server.maxConnections = config.maxConnections
   // JSON only: a page of another origin may send text without asking first
   app.removeContentTypeParser('text/plain')
-  jsonBodies(app)
+  expectContinue(app.server)
+  jsonBodies(app, context)
   // a preflight request carries no key
   await cors(app, config.cors)
-  hooks(app, context, log, authenticator(keys))
+  hooks(app, context, log, {
+    checkHost: hostCheck(config, keys.length > 0),
+    authenticate: authenticator(keys),
+  })
   errors(app, log)
   if (config.docs) await documentation(app)
   await app.register(async (scope) => {
@@ -92,21 +103,23 @@ export async function buildApp(
 }
 
 /** Bodies in UTF-8, and nothing that has to be guessed: a damaged text would get a vector, too. */
-function jsonBodies(app: FastifyInstance): void {
+function jsonBodies(app: FastifyInstance, { bodies, config }: ServerContext): void {
   const parse = app.getDefaultJsonParser('error', 'error')
+  // as many as the ids of all tokens, and what each text may have around it
+  const mostValues = config.maxRequestTokens + 8 * config.maxItems + 1000
   app.removeContentTypeParser('application/json')
-  app.addContentTypeParser<Buffer>(
+  app.addContentTypeParser(
     'application/json',
-    { parseAs: 'buffer' },
-    (request, body, done) => {
-      let text: string
-      try {
-        text = bodyText(body, request.headers['content-encoding'])
-      } catch (error) {
-        done(error as Error, undefined)
-        return
-      }
-      parse(request, text, done)
+    async (request: FastifyRequest, payload: IncomingMessage) => {
+      bodies.refuseAnnounced(request.raw)
+      askForBody(request.raw)
+      const { bytes, free } = await bodies.read(payload)
+      request.onceClosed(free)
+      const text = bodyText(bytes, request.headers['content-encoding'])
+      checkJsonBounds(bytes, mostValues)
+      return new Promise((resolve, reject) => {
+        parse(request, text, (error, body) => (error ? reject(error) : resolve(body)))
+      })
     },
   )
 }
@@ -130,15 +143,25 @@ async function page(scope: FastifyInstance, context: ServerContext): Promise<voi
   )
 }
 
+interface Gatekeepers {
+  checkHost(request: IncomingMessage): void
+  authenticate(request: FastifyRequest): void
+}
+
 function hooks(
   app: FastifyInstance,
   context: ServerContext,
   log: PinoLogger,
-  authenticate: (request: FastifyRequest) => void,
+  { checkHost, authenticate }: Gatekeepers,
 ): void {
   app.decorateRequest('work', undefined)
+  app.decorateRequest('onceClosed')
   app.addHook('onRequest', (request, reply, done) => {
     const began = performance.now()
+    request.onceClosed = (action) => {
+      if (reply.raw.closed) action()
+      else reply.raw.once('close', action)
+    }
     reply.header('x-request-id', request.id)
     reply.raw.once('close', () => {
       const end = {
@@ -150,22 +173,40 @@ function hooks(
       context.metrics.request(end)
       logRequest(log, request, end)
     })
+    checkHost(request.raw)
     const { public: isPublic = false, work = false } = request.routeOptions.config
     if (!isPublic) authenticate(request)
+    if (request.is404) {
+      // not after a body that nobody wants
+      notFound(app, request, reply)
+      return
+    }
     if (work) {
-      request.work = new RequestWork(context, request)
+      // a model that is not there, or a full house, is said before the body is read
+      void context.embedder
+      context.gate.refuseIfFull()
+    }
+    done()
+  })
+  app.addHook('preValidation', (request, reply, done) => {
+    const { config, schema } = request.routeOptions
+    const { properties } = (schema?.body ?? {}) as { properties?: object }
+    if (properties) checkUnknownMembers(request.body, properties)
+    if (config.work) {
+      request.work = new RequestWork(context)
       followResponse(request.work, reply)
     }
     done()
   })
-  app.addHook('onSend', (request, reply, payload, done) => {
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (!(await discardBody(request.raw))) reply.header('connection', 'close')
     // a connection may have one more request while the server drains, and then ends
     if (context.state === 'draining') reply.header('connection', 'close')
     reply.header('x-content-type-options', 'nosniff')
     // vectors of different models do not compare
     const fallback = request.work?.fallback
     if (fallback !== undefined) reply.header('x-embedding-fallback', fallback)
-    done(null, payload)
+    return payload
   })
 }
 
@@ -181,20 +222,27 @@ function errors(app: FastifyInstance, log: PinoLogger): void {
     logFailure(log, request, reply, error)
     return sendError(reply, error, style, request.routeOptions.config?.param)
   })
-  app.setNotFoundHandler((request, reply) => {
-    const allowed = allowedMethods(app, request.url)
-    if (allowed.length === 0) {
-      const error = new HttpError(404, 'not_found', 'There is no such endpoint; see /docs.')
-      return sendError(reply.code(404), error, 'openai')
-    }
-    reply.code(405).header('allow', allowed.join(', '))
-    const error = new HttpError(
-      405,
-      'method_not_allowed',
-      `The endpoint takes ${allowed.join(', ')}.`,
-    )
-    return sendError(reply, error, TEI_PATHS.has(pathOf(request.url)) ? 'tei' : 'openai')
-  })
+  app.setNotFoundHandler((request, reply) => notFound(app, request, reply))
+}
+
+function notFound(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const allowed = allowedMethods(app, request.url)
+  // a file that a route with a wildcard has not is not found, either
+  if (allowed.length === 0 || allowed.includes(request.method)) {
+    const error = new HttpError(404, 'not_found', 'There is no such endpoint; see /docs.')
+    return sendError(reply.code(404), error, 'openai')
+  }
+  reply.code(405).header('allow', allowed.join(', '))
+  const error = new HttpError(
+    405,
+    'method_not_allowed',
+    `The endpoint takes ${allowed.join(', ')}.`,
+  )
+  return sendError(reply, error, TEI_PATHS.has(pathOf(request.url)) ? 'tei' : 'openai')
 }
 
 const TEI_PATHS = new Set(['/embed', '/embed_sparse', '/rerank', '/tokenize', '/info'])

@@ -6,6 +6,22 @@ import { packageVersion } from './core/version.js'
 
 const USER = 'bge-m3-node/server'
 
+/**
+ * Nothing from other hosts, and no upgrade of requests: over plain HTTP the page's own scripts would be
+ * asked for over HTTPS, and it stays white.
+ */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'self'",
+  "base-uri 'self'",
+  "font-src 'self' data:",
+  "frame-ancestors 'self'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "script-src 'self'",
+  "script-src-attr 'none'",
+  "style-src 'self'",
+].join('; ')
+
 /** To be registered before the routes. */
 export async function documentation(app: FastifyInstance): Promise<void> {
   const [swagger, ui] = await Promise.all([
@@ -39,7 +55,7 @@ export async function documentation(app: FastifyInstance): Promise<void> {
       routePrefix: '/docs',
       // nothing from other hosts: no validator badge
       uiConfig: { validatorUrl: null, tryItOutEnabled: true },
-      staticCSP: true,
+      staticCSP: CONTENT_SECURITY_POLICY,
     } as Parameters<typeof ui.default>[1])
   })
 }

@@ -15,6 +15,7 @@ import { type Environment, type OptionValues, readEnvironment } from '../../opti
 import type { LoadOptions } from '../../options/types.js'
 import { buildApp } from './app.js'
 import { readKeys } from './auth.js'
+import { Bodies } from './core/bodies.js'
 import { notReady, type ServerContext } from './core/context.js'
 import { Drift } from './core/drift.js'
 import { Gate } from './core/limits.js'
@@ -96,6 +97,7 @@ const INFO_MS = 50
 
 class Context implements ServerContext {
   readonly gate: Gate
+  readonly bodies: Bodies
   readonly startedAt = Date.now()
   state: ServerState = 'loading'
   loaded: ServedEmbedder | undefined
@@ -109,7 +111,8 @@ class Context implements ServerContext {
     readonly drift: Drift,
     readonly metrics: ServerMetrics,
   ) {
-    const { concurrency, queue, requestMemory } = config
+    const { concurrency, queue, bodyLimit, requestMemory } = config
+    this.bodies = new Bodies({ each: bodyLimit, all: requestMemory })
     this.gate = new Gate({ concurrency, queue, bytes: requestMemory })
     metrics.gauges(() => ({
       stats: this.stats(),

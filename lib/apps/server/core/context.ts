@@ -3,6 +3,7 @@
 import type { EmbedderInfo } from '../../../common/types.js'
 import type { TokenPieces } from '../../../model/pieces.js'
 import type { OptionValues } from '../../../options/table.js'
+import type { Bodies } from './bodies.js'
 import type { Drift } from './drift.js'
 import { HttpError } from './errors.js'
 import type { Gate } from './limits.js'
@@ -16,6 +17,7 @@ export interface ServerContext {
   /** What the environment says of embeddings, where a request says nothing. */
   readonly defaults: Pick<OptionValues, 'truncate' | 'normalize' | 'dimensions'>
   readonly gate: Gate
+  readonly bodies: Bodies
   readonly metrics: ServerMetrics
   readonly drift: Drift
   readonly startedAt: number

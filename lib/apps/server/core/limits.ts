@@ -1,7 +1,7 @@
 /**
  * Who may come in, and whose turn it is: a bounded house with a bounded number of seats at the table.
  *
- * A request takes a place before its body is read; when all places are taken it is refused. With its
+ * A request takes a place once its body is there; when all places are taken it is refused. With its
  * place it waits for a turn at the embedder, first come, first served. A turn needs a free slot and
  * room for the answer's bytes; the slot is free again when the embedder is done, the bytes when the
  * answer has left.
@@ -16,7 +16,7 @@ interface GateOptions {
   concurrency: number
   /** Requests that may wait beside those. */
   queue: number
-  /** Bytes of bodies, and again of answers, in memory at a time. */
+  /** Bytes of answers in memory at a time. */
   bytes: number
 }
 
@@ -33,7 +33,6 @@ export class Gate implements Room<number> {
   readonly #options: GateOptions
   #places = 0
   #running = 0
-  #bodyBytes = 0
   #bytes = 0
   readonly #admission = new Admission<number>(this)
   /** Mean milliseconds from a turn's begin to its end, of late. */
@@ -55,7 +54,6 @@ export class Gate implements Room<number> {
     return {
       places: this.#places,
       running: this.#running,
-      // places whose body is still on its way wait, too
       waiting: Math.max(0, this.#places - this.#running),
       concurrency,
       capacity: queue,
@@ -70,31 +68,28 @@ export class Gate implements Room<number> {
     return Math.min(60, Math.max(1, Math.ceil(seconds)))
   }
 
+  /** @throws HttpError 429 when all places are taken */
+  refuseIfFull(): void {
+    const { concurrency, queue } = this.#options
+    if (this.#places < concurrency + queue) return
+    throw new HttpError(
+      429,
+      'overloaded',
+      'The server has as many requests as it may. Try again later.',
+      { retryAfter: this.retryAfter },
+    )
+  }
+
   /**
    * Takes a place; the result gives it back. Idempotent.
    *
-   * @param bodyBytes what the request's body will take in memory
-   * @throws HttpError 429 when all are taken, or memory is
+   * @throws HttpError 429 when all are taken
    */
-  admit(bodyBytes: number): () => void {
-    const { concurrency, queue, bytes } = this.#options
-    // a body alone may always come in, however small the memory
-    const isTooMuch = this.#places > 0 && this.#bodyBytes + bodyBytes > bytes
-    if (this.#places >= concurrency + queue || isTooMuch) {
-      throw new HttpError(
-        429,
-        'overloaded',
-        'The server has as many requests as it may. Try again later.',
-        {
-          retryAfter: this.retryAfter,
-        },
-      )
-    }
+  admit(): () => void {
+    this.refuseIfFull()
     this.#places++
-    this.#bodyBytes += bodyBytes
     return once(() => {
       this.#places--
-      this.#bodyBytes -= bodyBytes
     })
   }
 

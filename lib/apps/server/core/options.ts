@@ -62,7 +62,13 @@ export const SERVER_OPTIONS = {
     'PEM file of the certificate chain: with --tls-key, HTTPS. Default: none.',
   ),
   tlsKey: spec(path, undefined, 'FILE', 'PEM file of the certificate’s key. Default: none.'),
-  bodyLimit: spec(size(1024), 16_000_000, 'SIZE', 'The largest body of a request. Default: 16MB.'),
+  allowedHosts: spec(
+    list(text),
+    undefined,
+    'HOST,...',
+    'Host names that requests may be for, beside localhost and loopback addresses. Default: any; none on a loopback address without a key.',
+  ),
+  bodyLimit: spec(size(1024), 2_000_000, 'SIZE', 'The largest body of a request. Default: 2MB.'),
   maxItems: spec(count(1, 1_000_000), 2048, 'N', 'The most texts in a request. Default: 2048.'),
   maxRequestTokens: spec(
     count(1, 100_000_000),

@@ -23,6 +23,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Of routes with `config.work`. */
     work?: RequestWork
+    /** Calls when the answer has left, or can no more. */
+    onceClosed(action: () => void): void
   }
 }
 
@@ -60,11 +62,10 @@ export class RequestWork {
   fallback: string | undefined
 
   /** @throws HttpError 429, 503 */
-  constructor(context: ServerContext, request: FastifyRequest) {
+  constructor(context: ServerContext) {
     this.#context = context
-    // a model that is not there, or a full house, is said before the body is read
     void context.embedder
-    this.#free = context.gate.admit(bodyBytes(request, context.config.bodyLimit))
+    this.#free = context.gate.admit()
     this.renewDeadline()
   }
 
@@ -197,12 +198,6 @@ export class RequestWork {
       this.#context.metrics.answered(result, comparable)
     }
   }
-}
-
-/** What a body takes in memory: as it comes in, and as the objects made of it. */
-function bodyBytes({ headers }: FastifyRequest, limit: number): number {
-  const length = Number(headers['content-length'] ?? limit)
-  return 2 * Math.min(Number.isFinite(length) ? length : limit, limit)
 }
 
 /** The work of a route that has `config.work`. */
