@@ -207,6 +207,8 @@ export interface EmbedderInfo {
   name: string
   /** `general.architecture` of the file, such as `bert`. */
   architecture: string
+  /** How token states become the dense vector: `cls` or `mean`. */
+  pooling: string
   /** Numbers in a dense vector: 1024 for bge-m3. */
   dimensions: number
   /** Numbers in a ColBERT row: 1024 for bge-m3, another width where a checkpoint has a `colbert_dim`; 0 without that head. */

@@ -18,6 +18,7 @@ export function infoOf(engine: Engine): EmbedderInfo {
     fingerprint: prepared.fingerprint,
     name: info.name,
     architecture: info.architecture,
+    pooling: info.pooling,
     dimensions: info.dim,
     colbertDimensions: prepared.colbertDim,
     layers: info.layers,

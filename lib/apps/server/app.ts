@@ -12,12 +12,14 @@ import type { ServerContext } from './core/context.js'
 import {
   type ErrorStyle,
   HttpError,
+  ollamaBody,
   openaiBody,
   TRUNCATE_HINT,
   teiBody,
   teiStatus,
   toHttpError,
 } from './core/errors.js'
+import { foreignOptions } from './core/foreign-options.js'
 import { checkJsonBounds, checkUnknownMembers } from './core/json-bounds.js'
 import { followResponse, RequestWork } from './core/request-work.js'
 import { logFailure, logRequest, type PinoLogger } from './log.js'
@@ -27,9 +29,12 @@ import { requestId } from './request-id.js'
 import { embedAllRoutes } from './routes/embed-all.js'
 import { healthRoutes } from './routes/health.js'
 import { metricsRoutes } from './routes/metrics.js'
+import { ollamaRoutes } from './routes/ollama.js'
 import { openaiRoutes } from './routes/openai.js'
+import { rerankRoutes } from './routes/rerank.js'
 import { similarityRoutes } from './routes/similarity.js'
 import { teiRoutes } from './routes/tei.js'
+import { tokenizeRoutes } from './routes/tokenize.js'
 
 const USER = 'bge-m3-node/server'
 
@@ -93,6 +98,9 @@ export async function buildApp(
   await app.register(async (scope) => {
     openaiRoutes(scope, context)
     teiRoutes(scope, context)
+    rerankRoutes(scope, context)
+    tokenizeRoutes(scope, context)
+    ollamaRoutes(scope, context)
     embedAllRoutes(scope, context)
     similarityRoutes(scope, context)
     healthRoutes(scope, context)
@@ -156,6 +164,7 @@ function hooks(
 ): void {
   app.decorateRequest('work', undefined)
   app.decorateRequest('onceClosed')
+  app.decorateRequest('warnings')
   app.addHook('onRequest', (request, reply, done) => {
     const began = performance.now()
     request.onceClosed = (action) => {
@@ -191,7 +200,17 @@ function hooks(
   app.addHook('preValidation', (request, reply, done) => {
     const { config, schema } = request.routeOptions
     const { properties } = (schema?.body ?? {}) as { properties?: object }
-    if (properties) checkUnknownMembers(request.body, properties)
+    request.warnings = []
+    if (properties) {
+      checkUnknownMembers(request.body, properties)
+      const foreign = foreignOptions(request.body, properties)
+      if (foreign.length > 0 && styleOf(request) === 'tei') {
+        throw new HttpError(422, 'unsupported_option', `'${foreign[0]}' is not supported here.`)
+      }
+      request.warnings = foreign.map(
+        (name) => `'${name}' is not supported here, and changed nothing.`,
+      )
+    }
     if (config.work) {
       request.work = new RequestWork(context)
       followResponse(request.work, reply)
@@ -217,7 +236,7 @@ function errors(app: FastifyInstance, log: PinoLogger): void {
     if (!('truncate' in (properties ?? {}))) {
       error.message = error.message.replace(TRUNCATE_HINT, '')
     }
-    const style = request.routeOptions.config?.errors ?? 'openai'
+    const style = styleOf(request)
     reply.code(style === 'tei' ? teiStatus(error) : error.status)
     logFailure(log, request, reply, error)
     return sendError(reply, error, style, request.routeOptions.config?.param)
@@ -245,7 +264,7 @@ function notFound(
   return sendError(reply, error, TEI_PATHS.has(pathOf(request.url)) ? 'tei' : 'openai')
 }
 
-const TEI_PATHS = new Set(['/embed', '/embed_sparse', '/rerank', '/tokenize', '/info'])
+const TEI_PATHS = new Set(['/embed', '/embed_sparse', '/rerank', '/tokenize', '/decode', '/info'])
 
 function sendError(
   reply: FastifyReply,
@@ -257,7 +276,17 @@ function sendError(
   if (error.status === 401) reply.header('www-authenticate', 'Bearer')
   return reply
     .type('application/json; charset=utf-8')
-    .send(JSON.stringify(style === 'tei' ? teiBody(error) : openaiBody(error, param)))
+    .send(JSON.stringify(errorBody(error, style, param)))
+}
+
+function errorBody(error: HttpError, style: ErrorStyle, param?: string): object {
+  if (style === 'tei') return teiBody(error)
+  return style === 'ollama' ? ollamaBody(error) : openaiBody(error, param)
+}
+
+function styleOf({ routeOptions, body }: FastifyRequest): ErrorStyle {
+  const { errors = 'openai' } = routeOptions.config ?? {}
+  return typeof errors === 'function' ? errors(body) : errors
 }
 
 function pathOf(url: string): string {

@@ -50,7 +50,10 @@ export async function documentation(app: FastifyInstance): Promise<void> {
     scope.addHook('onRoute', (route) => {
       route.config = { ...route.config, public: true }
     })
-    scope.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+    // the second where TEI has it
+    for (const path of ['/openapi.json', '/api-doc/openapi.json']) {
+      scope.get(path, { schema: { hide: true } }, () => app.swagger())
+    }
     await scope.register(ui.default, {
       routePrefix: '/docs',
       // nothing from other hosts: no validator badge

@@ -86,7 +86,8 @@ export async function createServer(
   const log = await createLog(config, options.logStream)
   const prom = await optional('prom-client', 'bge-m3-node/server', () => import('prom-client'))
   const drift = new Drift(config.reference)
-  const context = new Context(config, asked, drift, new ServerMetrics(prom, drift))
+  const defaults = { ...asked, truncate: config.truncate ?? asked.truncate }
+  const context = new Context(config, defaults, drift, new ServerMetrics(prom, drift))
   const [keys, tls] = await Promise.all([readKeys(config), readTls(config)])
   const app = await buildApp(context, { log, keys, tls })
   return new RunningServer(app, context, log, options)

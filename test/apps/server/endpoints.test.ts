@@ -37,7 +37,9 @@ const POSTS: Endpoint[] = [
       { input: ['a', 1] },
       { input: [1.5] },
       { input: [-1] },
-      { input: [[1], 'a'] },
+      { input: [1, 'a'] },
+      { input: [[1], ''] },
+      { input: 'x', truncate: 'yes' },
       { input: 'x', dimensions: 0 },
       { input: 'x', dimensions: '8' },
       { input: 'x', encoding_format: 'hex' },
@@ -53,8 +55,10 @@ const POSTS: Endpoint[] = [
     body: { inputs: 'x' },
     wrong: [
       { inputs: 1 },
-      { inputs: [1] },
+      { inputs: [1.5] },
       { inputs: 'x', truncate: 'yes' },
+      { inputs: 'x', truncation_direction: 'left' },
+      { inputs: 'x', prompt_name: 'query' },
       { inputs: 'x', normalize: 1 },
     ],
     style: 'tei',
@@ -77,10 +81,29 @@ const POSTS: Endpoint[] = [
       { query: ['x'], texts: ['y'] },
       { query: 'x', texts: 'y' },
       { query: 'x', texts: [1] },
+      { query: 'x', documents: [{}] },
+      { query: 'x', documents: ['y'], top_n: 0 },
     ],
     style: 'tei',
     extra: 200,
     withText: (text) => ({ query: text, texts: [text] }),
+  },
+  {
+    path: '/v1/rerank',
+    body: { query: 'x', documents: ['y'] },
+    required: ['query'],
+    wrong: [{ query: 'x', documents: 'y' }, { query: 'x', documents: [] }, { query: 'x' }],
+    style: 'openai',
+    extra: 200,
+    withText: (text) => ({ query: text, documents: [{ text }] }),
+  },
+  {
+    path: '/v1/tokenize',
+    body: { inputs: 'x' },
+    wrong: [{ inputs: 1 }, { inputs: [] }],
+    style: 'openai',
+    extra: 400,
+    ...inputs,
   },
   {
     path: '/tokenize',
@@ -355,7 +378,7 @@ describe.each(POSTS)('POST $path', ({ path, body, required, wrong, style, extra,
     expect(slow.server.context.gate.readings.places).toBe(1)
     controller.abort()
     await expect(call).rejects.toThrow()
-    if (path !== '/tokenize') await until(() => cancelled > before.cancelled)
+    if (!path.endsWith('/tokenize')) await until(() => cancelled > before.cancelled)
     await until(() => slow.server.context.gate.readings.places === 0)
     expect(slow.server.context.gate.readings).toMatchObject({ running: 0, answerBytes: 0 })
   })

@@ -1,5 +1,6 @@
 /** The contract of OpenAI's embeddings API, by its official client and by plain HTTP. */
-import OpenAI from 'openai'
+import CurrentOpenAI from 'openai'
+import PreviousOpenAI from 'openai-previous'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { standinPath } from '../../helpers/standins.js'
@@ -8,11 +9,9 @@ import { type TestServer, testServer } from './helper.js'
 
 let embedder: Embedder
 let served: TestServer
-let client: OpenAI
 beforeAll(async () => {
   embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }) })
   served = await testServer({ embedder, apiKey: ['key-one', 'key-two'], maxItems: 40 })
-  client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'key-two', maxRetries: 0 })
 })
 afterAll(async () => {
   await served.close()
@@ -22,7 +21,15 @@ afterAll(async () => {
 const dense = async (text: string, options = {}) =>
   (await embedder.embed(text, options)).dense as Float32Array
 
-describe('the official client', () => {
+describe.each([
+  ['current', CurrentOpenAI],
+  ['previous', PreviousOpenAI as unknown as typeof CurrentOpenAI],
+])('the official client of the %s major', (_name, OpenAI) => {
+  let client: CurrentOpenAI
+  beforeAll(() => {
+    client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'key-two', maxRetries: 0 })
+  })
+
   it('embeds a text; without a format the client asks for base64 and decodes it', async () => {
     const answer = await client.embeddings.create({
       model: 'text-embedding-3-small',
@@ -78,6 +85,40 @@ describe('the official client', () => {
     expect(two.usage.prompt_tokens).toBe(2 * ids.length)
   })
 
+  it('takes texts and token ids in one array', async () => {
+    const ids = Array.from((await embedder.tokenize('Hallo Welt')).ids)
+    const { json } = await served.post(
+      '/v1/embeddings',
+      { input: ['first', ids, 'Hallo Welt'] },
+      { 'x-api-key': 'key-two' },
+    )
+    const vectors = json.data.map(({ embedding }: { embedding: number[] }) =>
+      Float32Array.from(embedding),
+    )
+    const hallo = await dense('Hallo Welt')
+    expect(vectors).toEqual([await dense('first'), hallo, hallo])
+  })
+
+  it('says the maximum context length where a text is too long, and cuts it when told to', async () => {
+    const input = 'word '.repeat(9000)
+    const refused = await client.embeddings
+      .create({ model: 'any', input })
+      .catch((error: unknown) => error)
+    // LangChain and LiteLLM look for these words
+    expect((refused as Error).message).toContain('maximum context length is 8192 tokens')
+    expect((refused as Error).message).toContain('"truncate": true')
+    const cut = { model: 'any', input, truncate: true }
+    const { data } = await client.embeddings.create(cut)
+    expect(data[0]?.embedding).toEqual(Array.from(await dense(input, { truncate: 'end' })))
+  })
+
+  it('works with a base URL without /v1', async () => {
+    const bare = new OpenAI({ baseURL: served.url, apiKey: 'key-two', maxRetries: 0 })
+    const { data } = await bare.embeddings.create({ model: 'any', input: 'x' })
+    expect(data[0]?.embedding).toEqual(Array.from(await dense('x')))
+    expect((await bare.models.list()).data).toHaveLength(1)
+  })
+
   it('lists and retrieves the model', async () => {
     const { data } = await client.models.list()
     expect(data).toMatchObject([{ id: embedder.info.name, object: 'model' }])
@@ -120,6 +161,23 @@ describe('the official client', () => {
   })
 })
 
+describe('a server that is told so', () => {
+  it('has another name for its model, and cuts texts', async () => {
+    const named = await testServer({ embedder, servedModelName: 'my/model', truncate: 'end' })
+    const input = 'word '.repeat(9000)
+    const { json, status } = await named.post('/v1/embeddings', { input })
+    expect([status, json.model]).toEqual([200, 'my/model'])
+    expect((await named.get('/v1/models')).json.data[0].id).toBe('my/model')
+    expect((await named.post('/v1/embeddings', { input, truncate: false })).status).toBe(400)
+    expect((await named.post('/embed', { inputs: input })).status).toBe(200)
+    expect((await named.get('/info')).json).toMatchObject({
+      auto_truncate: true,
+      served_model_name: 'my/model',
+    })
+    await named.close()
+  })
+})
+
 describe('plain HTTP', () => {
   const auth = { authorization: 'Bearer key-one' }
 
@@ -145,7 +203,10 @@ describe('plain HTTP', () => {
       dimensions: null,
       input_type: 'query',
     }
-    expect((await served.post('/v1/embeddings', body, auth)).status).toBe(200)
+    const { status, json } = await served.post('/v1/embeddings', body, auth)
+    expect(status).toBe(200)
+    // what would have changed the result elsewhere is named
+    expect(json.warnings).toEqual(["'input_type' is not supported here, and changed nothing."])
     expect(
       (await served.post('/v1/embeddings/', { input: 'x' }, { 'x-api-key': 'key-two' })).status,
     ).toBe(200)

@@ -235,12 +235,20 @@ describe('operation', () => {
     expect(json.openapi).toMatch(/^3\./)
     expect(Object.keys(json.paths).sort()).toEqual(
       [
+        '/api/embed',
+        '/api/embeddings',
+        '/api/show',
+        '/api/tags',
+        '/api/version',
+        '/decode',
+        '/detokenize',
         '/embed',
         '/embed_all',
         '/embed_sparse',
         '/health',
         '/info',
         '/metrics',
+        '/predict',
         '/ready',
         '/rerank',
         '/similarity',
@@ -249,6 +257,9 @@ describe('operation', () => {
         '/v1/embeddings',
         '/v1/models',
         '/v1/models/{model}',
+        '/v1/rerank',
+        '/v1/tokenize',
+        '/v2/rerank',
       ].sort(),
     )
     const docs = await served.get('/docs/')

@@ -1,4 +1,5 @@
-/** The contract of text-embeddings-inference, by a client written after its API documentation. */
+/** The contract of text-embeddings-inference 1.8: its documented answers, and Hugging Face's own client. */
+import { InferenceClient } from '@huggingface/inference'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Embedding } from '../../../lib/common/types.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
@@ -81,6 +82,88 @@ describe('/embed', () => {
   })
 })
 
+describe('what else its clients send', () => {
+  it('token ids, alone or beside texts', async () => {
+    const ids = Array.from((await embedder.tokenize('Hallo Welt')).ids)
+    const direct = (await embedder.embed('Hallo Welt')).dense
+    const rows = async (inputs: unknown) =>
+      (await served.post('/embed', { inputs })).json.map((row: number[]) => Float32Array.from(row))
+    expect(await rows(ids)).toEqual([direct])
+    expect(await rows([ids, 'Hallo Welt'])).toEqual([direct, direct])
+  })
+
+  it('the same to /, /invocations and its OpenAI path, and looks at /ping', async () => {
+    const { json } = await served.post('/embed', { inputs: 'x' })
+    expect((await served.post('/', { inputs: 'x' })).json).toEqual(json)
+    expect((await served.post('/invocations', { inputs: 'x' })).json).toEqual(json)
+    expect((await served.post('/embeddings', { input: 'x' })).json.data[0].embedding).toEqual(
+      json[0],
+    )
+    expect((await served.get('/ping')).status).toBe(200)
+    expect((await served.get('/api-doc/openapi.json')).json.openapi).toMatch(/^3\./)
+    const predicted = await served.post('/predict', { inputs: 'x' })
+    expect(predicted).toMatchObject({ status: 424, json: { error_type: 'Backend' } })
+  })
+
+  it('options that would change the result are honoured or refused', async () => {
+    const right = { inputs: 'x', truncation_direction: 'right', prompt_name: null }
+    expect((await served.post('/embed', right)).status).toBe(200)
+    for (const more of [{ truncation_direction: 'left' }, { prompt_name: 'query' }]) {
+      const { status, json } = await served.post('/embed', { inputs: 'x', ...more })
+      expect([status, json.error_type]).toEqual([422, 'Validation'])
+    }
+  })
+
+  it('an empty text, which is 400', async () => {
+    for (const inputs of ['', ['a', '']]) {
+      expect(await served.post('/embed', { inputs })).toMatchObject({
+        status: 400,
+        json: { error_type: 'Empty' },
+      })
+    }
+  })
+
+  it('and reads headers with counts and milliseconds', async () => {
+    const { headers } = await served.post('/embed', { inputs: ['a😀', 'bcd'] })
+    expect(headers.get('x-compute-characters')).toBe('5')
+    const tokens = await embedder.countTokens(['a😀', 'bcd'])
+    expect(headers.get('x-compute-tokens')).toBe(String(tokens.reduce((a, b) => a + b)))
+    for (const name of [
+      'compute-time',
+      'total-time',
+      'tokenization-time',
+      'queue-time',
+      'inference-time',
+    ])
+      expect(headers.get(`x-${name}`)).toMatch(/^\d+$/)
+  })
+
+  it('a source sentence to /similarity, for cosines', async () => {
+    const sentences = mixedTexts(3)
+    const { json } = await served.post('/similarity', {
+      inputs: { source_sentence: 'x', sentences },
+      parameters: { truncate: true },
+    })
+    const [source, ...others] = await embedAll(['x', ...sentences])
+    expect(json).toEqual(others.map(({ dense }) => dot((source as Full).dense, dense)))
+    const empty = await served.post('/similarity', {
+      inputs: { source_sentence: '', sentences },
+    })
+    expect(empty).toMatchObject({ status: 400, json: { error_type: 'Empty' } })
+    const wrong = await served.post('/similarity', { inputs: { sentences } })
+    expect(wrong).toMatchObject({ status: 422, json: { error_type: 'Validation' } })
+  })
+})
+
+describe('@huggingface/inference', () => {
+  it('embeds and compares, given the base URL', async () => {
+    const client = new InferenceClient(undefined, { endpointUrl: served.url })
+    const vector = await client.featureExtraction({ inputs: 'Hallo Welt' })
+    const { dense } = await embedder.embed('Hallo Welt')
+    expect(vector.map((row) => Float32Array.from(row as number[]))).toEqual([dense])
+  })
+})
+
 describe('/embed_sparse', () => {
   it('gives index and value, ids ascending', async () => {
     const texts = mixedTexts(3)
@@ -92,7 +175,8 @@ describe('/embed_sparse', () => {
       )
       expect(Float32Array.from(json[i], ({ value }) => value)).toEqual(sparse?.values)
     })
-    expect((await served.post('/embed_sparse', { inputs: '' })).json).toEqual([[]])
+    const empty = await served.post('/embed_sparse', { inputs: '' })
+    expect(empty).toMatchObject({ status: 400, json: { error_type: 'Empty' } })
   })
 })
 
@@ -152,7 +236,7 @@ describe('/rerank', () => {
 })
 
 describe('/tokenize', () => {
-  it('gives ids, pieces and places in characters', async () => {
+  it('gives ids, what stands in the text, and its place in characters', async () => {
     const text = 'Hello wörld 😀 end'
     const { json } = await served.post('/tokenize', { inputs: text })
     expect(json).toHaveLength(1)
@@ -169,7 +253,7 @@ describe('/tokenize', () => {
     const characters = Array.from(text)
     for (const { text: piece, special, start, stop } of tokens) {
       if (special || start === null || stop === null) continue
-      expect(characters.slice(start, stop).join('')).toBe(piece.replaceAll('▁', ''))
+      expect(characters.slice(start, stop).join('')).toBe(piece)
     }
     expect(tokens.filter(({ start }) => start !== null).length).toBeGreaterThan(3)
   })
@@ -180,6 +264,20 @@ describe('/tokenize', () => {
       add_special_tokens: false,
     })
     expect(json.map((tokens: object[]) => tokens.length)).toEqual([1, 0])
+  })
+})
+
+describe('/decode', () => {
+  it('gives texts back, special tokens only if asked to', async () => {
+    const texts = ['Hello wörld', 'a second text']
+    const ids = await Promise.all(
+      texts.map(async (text) => Array.from((await embedder.tokenize(text)).ids)),
+    )
+    expect((await served.post('/decode', { ids })).json).toEqual(texts)
+    expect((await served.post('/decode', { ids: ids[0] })).json).toEqual([texts[0]])
+    const all = await served.post('/decode', { ids: ids[0], skip_special_tokens: false })
+    expect(all.json).toEqual([`<s> ${texts[0]}</s>`])
+    expect((await served.post('/decode', { ids: [300_000] })).status).toBe(422)
   })
 })
 

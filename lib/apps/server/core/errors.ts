@@ -1,10 +1,15 @@
 /** What goes wrong, as HTTP status and body. No message holds anything that a client sent. */
 
 import type { FastifyError } from 'fastify'
-import { BatchError, EmbedderError, type ErrorCode } from '../../../common/errors.js'
+import {
+  BatchError,
+  EmbedderError,
+  type ErrorCode,
+  InputTooLongError,
+} from '../../../common/errors.js'
 
 /** Whose error body a route answers with. */
-export type ErrorStyle = 'openai' | 'tei'
+export type ErrorStyle = 'openai' | 'tei' | 'ollama'
 
 interface HttpErrorDetails {
   /** The member of the body that is wrong. */
@@ -78,7 +83,11 @@ function fromEmbedder(error: EmbedderError): HttpError {
   const status = STATUS_OF_CODE[error.code]
   const code =
     error.code === 'INPUT_TOO_LONG' ? 'context_length_exceeded' : error.code.toLowerCase()
-  return new HttpError(status, code, inWireWords(error.message), {
+  const message =
+    error instanceof InputTooLongError
+      ? `${inWireWords(error.message)} This model's maximum context length is ${error.maxTokens} tokens.`
+      : inWireWords(error.message)
+  return new HttpError(status, code, message, {
     retryAfter: status === 503 || status === 429 ? 5 : undefined,
     cause: error,
   })
@@ -178,6 +187,11 @@ function openaiType(status: number): string {
   if (status === 401) return 'authentication_error'
   if (status === 429) return 'rate_limit_error'
   return status < 500 ? 'invalid_request_error' : 'server_error'
+}
+
+/** Ollama's body. */
+export function ollamaBody(error: HttpError): object {
+  return { error: error.message }
 }
 
 /** TEI's body: `error_type` is one of its six words. */

@@ -1,4 +1,4 @@
-/** What clients may send to be embedded: texts, or arrays of the model's own token ids. */
+/** What clients may send to be embedded: texts, arrays of the model's own token ids, or both mixed. */
 
 import type { Embedding, EmbedOptions, Settled } from '../../../common/types.js'
 import { invalidText } from '../../../engine/tokenize.js'
@@ -6,7 +6,35 @@ import type { ServerContext } from './context.js'
 import { HttpError } from './errors.js'
 import type { ServedEmbedder } from './served.js'
 
-export type Inputs = { readonly texts: readonly string[] } | { readonly ids: readonly number[][] }
+type Ids = readonly number[]
+
+export type Inputs =
+  | { readonly texts: readonly string[] }
+  | { readonly ids: readonly Ids[] }
+  | { readonly mixed: readonly (string | Ids)[] }
+
+/** What a member of a body may hold: a text, the ids of one, or an array of such. */
+export type GivenInputs = string | Ids | readonly (string | Ids)[]
+
+export function inputsOf(given: GivenInputs): Inputs {
+  if (typeof given === 'string') return { texts: [given] }
+  if (typeof given[0] === 'number') return { ids: [given as Ids] }
+  const list = given as readonly (string | Ids)[]
+  if (list.every((one) => typeof one === 'string')) return { texts: list }
+  if (list.every((one) => typeof one !== 'string')) return { ids: list }
+  return { mixed: list }
+}
+
+/** Texts and ids of a mixed list, each with their positions in it. */
+function partsOf(mixed: readonly (string | Ids)[]) {
+  const texts: [text: string, at: number][] = []
+  const ids: [ids: Ids, at: number][] = []
+  mixed.forEach((one, at) => {
+    if (typeof one === 'string') texts.push([one, at])
+    else ids.push([one, at])
+  })
+  return { texts, ids }
+}
 
 type CollectOptions = EmbedOptions & { onError: 'collect'; precision: 'float32' }
 
@@ -17,14 +45,30 @@ type CollectOptions = EmbedOptions & { onError: 'collect'; precision: 'float32' 
 const TOKENS_A_UNIT = 18
 
 export function inputCount(inputs: Inputs): number {
-  return 'texts' in inputs ? inputs.texts.length : inputs.ids.length
+  if ('texts' in inputs) return inputs.texts.length
+  return 'ids' in inputs ? inputs.ids.length : inputs.mixed.length
+}
+
+/** Code points of the texts. */
+export function inputCharacters(inputs: Inputs): number {
+  const list = 'texts' in inputs ? inputs.texts : 'mixed' in inputs ? inputs.mixed : []
+  let count = 0
+  for (const one of list) {
+    if (typeof one !== 'string') continue
+    count += one.length
+    for (const [pair] of one.matchAll(/[\ud800-\udbff][\udc00-\udfff]/g)) count -= pair.length - 1
+  }
+  return count
 }
 
 /** Tokens of all inputs; texts that are none count as nothing here, embedding them says why. */
-export async function inputTokens(
-  { embedder, info }: ServerContext,
-  inputs: Inputs,
-): Promise<number> {
+export async function inputTokens(context: ServerContext, inputs: Inputs): Promise<number> {
+  const { embedder, info } = context
+  if ('mixed' in inputs) {
+    const { texts, ids } = partsOf(inputs.mixed)
+    const of = await inputTokens(context, { texts: texts.map(([text]) => text) })
+    return of + (await inputTokens(context, { ids: ids.map(([one]) => one) }))
+  }
   if ('ids' in inputs) return inputs.ids.reduce((sum, ids) => sum + ids.length, 0)
   const texts = inputs.texts.filter((text) => invalidText(text) === undefined)
   const counts = await embedder.countTokens(texts)
@@ -72,11 +116,30 @@ export async function checkInputs(
  * Embeds texts or token ids: an embedding or an error of each. `<s>` and `</s>` are put around ids that
  * lack them.
  */
-export function embedInputs(
+export async function embedInputs(
   embedder: ServedEmbedder,
   inputs: Inputs,
   options: CollectOptions,
 ): Promise<Settled<Embedding>[]> {
   if ('texts' in inputs) return embedder.embed(inputs.texts, options)
-  return embedder.embedTokens(inputs.ids, options)
+  if ('ids' in inputs) return embedder.embedTokens(inputs.ids, options)
+  const { texts, ids } = partsOf(inputs.mixed)
+  const [ofTexts, ofIds] = await Promise.all([
+    embedder.embed(
+      texts.map(([text]) => text),
+      options,
+    ),
+    embedder.embedTokens(
+      ids.map(([one]) => one),
+      options,
+    ),
+  ])
+  const results: Settled<Embedding>[] = new Array(inputs.mixed.length)
+  texts.forEach(([, at], i) => {
+    results[at] = ofTexts[i] as Settled<Embedding>
+  })
+  ids.forEach(([, at], i) => {
+    results[at] = ofIds[i] as Settled<Embedding>
+  })
+  return results
 }

@@ -107,6 +107,18 @@ export const SERVER_OPTIONS = {
     'TIME',
     'How long accepted requests may take after SIGTERM. Default: 30s.',
   ),
+  servedModelName: spec(
+    text,
+    undefined,
+    'NAME',
+    'What answers call the model. Default: the name in its file.',
+  ),
+  truncate: spec(
+    oneOf('error', 'end'),
+    undefined,
+    'WHAT',
+    'A text that is too long, where a request does not say: refused (error), or cut at its end. Default: error.',
+  ),
   rerank: spec(
     oneOf('colbert', 'hybrid', 'dense', 'sparse'),
     'colbert',

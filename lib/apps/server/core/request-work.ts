@@ -2,11 +2,11 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { EmbedderError, TimeoutError } from '../../../common/errors.js'
-import { clearTimeout, setTimeout } from '../../../common/timers.js'
+import { clearTimeout, performance, setTimeout } from '../../../common/timers.js'
 import type { Embedding, EmbedOptions, Outputs, Settled } from '../../../common/types.js'
 import type { ServerContext } from './context.js'
-import { ClientGoneError, HttpError } from './errors.js'
-import { embedInputs, type Inputs, inputCount, inputTokens } from './inputs.js'
+import { ClientGoneError, type ErrorStyle, HttpError } from './errors.js'
+import { embedInputs, type Inputs, inputCharacters, inputCount, inputTokens } from './inputs.js'
 import type { Turn } from './limits.js'
 
 declare module 'fastify' {
@@ -16,13 +16,15 @@ declare module 'fastify' {
     /** It needs the embedder: it takes a place and a turn. */
     work?: boolean
     /** Whose error body it answers with; OpenAI's, which is ours too, if not said. */
-    errors?: 'openai' | 'tei'
+    errors?: ErrorStyle | ((body: unknown) => ErrorStyle)
     /** The member of its body that holds the texts. */
     param?: string
   }
   interface FastifyRequest {
     /** Of routes with `config.work`. */
     work?: RequestWork
+    /** Options that the body asks for and that do nothing here, in words. */
+    warnings: string[]
     /** Calls when the answer has left, or can no more. */
     onceClosed(action: () => void): void
   }
@@ -58,6 +60,10 @@ export class RequestWork {
   texts = 0
   tokens = 0
   waitedMs = 0
+  /** Code points of the texts, and milliseconds summed over them. */
+  characters = 0
+  readonly #ms = { tokenize: 0, queue: 0, compute: 0 }
+  readonly #began = performance.now()
   /** Which model answered instead of the loaded one, if it did. */
   fallback: string | undefined
 
@@ -129,6 +135,7 @@ export class RequestWork {
         this.#embedOptions(inputs, options),
       )
       this.#record(results, options)
+      this.characters += inputCharacters(inputs)
       return results
     } finally {
       turn.leave()
@@ -143,6 +150,23 @@ export class RequestWork {
     if (!outputs.colbert) return WINDOW_UNITS
     const bytes = this.#context.config.requestMemory / STREAM_SHARE
     return Math.min(WINDOW_UNITS, bytes / (4 * this.#context.info.colbertDimensions))
+  }
+
+  /** TEI's headers: milliseconds in all, and of tokenizing, waiting and computing a text in the mean. */
+  teiHeaders(): Record<string, string> {
+    const texts = Math.max(1, this.texts)
+    const total = Math.round(performance.now() - this.#began)
+    const mean = (ms: number) => String(Math.round(ms / texts))
+    return {
+      'x-compute-type': 'cpu',
+      'x-compute-time': String(total),
+      'x-compute-characters': String(this.characters),
+      'x-compute-tokens': String(this.tokens),
+      'x-total-time': String(total),
+      'x-tokenization-time': mean(this.#ms.tokenize),
+      'x-queue-time': mean(this.#ms.queue),
+      'x-inference-time': mean(this.#ms.compute),
+    }
   }
 
   /** What was embedded so far has left: the bytes are free for others. */
@@ -195,6 +219,10 @@ export class RequestWork {
       this.texts++
       if (result.fallback !== undefined) this.fallback = String(result.fallback)
       this.tokens += result.tokenCount
+      const { tokenizeMs, queueMs, computeMs } = result.timings
+      this.#ms.tokenize += tokenizeMs
+      this.#ms.queue += queueMs
+      this.#ms.compute += computeMs
       this.#context.metrics.answered(result, comparable)
     }
   }

@@ -97,7 +97,7 @@ export function embedAllRoutes(app: FastifyInstance, context: ServerContext): vo
       const options = {
         outputs: outputsOf(body.outputs, info.outputs),
         normalize: body.normalize,
-        truncate: body.truncate === undefined ? undefined : truncation(body.truncate),
+        truncate: truncation(body.truncate),
         dimensions: body.dimensions,
       }
       const pieces = body.tokens || options.outputs.sparse ? await context.pieces() : undefined
@@ -114,7 +114,7 @@ export function embedAllRoutes(app: FastifyInstance, context: ServerContext): vo
       }
       const tokens = embeddings.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
       const head = {
-        model: modelName(info),
+        model: modelName(context),
         dimensions: body.dimensions ?? info.dimensions,
       }
       return sendJson(reply, envelope(head, written, tokens), () => work.renewDeadline())
@@ -142,8 +142,9 @@ function outputsOf(asked: Outputs | undefined, has: Required<Outputs>): Required
   }
 }
 
-export function truncation(truncate: boolean): 'end' | 'error' {
-  return truncate ? 'end' : 'error'
+/** `undefined` where the request does not say: the server's option decides. */
+export function truncation(truncate: boolean | null | undefined): 'end' | 'error' | undefined {
+  return truncate == null ? undefined : truncate ? 'end' : 'error'
 }
 
 /** The tokens that the embedding was made of. */

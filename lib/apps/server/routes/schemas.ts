@@ -5,6 +5,30 @@ export const textOrTexts = {
   anyOf: [{ type: 'string' }, { type: 'array', minItems: 1, items: { type: 'string' } }],
 }
 
+const ids = {
+  type: 'array',
+  minItems: 1,
+  items: { type: 'integer', minimum: 0, maximum: 2 ** 31 - 1 },
+}
+
+/**
+ * Texts or token ids: one, or an array of them in any mixture.
+ *
+ * @param minLength of a text
+ */
+export const inputs = (minLength: number) => ({
+  description: `a text, an array of texts, an array of token ids, or an array of such arrays${minLength > 0 ? '; none of them empty' : ''}`,
+  anyOf: [
+    { type: 'string', minLength },
+    { type: 'array', minItems: minLength, items: { type: 'string', minLength } },
+    ids,
+    { type: 'array', minItems: 1, items: { anyOf: [{ type: 'string', minLength }, ids] } },
+  ],
+})
+
+/** A member that may be left out, or null. */
+export const flag = { type: 'boolean', nullable: true, description: 'true or false' }
+
 export const numbers = { type: 'array', items: { type: 'number' } }
 
 /** A vector in either of its forms. */
@@ -79,6 +103,12 @@ export const teiError = {
       enum: ['Unhealthy', 'Backend', 'Overloaded', 'Validation', 'Tokenizer', 'Empty'],
     },
   },
+}
+
+export const ollamaError = {
+  type: 'object',
+  description: 'An error',
+  properties: { error: { type: 'string' } },
 }
 
 /** A route's responses: what it answers, and the errors in its style. */

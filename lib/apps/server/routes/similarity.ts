@@ -1,7 +1,8 @@
 /** `POST /similarity`: a query against passages in FlagEmbedding's five scores. */
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Embedding } from '../../../common/types.js'
+import { dot } from '../../../scoring/dense.js'
 import {
   combineScores,
   computeScore,
@@ -11,7 +12,7 @@ import {
 } from '../../../scoring/hybrid.js'
 import { similarityMatrix } from '../../../scoring/matrix.js'
 import type { ServerContext } from '../core/context.js'
-import { ofQueryOr } from '../core/errors.js'
+import { HttpError, ofQueryOr } from '../core/errors.js'
 import { checkInputs } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
 import type { WireSimilarity, WireSimilarityResponse } from '../core/wire.js'
@@ -22,13 +23,16 @@ import { modelName } from './model-name.js'
 import * as schemas from './schemas.js'
 
 interface SimilarityBody {
-  query: string
-  passages: string[]
+  query?: string
+  passages?: string[]
   weights?: [number, number, number]
   truncate?: boolean
   tokens?: boolean
   alignment?: boolean
   matrix?: boolean
+  /** TEI's form: the answer is a list of cosines. */
+  inputs?: { source_sentence: string; sentences: string[] }
+  parameters?: { truncate?: boolean | null } | null
 }
 
 const flag = { type: 'boolean', description: 'true or false' }
@@ -39,7 +43,7 @@ const schema = {
     'With `tokens` the tokens and lexical weights of all texts; with `alignment` the passage token that answers each query token best; with `matrix` the cosines of all texts with each other.',
   tags: ['bge-m3'],
   body: schemas.body(
-    ['query', 'passages'],
+    [],
     {
       query: { type: 'string', description: 'a text' },
       passages: {
@@ -59,55 +63,88 @@ const schema = {
       tokens: flag,
       alignment: flag,
       matrix: flag,
+      inputs: {
+        type: 'object',
+        description: 'TEI’s form: source_sentence and sentences',
+        required: ['source_sentence', 'sentences'],
+        properties: {
+          source_sentence: { type: 'string', description: 'a text' },
+          sentences: {
+            type: 'array',
+            description: 'an array of texts',
+            minItems: 1,
+            items: { type: 'string', description: 'a text' },
+          },
+        },
+      },
+      parameters: {
+        type: 'object',
+        nullable: true,
+        description: 'with inputs: truncate',
+        additionalProperties: false,
+        properties: { truncate: schemas.flag },
+      },
     },
     { closed: true },
   ),
   response: schemas.responses({
-    type: 'object',
-    properties: {
-      model: { type: 'string' },
-      weights: schemas.numbers,
-      query: { type: 'object', additionalProperties: true },
-      passages: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            index: { type: 'integer' },
-            scores: {
+    anyOf: [
+      { ...schemas.numbers, description: 'TEI’s answer, where the body has `inputs`' },
+      {
+        type: 'object',
+        properties: {
+          model: { type: 'string' },
+          weights: schemas.numbers,
+          query: { type: 'object', additionalProperties: true },
+          passages: {
+            type: 'array',
+            items: {
               type: 'object',
-              description: 'dense, sparse, colbert, sparse+dense, colbert+sparse+dense',
-              additionalProperties: { type: 'number' },
-            },
-            tokenCount: { type: 'integer' },
-            truncated: { type: 'boolean' },
-            tokens: { type: 'array', items: schemas.token },
-            sparse: { type: 'array', items: schemas.weight },
-            alignment: {
-              type: 'array',
-              items: {
-                type: 'object',
-                properties: {
-                  query: { type: 'integer' },
-                  passage: { type: 'integer' },
-                  similarity: { type: 'number' },
+              properties: {
+                index: { type: 'integer' },
+                scores: {
+                  type: 'object',
+                  description: 'dense, sparse, colbert, sparse+dense, colbert+sparse+dense',
+                  additionalProperties: { type: 'number' },
+                },
+                tokenCount: { type: 'integer' },
+                truncated: { type: 'boolean' },
+                tokens: { type: 'array', items: schemas.token },
+                sparse: { type: 'array', items: schemas.weight },
+                alignment: {
+                  type: 'array',
+                  items: {
+                    type: 'object',
+                    properties: {
+                      query: { type: 'integer' },
+                      passage: { type: 'integer' },
+                      similarity: { type: 'number' },
+                    },
+                  },
                 },
               },
             },
           },
+          matrix: { type: 'array', items: schemas.numbers },
         },
       },
-      matrix: { type: 'array', items: schemas.numbers },
-    },
+    ],
   }),
 }
 
 export function similarityRoutes(app: FastifyInstance, context: ServerContext): void {
   app.post<{ Body: SimilarityBody }>(
     '/similarity',
-    { schema, config: { work: true } },
+    {
+      schema,
+      config: { work: true, errors: (body) => (isTei(body) ? 'tei' : 'openai') },
+    },
     async (request, reply) => {
-      const { query, passages, weights = DEFAULT_WEIGHTS, truncate, matrix = false } = request.body
+      const { body } = request
+      if (body.inputs) return cosinesOf(context, request, body.inputs)
+      const { weights = DEFAULT_WEIGHTS, truncate, matrix = false } = body
+      const query = required(body, 'query')
+      const passages = required(body, 'passages')
       // wrong weights are said before anything is computed
       combineScores({}, weights)
       const texts = [query, ...passages]
@@ -120,7 +157,7 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
           {
             outputs: info.outputs,
             priority: 'interactive',
-            truncate: truncate === undefined ? undefined : truncation(truncate),
+            truncate: truncation(truncate),
           },
         )
         .catch((error: unknown) => {
@@ -131,7 +168,7 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       const [asked] = embeddings as [Embedding, ...Embedding[]]
       const { index: _, ...queryMembers } = first
       const answer: WireSimilarityResponse = {
-        model: modelName(info),
+        model: modelName(context),
         weights: [...weights],
         query: queryMembers,
         passages: rest.map((passage, i) => ({
@@ -148,6 +185,43 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       return sendJson(reply, [JSON.stringify(answer)])
     },
   )
+}
+
+const isTei = (body: unknown) => typeof body === 'object' && body !== null && 'inputs' in body
+
+function required<K extends 'query' | 'passages'>(
+  body: SimilarityBody,
+  name: K,
+): NonNullable<SimilarityBody[K]> {
+  const value = body[name]
+  if (value === undefined) {
+    throw new HttpError(400, 'missing_field', `'${name}' is required.`, { param: name })
+  }
+  return value as NonNullable<SimilarityBody[K]>
+}
+
+/** TEI's answer: the cosine of each sentence with the source. */
+async function cosinesOf(
+  context: ServerContext,
+  request: FastifyRequest<{ Body: SimilarityBody }>,
+  { source_sentence, sentences }: NonNullable<SimilarityBody['inputs']>,
+): Promise<number[]> {
+  const texts = [source_sentence, ...sentences]
+  if (texts.includes('')) {
+    throw new HttpError(400, 'empty', "'inputs' must not be empty.", { param: 'inputs' })
+  }
+  await checkInputs(context, { texts }, 'inputs')
+  context.metrics.items(texts.length)
+  const [source, ...others] = await workOf(request).embed(
+    { texts },
+    {
+      outputs: { dense: true, sparse: false, colbert: false },
+      truncate: truncation(request.body.parameters?.truncate),
+      normalize: true,
+      priority: 'interactive',
+    },
+  )
+  return others.map(({ dense }) => dot(source?.dense as Float32Array, dense as Float32Array))
 }
 
 type Described = Omit<WireSimilarity, 'scores' | 'alignment'>

@@ -1,0 +1,204 @@
+/** Texts to tokens and back, in the forms of TEI (`inputs`, `ids`), llama-server (`content`, `tokens`) and ours. */
+
+import type { FastifyInstance } from 'fastify'
+import { throwIfAborted } from '../../../common/abort.js'
+import type { ServerContext } from '../core/context.js'
+import { HttpError } from '../core/errors.js'
+import { checkInputs } from '../core/inputs.js'
+import { workOf } from '../core/request-work.js'
+import type { WireToken } from '../core/wire.js'
+import { modelName } from './model-name.js'
+import * as schemas from './schemas.js'
+import { describeTokens } from './tokens.js'
+
+interface TokenizeBody {
+  inputs?: string | string[]
+  /** TEI's. Default: true. */
+  add_special_tokens?: boolean | null
+  /** llama-server's. */
+  content?: string
+  /** Default: false. */
+  add_special?: boolean | null
+  with_pieces?: boolean | null
+}
+
+interface DecodeBody {
+  ids?: number[] | number[][]
+  skip_special_tokens?: boolean | null
+}
+
+const tags = ['Tokens']
+const { flag } = schemas
+const idList = { type: 'array', items: { type: 'integer', minimum: 0 } }
+const responses = (ok: object) => schemas.responses(ok, schemas.teiError)
+
+const tokenize = {
+  summary: 'Token ids and where they stand in the text',
+  description:
+    'With `inputs` as TEI, places in characters (code points); with `content` as llama-server.',
+  tags,
+  body: schemas.body([], {
+    inputs: schemas.textOrTexts,
+    add_special_tokens: flag,
+    content: { type: 'string', description: 'a text' },
+    add_special: flag,
+    with_pieces: flag,
+  }),
+  response: responses({ description: 'TEI’s list of lists of tokens, or {"tokens"}' }),
+}
+
+const ours = {
+  summary: 'Tokens with their pieces, and places in UTF-16 units',
+  tags,
+  body: schemas.body(['inputs'], { inputs: schemas.textOrTexts }, { closed: true }),
+  response: schemas.responses({
+    type: 'object',
+    properties: {
+      model: { type: 'string' },
+      tokens: { type: 'array', items: { type: 'array', items: schemas.token } },
+    },
+  }),
+}
+
+const decode = {
+  summary: 'Texts of token ids',
+  tags,
+  body: schemas.body(['ids'], {
+    ids: {
+      description: 'an array of token ids, or an array of such arrays',
+      anyOf: [idList, { type: 'array', items: idList }],
+    },
+    skip_special_tokens: flag,
+  }),
+  response: responses({ type: 'array', items: { type: 'string' } }),
+}
+
+const detokenize = {
+  summary: 'The text of token ids, as llama-server gives it',
+  tags,
+  body: schemas.body(['tokens'], { tokens: { ...idList, description: 'an array of token ids' } }),
+  response: schemas.responses({ type: 'object', properties: { content: { type: 'string' } } }),
+}
+
+export function tokenizeRoutes(app: FastifyInstance, context: ServerContext): void {
+  const tei = { work: true, errors: 'tei' } as const
+
+  app.post<{ Body: TokenizeBody }>(
+    '/tokenize',
+    { schema: tokenize, config: tei },
+    async (request) => {
+      const { inputs, add_special_tokens, content, add_special, with_pieces } = request.body
+      const { signal } = workOf(request)
+      if (inputs === undefined && content !== undefined) {
+        const [tokens = []] = await describe(context, [content], signal)
+        const kept = add_special ? tokens : tokens.slice(1, -1)
+        return { tokens: kept.map(({ id, piece }) => (with_pieces ? { id, piece } : id)) }
+      }
+      if (inputs === undefined) {
+        throw new HttpError(400, 'missing_field', "'inputs' is required.", { param: 'inputs' })
+      }
+      const texts = typeof inputs === 'string' ? [inputs] : inputs
+      const described = await describe(context, texts, signal)
+      return described.map((tokens, i) => {
+        const kept = add_special_tokens === false ? tokens.slice(1, -1) : tokens
+        return asTei(texts[i] as string, kept)
+      })
+    },
+  )
+
+  app.post<{ Body: { inputs: string | string[] } }>(
+    '/v1/tokenize',
+    { schema: ours, config: { work: true, param: 'inputs' } },
+    async (request) => {
+      const { inputs } = request.body
+      const texts = typeof inputs === 'string' ? [inputs] : inputs
+      const tokens = await describe(context, texts, workOf(request).signal)
+      return { model: modelName(context), tokens }
+    },
+  )
+
+  app.post<{ Body: DecodeBody }>('/decode', { schema: decode, config: tei }, async (request) => {
+    const { ids = [], skip_special_tokens } = request.body
+    const lists = (typeof ids[0] === 'number' || ids.length === 0 ? [ids] : ids) as number[][]
+    const skips = skip_special_tokens ?? true
+    return textsOf(context, lists, skips)
+  })
+
+  app.post<{ Body: { tokens: number[] } }>(
+    '/detokenize',
+    { schema: detokenize, config: { work: true, param: 'tokens' } },
+    async (request) => {
+      const [content] = await textsOf(context, [request.body.tokens], true)
+      return { content }
+    },
+  )
+}
+
+async function describe(
+  context: ServerContext,
+  texts: readonly string[],
+  signal: AbortSignal,
+): Promise<WireToken[][]> {
+  if (texts.length === 0) {
+    throw new HttpError(400, 'empty', "'inputs' must not be empty.", { param: 'inputs' })
+  }
+  await checkInputs(context, { texts }, 'inputs')
+  context.metrics.items(texts.length)
+  const pieces = await context.pieces()
+  const described: WireToken[][] = []
+  for (const text of texts) {
+    const { ids } = await context.embedder.tokenize(text)
+    throwIfAborted(signal)
+    described.push(describeTokens(pieces, text, ids))
+  }
+  return described
+}
+
+/** TEI's tokens: `text` is what stands there; the piece itself where that is not known. */
+function asTei(text: string, tokens: readonly WireToken[]): object[] {
+  const offset = characterOffsets(text)
+  return tokens.map(({ id, piece, special, start, end }) => ({
+    id,
+    text: start === undefined ? piece : text.slice(start, end),
+    special,
+    start: offset(start),
+    stop: offset(end),
+  }))
+}
+
+async function textsOf(
+  context: ServerContext,
+  lists: readonly (readonly number[])[],
+  skipsSpecial: boolean,
+): Promise<string[]> {
+  const { maxItems, maxRequestTokens } = context.config
+  const count = lists.reduce((sum, ids) => sum + ids.length, 0)
+  if (lists.length > maxItems || count > maxRequestTokens) {
+    throw new HttpError(400, 'too_many_items', `There are more ids than a request may have.`)
+  }
+  const pieces = await context.pieces()
+  return lists.map((ids) => {
+    const texts = ids.map((id) => {
+      if (id >= pieces.size) {
+        throw new HttpError(
+          400,
+          'invalid_value',
+          `There is no such token: ids are below ${pieces.size}.`,
+        )
+      }
+      return pieces.special(id) && !skipsSpecial ? pieces.piece(id) : pieces.text(id)
+    })
+    return texts.join('').replace(/^ /, '')
+  })
+}
+
+/** UTF-16 positions, which only grow, as counts of code points; null for none. */
+function characterOffsets(text: string): (position: number | undefined) => number | null {
+  let at = 0
+  let count = 0
+  return (position) => {
+    if (position === undefined) return null
+    for (; at < position; count++) at += (text.codePointAt(at) as number) > 0xffff ? 2 : 1
+    return count
+  }
+}
