@@ -164,6 +164,33 @@ describe('@huggingface/inference', () => {
   })
 })
 
+describe('/embed as bytes', () => {
+  it('has the same vectors, in float32 or float16', async () => {
+    const inputs = mixedTexts(5)
+    const direct = await embedder.embed(inputs)
+    const half = await embedder.embed(inputs, { precision: 'float16' })
+    const bytes = async (accept: string) => {
+      const response = await fetch(`${served.url}/embed`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept },
+        body: JSON.stringify({ inputs }),
+      })
+      return { type: response.headers.get('content-type'), bytes: await response.arrayBuffer() }
+    }
+    const single = await bytes('application/octet-stream')
+    expect(single.type).toBe('application/octet-stream; precision=float32; rows=5; cols=64')
+    direct.forEach(({ dense }, i) => {
+      expect(new Float32Array(single.bytes, i * 256, 64)).toEqual(dense)
+    })
+    const short = await bytes('application/octet-stream; precision=float16')
+    half.forEach(({ dense }, i) => {
+      expect(new Uint16Array(short.bytes, i * 128, 64)).toEqual(new Uint16Array(dense.buffer))
+    })
+    expect((await bytes('application/octet-stream; precision=int9')).type).toContain('json')
+    expect((await bytes('text/html, */*')).type).toContain('json')
+  })
+})
+
 describe('/embed_sparse', () => {
   it('gives index and value, ids ascending', async () => {
     const texts = mixedTexts(3)

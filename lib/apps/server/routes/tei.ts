@@ -7,6 +7,7 @@ import { HttpError } from '../core/errors.js'
 import { checkInputs, type GivenInputs, type Inputs, inputCount, inputsOf } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
 import { packageVersion } from '../core/version.js'
+import { acceptedBinary, sendRows } from './binary.js'
 import { truncation } from './embed-all.js'
 import { floatsToJson, listOf, sendJson } from './json.js'
 import { modelName } from './model-name.js'
@@ -36,7 +37,8 @@ const listOfLists = (items: object) => ({ type: 'array', items: { type: 'array',
 
 const embedSchema = {
   summary: 'Dense embeddings',
-  description: 'With `Accept: application/x-ndjson` a line per text, as they are done.',
+  description:
+    'With `Accept: application/x-ndjson` a line per text, as they are done; with `application/octet-stream` float32, or `application/octet-stream; precision=float16`, row after row.',
   tags,
   body: schemas.body(['inputs'], {
     inputs: schemas.inputs(0),
@@ -95,6 +97,14 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
     }
     const embeddings = await work.embed(inputs, options)
     reply.headers(work.teiHeaders())
+    const binary = acceptedBinary(request)
+    if (binary) {
+      return sendRows(
+        reply,
+        embeddings.map(({ dense = new Float32Array() }) => dense),
+        binary,
+      )
+    }
     const text = listOf(map(embeddings, (embedding) => write('', embedding)))
     return sendJson(reply, text, () => work.renewDeadline())
   }
