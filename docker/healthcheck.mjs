@@ -1,7 +1,16 @@
 // The container's health check: 0 when the server is ready for work, 1 otherwise. Node itself asks, so
-// that the image needs no curl. BGE_M3_PORT, and BGE_M3_TLS_CERT for HTTPS, are the server's own.
+// that the image needs no curl. BGE_M3_PORT, and BGE_M3_TLS_CERT for HTTPS, are the server's own. What is
+// no server (a queue's worker, say) has no port to ask: it is healthy while it runs.
+import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
+
+// also behind an init, whose arguments are the program's
+const [, , commandLine = '/proc/1/cmdline'] = process.argv
+const words = readFileSync(commandLine, 'utf8').split('\0')
+const command = words.slice(words.findIndex((word) => word.endsWith('main.js')) + 1)[0]
+const isOther = words.some((word) => word.endsWith('main.js')) && command && command !== 'serve'
+if (isOther) process.exit(0)
 
 const { BGE_M3_PORT: port = '8080', BGE_M3_TLS_CERT: certificate } = process.env
 const options = {

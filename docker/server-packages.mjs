@@ -12,6 +12,7 @@ const SERVER_PACKAGES = [
   '@fastify/cors',
   '@fastify/swagger',
   '@fastify/swagger-ui',
+  '@opentelemetry/api',
   'pino',
   'prom-client',
 ]

@@ -1,6 +1,6 @@
 /** No Docker engine runs where this is tested: what can be read is checked, docs/docker.md says the rest. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -177,6 +177,21 @@ describe('healthcheck.mjs', () => {
     const { port } = server.address() as AddressInfo
     expect(await check(port, cert)).toMatchObject({ code: 0 })
     expect(await check(port)).toMatchObject({ code: 1 })
+    rmSync(directory, { recursive: true })
+  })
+
+  it('is content with a command that is no server, also behind an init', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'bge-m3-health-'))
+    const file = join(directory, 'cmdline')
+    const asked = async (...words: string[]) => {
+      writeFileSync(file, `${words.join('\0')}\0`)
+      const env = { ...process.env, BGE_M3_PORT: '1' }
+      return (await run(process.execPath, ['docker/healthcheck.mjs', file], { env })).code
+    }
+    expect(await asked('node', 'dist/cli/main.js', 'worker', 'jobs')).toBe(0)
+    expect(await asked('/sbin/docker-init', '--', 'node', 'dist/cli/main.js', 'load')).toBe(0)
+    expect(await asked('node', 'dist/cli/main.js', 'serve', '--port', '1')).toBe(1)
+    expect(await asked('node', 'dist/cli/main.js')).toBe(1)
     rmSync(directory, { recursive: true })
   })
 

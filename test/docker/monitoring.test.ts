@@ -77,6 +77,26 @@ describe('the dashboard', () => {
       ...dashboard.templating.list.map(({ definition }) => definition),
     ]
     expect(expressions.length).toBeGreaterThan(30)
+    expectKnown(expressions)
+    expect(isExported('bge_m3_no_such_thing')).toBe(false)
+  })
+
+  it('and so do the alert rules', () => {
+    const { groups } = readYaml('docker/prometheus/alerts.yml') as {
+      groups: { rules: { alert: string; expr: string; labels: object; annotations: object }[] }[]
+    }
+    const rules = groups.flatMap((group) => group.rules)
+    expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)
+    for (const rule of rules) {
+      expect(rule).toMatchObject({
+        labels: { severity: expect.stringMatching(/^(critical|warning)$/) },
+        annotations: { summary: expect.any(String) },
+      })
+    }
+    expectKnown(rules.map(({ expr }) => expr).filter((expr) => !/^up\b/.test(expr)))
+  })
+
+  function expectKnown(expressions: readonly string[]): void {
     // Prometheus adds these
     const labels = new Set(['instance', 'job'])
     for (const [, list = ''] of metrics.matchAll(/^\w+\{([^}]*)\}/gm)) {
@@ -89,8 +109,7 @@ describe('the dashboard', () => {
         expect(isExported(name), `${name} of ${expression}`).toBe(true)
       for (const name of named.labels) expect(labels, expression).toContain(name)
     }
-    expect(isExported('bge_m3_no_such_thing')).toBe(false)
-  })
+  }
 
   /** A histogram gives three series. */
   function isExported(name: string): boolean {
@@ -172,6 +191,7 @@ describe('compose.yaml', () => {
       (name) => `BGE_M3_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`,
     )
     for (const name of Object.keys(server.environment ?? {})) {
+      // both are also the container's limits
       expect([...variables, 'BGE_M3_THREADS', 'BGE_M3_MEMORY_LIMIT']).toContain(name)
     }
     for (const { ports = [] } of Object.values(compose.services)) {

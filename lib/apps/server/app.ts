@@ -35,6 +35,7 @@ import { rerankRoutes } from './routes/rerank.js'
 import { similarityRoutes } from './routes/similarity.js'
 import { teiRoutes } from './routes/tei.js'
 import { tokenizeRoutes } from './routes/tokenize.js'
+import { traceRequests } from './tracing.js'
 
 const USER = 'bge-m3-node/server'
 
@@ -89,6 +90,7 @@ export async function buildApp(
   jsonBodies(app, context)
   // a preflight request carries no key
   await cors(app, config.cors)
+  await traceRequests(app)
   hooks(app, context, log, {
     checkHost: hostCheck(config, keys.length > 0),
     authenticate: authenticator(keys),

@@ -2,6 +2,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { propagation, trace } from '@opentelemetry/api'
+import { W3CTraceContextPropagator } from '@opentelemetry/core'
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Drift } from '../../../lib/apps/server/core/drift.js'
 import { Recent } from '../../../lib/apps/server/core/recent.js'
@@ -304,5 +311,53 @@ describe('a canary', () => {
     }
     // each line is JSON
     for (const line of log.trimEnd().split('\n')) JSON.parse(line)
+  })
+})
+
+describe('traces', () => {
+  it('are a span a request, in the trace of the caller', async () => {
+    const exporter = new InMemorySpanExporter()
+    const provider = new BasicTracerProvider({
+      spanProcessors: [new SimpleSpanProcessor(exporter)],
+    })
+    trace.setGlobalTracerProvider(provider)
+    propagation.setGlobalPropagator(new W3CTraceContextPropagator())
+    const own = await Embedder.load({ model: await tinyPath() })
+    const served = await testServer({ embedder: own })
+    const traceId = '0af7651916cd43dd8448eb211c80319c'
+    await served.post(
+      '/embed',
+      { inputs: ['a text', 'another'] },
+      { traceparent: `00-${traceId}-b7ad6b7169203331-01` },
+    )
+    await served.post('/embed', { inputs: 5 })
+    await served.close()
+    await own.dispose()
+    const [good, bad] = exporter.getFinishedSpans()
+    expect(good?.name).toBe('POST /embed')
+    expect(good?.spanContext().traceId).toBe(traceId)
+    expect(good?.attributes).toMatchObject({
+      'http.response.status_code': 200,
+      'bge_m3.texts': 2,
+      'bge_m3.compute_ms': expect.any(Number),
+    })
+    expect(good?.attributes['bge_m3.tokens']).toBeGreaterThan(4)
+    expect(bad?.attributes['http.response.status_code']).toBe(422)
+    expect(JSON.stringify(good?.attributes)).not.toContain('a text')
+    trace.disable()
+    propagation.disable()
+  })
+})
+
+describe('/metrics and keys', () => {
+  it('needs a key unless it is public', async () => {
+    const own = await Embedder.load({ model: await tinyPath() })
+    for (const publicMetrics of [false, true]) {
+      const served = await testServer({ embedder: own, apiKey: ['k'], publicMetrics })
+      expect((await served.get('/metrics')).status).toBe(publicMetrics ? 200 : 401)
+      expect((await served.get('/stats')).status).toBe(401)
+      await served.close()
+    }
+    await own.dispose()
   })
 })

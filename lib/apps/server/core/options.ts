@@ -137,6 +137,7 @@ export const SERVER_OPTIONS = {
     'TIME',
     'How often the reference texts are embedded again, if there was work since; 0 for never. Default: 5min.',
   ),
+  publicMetrics: spec(toggle, false, undefined, 'GET /metrics needs no key. Default: off.'),
   page: spec(toggle, true, undefined, 'The page at /. Default: on.'),
   docs: spec(
     toggle,

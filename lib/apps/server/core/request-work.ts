@@ -62,7 +62,7 @@ export class RequestWork {
   waitedMs = 0
   /** Code points of the texts, and milliseconds summed over them. */
   characters = 0
-  readonly #ms = { tokenize: 0, queue: 0, compute: 0 }
+  readonly ms = { tokenize: 0, queue: 0, compute: 0 }
   readonly #began = performance.now()
   /** Which model answered instead of the loaded one, if it did. */
   fallback: string | undefined
@@ -163,9 +163,9 @@ export class RequestWork {
       'x-compute-characters': String(this.characters),
       'x-compute-tokens': String(this.tokens),
       'x-total-time': String(total),
-      'x-tokenization-time': mean(this.#ms.tokenize),
-      'x-queue-time': mean(this.#ms.queue),
-      'x-inference-time': mean(this.#ms.compute),
+      'x-tokenization-time': mean(this.ms.tokenize),
+      'x-queue-time': mean(this.ms.queue),
+      'x-inference-time': mean(this.ms.compute),
     }
   }
 
@@ -220,9 +220,9 @@ export class RequestWork {
       if (result.fallback !== undefined) this.fallback = String(result.fallback)
       this.tokens += result.tokenCount
       const { tokenizeMs, queueMs, computeMs } = result.timings
-      this.#ms.tokenize += tokenizeMs
-      this.#ms.queue += queueMs
-      this.#ms.compute += computeMs
+      this.ms.tokenize += tokenizeMs
+      this.ms.queue += queueMs
+      this.ms.compute += computeMs
       this.#context.metrics.answered(result, comparable)
     }
   }

@@ -5,7 +5,7 @@ import type { ServerContext } from '../core/context.js'
 
 export function metricsRoutes(
   app: FastifyInstance,
-  { metrics: { registry } }: ServerContext,
+  { metrics: { registry }, config }: ServerContext,
 ): void {
   const schema = {
     summary: 'Prometheus metrics',
@@ -13,8 +13,12 @@ export function metricsRoutes(
     produces: ['text/plain'],
     response: { 200: { description: 'Prometheus text format', type: 'string' } },
   }
-  app.get('/metrics', { schema }, async (_request, reply) => {
-    reply.type(registry.contentType)
-    return registry.metrics()
-  })
+  app.get(
+    '/metrics',
+    { schema, config: { public: config.publicMetrics } },
+    async (_request, reply) => {
+      reply.type(registry.contentType)
+      return registry.metrics()
+    },
+  )
 }
