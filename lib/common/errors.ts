@@ -275,14 +275,17 @@ export class StoreError extends EmbedderError {
   readonly transient: boolean
   /** It is one of the chunks that it will not take, by its id or its text; others may be fine. */
   readonly refused: boolean
+  /** PostgreSQL's code of what went wrong, such as `23514`, where it gave one. */
+  readonly sqlState?: string
 
   constructor(
     message: string,
-    details: ErrorDetails & { transient?: boolean; refused?: boolean } = {},
+    details: ErrorDetails & { transient?: boolean; refused?: boolean; sqlState?: string } = {},
   ) {
     super('STORE', message, details)
     this.transient = details.transient ?? false
     this.refused = details.refused ?? false
+    if (details.sqlState !== undefined) this.sqlState = details.sqlState
   }
 }
 

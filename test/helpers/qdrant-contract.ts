@@ -14,6 +14,8 @@ import { loadOperations, type Operation } from './qdrant/schema.js'
 export interface Fault {
   /** Of `PUT /collections/docs/points?wait=true`. Default: any request. */
   match?: RegExp
+  /** Of the request's body. Default: any. */
+  holds?: RegExp
   /** Requests that it befalls. Default: 1. */
   times?: number
   /** Answers with this status, without doing anything. */
@@ -76,7 +78,7 @@ export async function startContractServer(options: ContractOptions = {}): Promis
     const body = await read(request)
     if (body === undefined) return
     const { method = '', url = '' } = request
-    const fault = takeFault(faults, `${method} ${url}`)
+    const fault = takeFault(faults, `${method} ${url}`, body)
     const log = (status: number) => {
       const entry = { method, url, headers: request.headers, bytes: body.length, status }
       requests.push(entry)
@@ -257,8 +259,11 @@ function routeOf(operations: Map<string, Operation>, method: string, pathname: s
   return undefined
 }
 
-function takeFault(faults: Fault[], request: string): Fault | undefined {
-  const at = faults.findIndex(({ match }) => !match || match.test(request))
+function takeFault(faults: Fault[], request: string, body: Buffer): Fault | undefined {
+  const at = faults.findIndex(
+    ({ match, holds }) =>
+      (!match || match.test(request)) && (!holds || holds.test(body.toString())),
+  )
   const fault = faults[at]
   if (!fault) return undefined
   const left = (fault.times ?? 1) - 1

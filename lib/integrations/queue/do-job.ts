@@ -6,8 +6,8 @@ import { sleep } from '../../common/timers.js'
 import type { Chunk, Outputs } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import type { EmbeddingStore, StoredChunk } from '../store.js'
+import { type StoreFit, writeApart } from '../write-apart.js'
 import type { QueueFailure } from './ledger.js'
-import { writeApart } from './write-apart.js'
 
 /** What the numbers of all workers depend on. */
 export interface HowToEmbed {
@@ -24,6 +24,8 @@ export interface HowToEmbed {
 export interface JobServices {
   embedder: Embedder
   store: EmbeddingStore
+  /** Of all jobs of the worker. */
+  fit: StoreFit
   options: HowToEmbed
   /** Chunks that are stored already are not embedded again. */
   skipStored: boolean
@@ -57,18 +59,19 @@ const PAUSE_MS = { first: 1000, most: 30_000 }
  * @throws EmbedderTrouble, the signal's reason, or what the store will not do
  */
 export async function doJob(chunks: readonly Chunk[], services: JobServices): Promise<JobOutcome> {
-  const { store, skipStored, signal } = services
+  const { store, fit, skipStored, signal } = services
   const ids = chunks.map(({ id }) => id)
   const there = skipStored ? await patiently(() => store.stored(ids), services) : new Set<string>()
   const open = chunks.filter(({ id }) => !there.has(id))
   const { embedded, failures } = await embed(open, services)
   throwIfAborted(signal)
   const refused = await writeApart((some) => patiently(() => store.write(some), services), embedded)
+  fit.count(embedded.length - refused.length, refused)
   const tokens = embedded.reduce((sum, { chunk }) => sum + chunk.embedding.tokenCount, 0)
   return {
     items: there.size + embedded.length - refused.length,
     tokens,
-    failures: [...failures, ...refused.map(({ id, error }) => failureOf(id, error))],
+    failures: [...failures, ...refused.map(({ item, error }) => failureOf(item.chunk.id, error))],
   }
 }
 

@@ -18,6 +18,7 @@ import type { EmbedOptions, Logger } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { resolveOptions } from '../../options/table.js'
 import { COMPARABLE, type EmbeddingStore } from '../store.js'
+import { StoreFit } from '../write-apart.js'
 import { doJob, EmbedderTrouble, type HowToEmbed, type JobOutcome } from './do-job.js'
 import { type JobData, readJob } from './job.js'
 import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
@@ -143,9 +144,9 @@ class QueueWorker {
   readonly #options: WorkerOptions
   readonly #how: HowToEmbed
   readonly #name = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`
+  readonly #fit = new StoreFit()
   readonly #done: WorkerProgress = { jobs: 0, items: 0, tokens: 0, failed: 0 }
-  /** Aborts when jobs under way are to be given back. */
-  /** Every job under way listens. */
+  /** Aborts when jobs under way are to be given back: every one of them listens. */
   readonly #giveUp = abortController()
   #givenBack = 0
   #sinceBeat = { items: 0, tokens: 0 }
@@ -235,6 +236,7 @@ class QueueWorker {
       const outcome = await doJob(chunks, {
         embedder: this.#embedder,
         store: this.#options.store,
+        fit: this.#fit,
         options: this.#how,
         skipStored: this.#options.skipStored ?? false,
         signal: this.#giveUp.signal,

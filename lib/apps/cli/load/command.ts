@@ -1,13 +1,17 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
-import { addTableOptions, EMBEDDING } from '../shared/options.js'
+import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
 import { loadQdrantCommand } from './qdrant-command.js'
 
 const POSTGRES_HELP = `
-Rows whose vector is NULL are taken in key order, embedded, written and committed, batch by batch.
-Several of these commands may work on one table at once, each skips what another has. Stopped or
-killed, run it again: what was committed stays. Rows whose text cannot be embedded are named at the
-end; with --error-column they are marked there, and not tried again.
+Rows whose vector is NULL are claimed in key order, embedded and written, batch by batch. Several of
+these commands may work on one table at once; what one that died had claimed is taken over by others
+after --stalled-after seconds. Stopped or killed, run it again: what was written stays. Rows whose text
+cannot be embedded, and rows that the database refuses, cost the others nothing: they are named at the
+end, and the exit code is then 1; with --error-column they are marked there, and not tried again.
+
+The tables bge_m3_leases and bge_m3_models are created beside the table, if they are missing. They say
+who works on which rows, and which model filled which column: another one is refused without --force.
 
 The connection string may hold a password: give it by DATABASE_URL rather than --url.`
 
@@ -27,7 +31,9 @@ export function loadCommand(program: Command, cli: Cli): void {
     .option('--dense-column <COLUMN>', 'Column for dense vectors: vector, halfvec or float4[].')
     .option('--sparse-column <COLUMN>', 'Column for lexical weights: sparsevec.')
     .option('--error-column <COLUMN>', 'Text column for the code of a row that failed.')
-    .option('--batch-rows <N>', 'Rows of a transaction. Default: 64.')
+    .option('--batch-rows <N>', 'Rows that are claimed and written at a time. Default: 64.')
+    .option('--force', 'Fill also columns that another model has filled.')
+    .option('--stalled-after <SECONDS>', 'Default: 30.', integer(1, 86_400))
     .option('--sparse-limit <N>', 'Weights kept of a sparse vector. Default: 1000.')
     .option('--index', 'Build HNSW indexes when all rows are done.')
     .option('--m <N>', 'Links of a node of the index.')

@@ -25,6 +25,9 @@ interface PostgresFlags {
   batchRows?: string
   sparseLimit?: string
   index?: boolean
+  force?: boolean
+  /** Seconds. */
+  stalledAfter?: number
   m?: string
   efConstruction?: string
   distance?: string
@@ -56,6 +59,8 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
       truncate,
       maxTokens,
       dimensions,
+      force: own.force,
+      stalledAfter: own.stalledAfter === undefined ? undefined : 1000 * own.stalledAfter,
     }),
     index: indexOf(own),
     signal: io.signal,
@@ -110,6 +115,8 @@ async function report(io: CliIo, result: LoadTableResult, json: boolean): Promis
       `${failed > 0 ? `; ${failed} failed` : ''}\n`,
   )
   if (sparseCut > 0) say(io, `note: of ${sparseCut} sparse vectors only the largest weights fit.`)
-  for (const { id, code } of failures.slice(0, 20)) say(io, `row ${id}: ${code}`)
+  for (const { id, code, sqlState } of failures.slice(0, 20)) {
+    say(io, `row ${id}: ${code}${sqlState === undefined ? '' : ` ${sqlState}`}`)
+  }
   if (failed > 20) say(io, `and ${failed - 20} more`)
 }

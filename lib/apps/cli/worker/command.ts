@@ -44,6 +44,7 @@ export function workerCommand(program: Command, cli: Cli): void {
       'Weights kept of a sparse vector. Default: 1000.',
       integer(1, 16_000),
     )
+    .option('--force', 'Write also to columns that another model has filled.')
     .option('--qdrant <URL>', 'Address of Qdrant. Default: QDRANT_URL.')
     .option('--collection <NAME>', 'Collection of Qdrant.')
     .option('--dense', 'To Qdrant: dense vectors, the default.')

@@ -31,6 +31,7 @@ interface PostgresFlags {
   metadataColumn?: string
   modelColumn?: string
   denseType?: DenseKind
+  force?: boolean
   sparseLimit?: number
 }
 
@@ -58,7 +59,7 @@ function postgresStore(io: CliIo, flags: Flags): ChosenStore {
           model: own.modelColumn,
         },
         model: info,
-        ...present({ dimensions, sparseLimit, denseType }),
+        ...present({ dimensions, sparseLimit, denseType, force: own.force }),
       })
     },
   }

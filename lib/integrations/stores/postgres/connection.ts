@@ -22,8 +22,6 @@ export interface PgliteLike extends Queryable {
 export type PostgresTarget = string | Pool | PgliteLike
 
 export interface Connection {
-  /** Transactions that can run beside one another. */
-  readonly lanes: number
   query: Queryable['query']
   /** Commits what `run` resolves with, rolls back what it throws. */
   transaction<T>(run: (transaction: Queryable) => Promise<T>): Promise<T>
@@ -31,14 +29,22 @@ export interface Connection {
   close(): Promise<void>
 }
 
-/** Beside the statement that runs there is one that reads and one that writes. */
-const LANES = 3
+/** One claims, two write, one gives signs of life. */
+const CONNECTIONS = 4
+const CONNECT_MS = 10_000
 
 /** @throws InvalidInputError when `pg` is needed and not installed, or for what is no connection */
 export async function connect(target: PostgresTarget): Promise<Connection> {
   if (typeof target === 'string') {
     const { default: pg } = await optional('pg', 'bge-m3-node/postgres', () => import('pg'))
-    const pool = new pg.Pool({ connectionString: target, max: LANES + 1 })
+    const pool = new pg.Pool({
+      connectionString: target,
+      max: CONNECTIONS,
+      // a network that swallows packets is an error, too
+      connectionTimeoutMillis: CONNECT_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: CONNECT_MS,
+    })
     // a pool says so when the server ends an idle connection; without a listener that ends the process
     pool.on('error', () => {})
     return poolConnection(pool, true)
@@ -53,8 +59,6 @@ export async function connect(target: PostgresTarget): Promise<Connection> {
 
 function pgliteConnection(database: PgliteLike): Connection {
   return {
-    // it runs one statement at a time
-    lanes: 1,
     query: (sql, parameters) => database.query(sql, parameters),
     transaction: (run) => database.transaction(run),
     close: async () => {},
@@ -63,7 +67,6 @@ function pgliteConnection(database: PgliteLike): Connection {
 
 function poolConnection(pool: Pool, own: boolean): Connection {
   return {
-    lanes: LANES,
     query: (sql, parameters) => pool.query(sql, parameters),
     async transaction(run) {
       const client = await pool.connect()

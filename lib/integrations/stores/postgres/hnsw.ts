@@ -1,7 +1,8 @@
 /** pgvector's HNSW indexes. */
 
 import { InvalidInputError } from '../../../common/errors.js'
-import type { Queryable } from './connection.js'
+import type { Connection, Queryable } from './connection.js'
+import { createOnce } from './own-tables.js'
 import { quoteIdentifier, SPARSEVEC_LIMITS } from './sql.js'
 import type { CheckedTable } from './table.js'
 
@@ -49,9 +50,12 @@ function checkInteger(name: string, value: number | undefined, least: number, mo
   throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${most}.`)
 }
 
-/** Creates what is missing: built once the rows are there, which is much faster than before. */
+/**
+ * Creates what is missing: built once the rows are there, which is much faster than before. An index on the column
+ * with the same operators is not missing, whatever its name and settings.
+ */
 export async function createHnsw(
-  db: Queryable,
+  connection: Connection,
   table: CheckedTable,
   names: { table: string; dense?: string | undefined; sparse?: string | undefined },
   { m, efConstruction, distance = 'cosine' }: HnswOptions,
@@ -62,9 +66,20 @@ export async function createHnsw(
   ]
   const how = settings.length > 0 ? ` WITH (${settings.join(', ')})` : ''
   const create = (column: string, quoted: string, operators: string) =>
-    db.query(
-      `CREATE INDEX IF NOT EXISTS ${quoteIdentifier(indexName(names.table, column))}
-       ON ${table.name} USING hnsw (${quoted} ${operators})${how}`,
+    connection.transaction((db) =>
+      createOnce(
+        db,
+        `${table.name} ${operators}`,
+        () => serves(db, table, column, operators),
+        async () => {
+          const plain = indexName(names.table, column)
+          const isFree = await isFreeName(db, table, plain)
+          const name = isFree ? plain : indexName(names.table, `${column}_${operators}`)
+          await db.query(
+            `CREATE INDEX ${quoteIdentifier(name)} ON ${table.name} USING hnsw (${quoted} ${operators})${how}`,
+          )
+        },
+      ),
     )
   const { dense, sparse } = table.columns
   if (dense !== undefined && names.dense !== undefined) {
@@ -73,6 +88,35 @@ export async function createHnsw(
   if (sparse !== undefined && names.sparse !== undefined) {
     await create(names.sparse, sparse, 'sparsevec_ip_ops')
   }
+}
+
+/** Whether an index answers queries on the column with these operators. */
+async function serves(
+  db: Queryable,
+  { oid }: CheckedTable,
+  column: string,
+  operators: string,
+): Promise<boolean> {
+  const { rows } = await db.query(
+    `SELECT 1 FROM pg_index i
+     JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
+     JOIN pg_opclass o ON o.oid = i.indclass[0]
+     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+     WHERE i.indrelid = $1::oid AND am.amname = 'hnsw' AND i.indnkeyatts = 1 AND i.indpred IS NULL
+       AND i.indisvalid AND a.attname = $2 AND o.opcname = $3`,
+    [oid, column, operators],
+  )
+  return rows.length > 0
+}
+
+/** An index is a relation of its table's schema. */
+async function isFreeName(db: Queryable, { oid }: CheckedTable, name: string): Promise<boolean> {
+  const { rows } = await db.query(
+    `SELECT 1 FROM pg_class WHERE relname = $2
+       AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = $1::oid)`,
+    [oid, name],
+  )
+  return rows.length === 0
 }
 
 /** Names are cut at 63 bytes, where two could become one. */

@@ -4,13 +4,15 @@
  */
 
 import { InvalidInputError } from '../../../common/errors.js'
-import { checkObject, namesOf, refuseUnknown } from '../../../common/given.js'
+import { checkObject, checkText, namesOf, refuseUnknown } from '../../../common/given.js'
 import { isTyped } from '../../../common/realms.js'
 import type { EmbedderInfo } from '../../../common/types.js'
 import { checkRetry, withRetries } from '../../retry.js'
 import { type EmbeddingStore, fallbackError, type StoredChunk } from '../../store.js'
 import { type Connection, connect, type PostgresTarget, type Queryable } from './connection.js'
 import { DEFAULT_SPARSE_LIMIT } from './hnsw.js'
+import { recordModel } from './model-record.js'
+import { createOnce } from './own-tables.js'
 import {
   arrayLiteral,
   quoteIdentifier,
@@ -35,7 +37,9 @@ export interface PostgresStoreOptions {
   table: TableName
   columns: StoreColumns
   /** The model whose vectors are written: `m3.info`. */
-  model: Pick<EmbedderInfo, 'dimensions' | 'vocabSize' | 'outputs'>
+  model: Pick<EmbedderInfo, 'dimensions' | 'vocabSize' | 'outputs' | 'fingerprint'>
+  /** Writes also to columns that another model has filled. Default: false. */
+  force?: boolean
   /** Dimensions of dense vectors, where they are cut. Default: the model's. */
   dimensions?: number
   /** Creates a table that is missing. Default: true. */
@@ -52,6 +56,7 @@ const NAMES = namesOf<PostgresStoreOptions>({
   table: 1,
   columns: 1,
   model: 1,
+  force: 1,
   dimensions: 1,
   create: 1,
   denseType: 1,
@@ -62,8 +67,6 @@ const NAMES = namesOf<PostgresStoreOptions>({
 const RETRIES = 8
 const FIRST_RETRIES = 2
 const RETRY_MS = 100
-/** Of the advisory lock under which a table is created: any number that nobody else uses. */
-const CREATING = 7_246_931_508
 
 /** A table of PostgreSQL or PGlite with pgvector, as a store of embedded chunks. */
 export class PostgresStore implements EmbeddingStore {
@@ -94,6 +97,7 @@ export class PostgresStore implements EmbeddingStore {
     checkObject(columns, '`columns`')
     checkObject(model, '`model`')
     checkObject(model.outputs, '`model.outputs`')
+    checkText(model.fingerprint, '`model.fingerprint`')
     if (columns.dense === undefined && columns.sparse === undefined) {
       throw new InvalidInputError('Name a dense or a sparse column to fill.')
     }
@@ -115,22 +119,27 @@ export class PostgresStore implements EmbeddingStore {
 
   /**
    * Creates the table if it is missing, and checks it: columns, types, dimensions, a unique id, what must
-   * not be NULL, permissions.
+   * not be NULL, permissions, the model that filled it.
    *
    * @throws InvalidInputError naming what does not fit, StoreError when the database cannot be reached
    */
   async prepare(): Promise<void> {
     // a mistake in the address should not take half a minute to tell
     this.#table = await this.#transaction(FIRST_RETRIES, (db) => this.#prepare(db))
+    const { columns, model, force = false } = this.#options
+    const { oid, name: table } = this.#table
+    const vectors = [columns.dense, columns.sparse].filter((column) => column !== undefined)
+    const claim = { oid, table, columns: vectors, model: model.fingerprint, force }
+    await this.#retrying(RETRIES, () => recordModel(this.#connection, claim))
   }
 
   async #prepare(db: Queryable): Promise<CheckedTable> {
     const { table, columns, model, create = true } = this.#options
     const name = quoteTable(table)
-    if (create && (await tableId(db, name)) === undefined) {
-      // several workers begin at a time, and CREATE TABLE IF NOT EXISTS alone fails where two race
-      await db.query('SELECT pg_advisory_xact_lock($1::bigint)', [CREATING])
-      if ((await tableId(db, name)) === undefined) await this.#create(db, name)
+    if (create) {
+      const exists = async () => (await tableId(db, name)) !== undefined
+      // several workers begin at a time
+      await createOnce(db, name, exists, () => this.#create(db, name))
     }
     const checked = await checkTable(db, table, columns, {
       denseDimensions: this.#dimensions,

@@ -34,6 +34,8 @@ type Role = keyof TableColumns | keyof StoreColumns
 export interface CheckedTable {
   /** Quoted, for SQL. */
   name: string
+  /** Object id. */
+  oid: string
   /** Quoted, those that were named. */
   columns: { id: string } & { [role in Role]?: string }
   /** The id column's type, for casts. */
@@ -85,7 +87,7 @@ export async function checkTable(
   }
   checkNames(columns)
   const idType = typeOf('id', columns.id).type
-  const checked: CheckedTable = { name, idType, columns: { id: quoteIdentifier(columns.id) } }
+  const checked: CheckedTable = { name, oid, idType, columns: { id: quoteIdentifier(columns.id) } }
   if (columns.text !== undefined) {
     const { base } = typeOf('text', columns.text)
     if (!/^(text|character varying|character|citext)$/.test(base)) {

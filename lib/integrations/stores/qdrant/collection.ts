@@ -71,10 +71,9 @@ export async function prepareCollection(
   const { collection } = shape
   const get = () =>
     connection
-      .request(
-        (api, init) => api.getCollection({ collection_name: collection }, init),
-        FIRST_RETRIES,
-      )
+      .request((api, init) => api.getCollection({ collection_name: collection }, init), {
+        most: FIRST_RETRIES,
+      })
       .catch(absent(404))
   let info = await get()
   if (info === undefined) {

@@ -96,17 +96,19 @@ export class QdrantConnection {
   /**
    * The result of a request, tried again as often as may help.
    *
-   * @param most retries at most, where that is fewer than the options say
+   * @param about.most retries at most, where that is fewer than the options say
+   * @param about.mayQuote it holds texts or metadata, and an answer may quote them
    * @throws StoreError, or the signal's reason
    */
   async request<T>(
     send: (api: Api, init: Init) => Promise<{ data: { result?: T } }>,
-    most = Number.POSITIVE_INFINITY,
+    about: { most?: number; mayQuote?: boolean } = {},
   ): Promise<T> {
+    const { most = Number.POSITIVE_INFINITY, mayQuote = false } = about
     const { retry: { retries = RETRIES, delayMs = DELAY_MS } = {} } = this.#options
     for (let attempt = 1; ; attempt++) {
       throwIfAborted(this.#closed.signal)
-      const outcome = await this.#try(send)
+      const outcome = await this.#try(send, mayQuote)
       if ('result' in outcome) return outcome.result
       const { failure } = outcome
       const message = `Qdrant at ${this.address} ${failure.message}`
@@ -125,6 +127,7 @@ export class QdrantConnection {
 
   async #try<T>(
     send: (api: Api, init: Init) => Promise<{ data: { result?: T } }>,
+    mayQuote: boolean,
   ): Promise<{ result: T } | { failure: Failure }> {
     const { timeoutMs = TIMEOUT_MS, apiKey } = this.#options
     const closed = this.#closed.signal
@@ -164,7 +167,7 @@ export class QdrantConnection {
         const message = `did not answer within ${timeoutMs} ms`
         return { failure: { ...NO_FAILURE, message, transient: true } }
       }
-      const failure = failureOf(error, apiKey)
+      const failure = failureOf(error, apiKey, mayQuote)
       return { failure: { ...failure, retryAfter: retryAfter ?? failure.retryAfter } }
     } finally {
       clearTimeout(timer)

@@ -31,8 +31,11 @@ export interface Failure {
   tooLarge: boolean
 }
 
-/** @param secret is left out of the message, whoever put it there */
-export function failureOf(error: unknown, secret: string | undefined): Failure {
+/**
+ * @param secret is left out of the message, whoever put it there
+ * @param mayQuote the request held what users wrote: of the server's words none but known ones are passed on
+ */
+export function failureOf(error: unknown, secret: string | undefined, mayQuote = false): Failure {
   const { status, data, headers, cause, code, name, message, retry_after } = (error ?? {}) as {
     status?: unknown
     data?: unknown
@@ -44,7 +47,8 @@ export function failureOf(error: unknown, secret: string | undefined): Failure {
     retry_after?: unknown
   }
   if (typeof status === 'number') {
-    const said = clean(saidBy(data), secret)
+    const words = saidBy(data)
+    const said = mayQuote ? knownOf(words) : clean(words, secret)
     const retryAfter = headers?.get?.('retry-after') ?? undefined
     return {
       status,
@@ -99,6 +103,18 @@ function hintOf(status: number): string {
 function saidBy(data: unknown): string {
   const { status } = (data ?? {}) as { status?: { error?: unknown } }
   return typeof status?.error === 'string' ? status.error : ''
+}
+
+/** What the server says of points, without anything of the points. */
+const KNOWN = [
+  /larger than allowed/,
+  /Vector dimension error: expected dim: \d{1,9}, got \d{1,9}/,
+  /Not existing vector name error/,
+  /duplicate indices|must be unique/i,
+]
+
+function knownOf(words: string): string {
+  return KNOWN.map((known) => known.exec(words)?.[0]).find((found) => found !== undefined) ?? ''
 }
 
 /** Without the key, and without anything quoted that is long enough to be a text. */

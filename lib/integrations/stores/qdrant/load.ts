@@ -13,6 +13,7 @@ import { checkChunk } from '../../../embedder/documents/chunk-input.js'
 import type { Source } from '../../../embedder/documents/source.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { COMPARABLE } from '../../store.js'
+import { StoreFit, writeApart } from '../../write-apart.js'
 import { checkRange } from './connection.js'
 import { grouped } from './grouped.js'
 import { isWellFormed } from './point-id.js'
@@ -137,6 +138,7 @@ class QdrantLoader {
     tokens: 0,
     batches: 0,
   }
+  readonly #fit = new StoreFit()
   readonly #started = performance.now()
   /** Items with the embedder, in order. */
   readonly #embedding: Pending[] = []
@@ -310,14 +312,17 @@ class QdrantLoader {
   }
 
   async #write(batch: readonly QdrantChunk[]): Promise<void> {
-    await this.#store.write(batch)
-    this.#result.batches++
-    this.#result.points += batch.length
-    for (const { chunk } of batch) {
-      this.#result.tokens += chunk.embedding.tokenCount
-      this.#settle(chunk.id)
+    const refused = await writeApart((some) => this.#store.write(some), batch)
+    const bad = new Set(refused.map(({ item }) => item))
+    for (const { item, error } of refused) this.#fail(item.chunk.id, error)
+    if (bad.size < batch.length) this.#result.batches++
+    this.#result.points += batch.length - bad.size
+    for (const item of batch) {
+      if (!bad.has(item)) this.#result.tokens += item.chunk.embedding.tokenCount
+      this.#settle(item.chunk.id)
     }
     this.#report()
+    this.#fit.count(batch.length - bad.size, refused)
   }
 
   #settle(id: string): void {

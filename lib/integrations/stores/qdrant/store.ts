@@ -206,7 +206,7 @@ export class QdrantStore implements EmbeddingStore {
           { collection_name: collection, limit: 1, with_payload: ['model'], with_vector: false },
           init,
         ),
-      FIRST_RETRIES,
+      { most: FIRST_RETRIES },
     )
     const { model } = (points[0]?.payload ?? {}) as Partial<QdrantPayload>
     if (typeof model !== 'string' || model === this.#model) return
@@ -254,8 +254,9 @@ export class QdrantStore implements EmbeddingStore {
     const { collection } = this.#shape
     const points = group.map((point) => point.build())
     try {
-      await this.#connection.request<Schemas['UpdateResult']>((api, init) =>
-        api.upsertPoints({ collection_name: collection, wait: true, points }, init),
+      await this.#connection.request<Schemas['UpdateResult']>(
+        (api, init) => api.upsertPoints({ collection_name: collection, wait: true, points }, init),
+        { mayQuote: true },
       )
     } catch (error) {
       // a server, or a proxy before it, with a lower limit than ours
@@ -313,8 +314,9 @@ export class QdrantStore implements EmbeddingStore {
     if (!dense && !colbert && sparse?.indices.length === 0) return []
     const { collection, names } = this.#shape
     const body = hybridQuery(query, { ...options, names })
-    const { points } = await this.#connection.request((api, init) =>
-      api.queryPoints({ collection_name: collection, ...body }, init),
+    const { points } = await this.#connection.request(
+      (api, init) => api.queryPoints({ collection_name: collection, ...body }, init),
+      { mayQuote: true },
     )
     return points.map(hitOf)
   }

@@ -161,8 +161,11 @@ describe('loadTable', () => {
     })
     await expect(stopped).rejects.toBe(reason)
     const { rows } = await db.query<{ n: number }>('SELECT count(dense)::int AS n FROM docs')
-    expect(rows[0]?.n).toBe(30)
-    expect(await loadTable(m3, db, { table: 'docs', columns })).toMatchObject({ rows: 120 })
+    const done = rows[0]?.n ?? 0
+    expect(done).toBeGreaterThanOrEqual(30)
+    expect(done).toBeLessThan(150)
+    const rest = await loadTable(m3, db, { table: 'docs', columns })
+    expect(rest.rows).toBe(150 - done)
   })
 })
 

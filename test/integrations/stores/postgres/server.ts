@@ -73,7 +73,16 @@ export function postgresServer(rows: number): void {
 
     function startWorker(): ChildProcess {
       const args = ['load', 'postgres', '--table', 'docs', '--text', 'body', '--json']
-      const options = ['--dense-column', 'dense', '--batch-rows', '16', '--threads', '1']
+      const options = [
+        '--dense-column',
+        'dense',
+        '--batch-rows',
+        '16',
+        '--threads',
+        '1',
+        '--stalled-after',
+        '2',
+      ]
       return spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args, ...options], {
         env: { ...process.env, DATABASE_URL: server.url, BGE_M3_MODEL: model },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -158,36 +167,28 @@ export function postgresServer(rows: number): void {
   })
 }
 
-/**
- * A pool whose first writing transaction ends in a real deadlock with another session: each has a row that
- * the other wants.
- */
+/** A pool whose first write ends in a real deadlock with another session: each has a row that the other wants. */
 async function connectWithOneDeadlock(pool: pg.Pool): Promise<pg.Pool> {
   await pool.query('DROP TABLE IF EXISTS locks')
   await pool.query('CREATE TABLE locks (id int PRIMARY KEY, n int)')
   await pool.query('INSERT INTO locks VALUES (1, 0), (2, 0)')
   let isFirst = true
-  const connect = async () => {
+  const query = async (sql: string, parameters?: unknown[]) => {
+    if (!sql.includes('UPDATE "docs"') || !isFirst) return pool.query(sql, parameters)
+    isFirst = false
     const client = await pool.connect()
-    return new Proxy(client, {
-      get(target, key) {
-        if (key !== 'query') {
-          const value = Reflect.get(target, key)
-          return typeof value === 'function' ? value.bind(target) : value
-        }
-        return async (sql: string, parameters?: unknown[]) => {
-          if (sql.startsWith('UPDATE') && isFirst) {
-            isFirst = false
-            await deadlock(pool, target)
-          }
-          return target.query(sql, parameters)
-        }
-      },
-    })
+    try {
+      await client.query('BEGIN')
+      await deadlock(pool, client)
+      return await client.query(sql, parameters)
+    } finally {
+      await client.query('ROLLBACK')
+      client.release()
+    }
   }
   return new Proxy(pool, {
     get(target, key) {
-      if (key === 'connect') return connect
+      if (key === 'query') return query
       const value = Reflect.get(target, key)
       return typeof value === 'function' ? value.bind(target) : value
     },

@@ -233,8 +233,12 @@ describe('without pgvector', () => {
 describe('storeError', () => {
   it('keeps what may be shown', () => {
     const row = Object.assign(new Error('bad text in a trigger'), { code: 'P0001', detail: 'text' })
-    expect(storeError(row).message).toBe('PostgreSQL failed (P0001).')
-    const check = Object.assign(new Error('new row'), { code: '23514', constraint: 'positive' })
+    expect(storeError(row).message).toBe('PostgreSQL refuses a row (P0001).')
+    const check = Object.assign(new Error('new row'), {
+      code: '23514',
+      constraint: 'positive',
+      routine: 'ExecConstraints',
+    })
     expect(storeError(check)).toMatchObject({ refused: true })
     expect(storeError(check).message).toBe('PostgreSQL refuses a row (23514, constraint positive).')
     const gone = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })

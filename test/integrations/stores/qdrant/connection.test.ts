@@ -33,7 +33,9 @@ const open = (options: Partial<QdrantConnectionOptions> = {}) =>
   })
 
 const ask = (connection: QdrantConnection, most?: number) =>
-  connection.request((api, init) => api.collectionExists({ collection_name: 'docs' }, init), most)
+  connection.request((api, init) => api.collectionExists({ collection_name: 'docs' }, init), {
+    ...(most !== undefined && { most }),
+  })
 const create = (connection: QdrantConnection) =>
   connection.request((api, init) =>
     api.createCollection(

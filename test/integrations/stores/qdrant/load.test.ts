@@ -9,6 +9,7 @@ import {
   type LoadQdrantOptions,
   loadQdrant,
 } from '../../../../lib/integrations/stores/qdrant/load.js'
+import { QdrantStore } from '../../../../lib/integrations/stores/qdrant/store.js'
 import { type ContractServer, startContractServer } from '../../../helpers/qdrant-contract.js'
 import { tinyPath } from '../../../helpers/standins.js'
 import { mixedTexts } from '../../../helpers/texts.js'
@@ -379,3 +380,49 @@ function later() {
   })
   return { promise, resolve }
 }
+
+describe('points that the server refuses', () => {
+  const CANARY = 'canary-7f3a'
+  const isBad = (i: number) => [0, 1, 17, 32, 33, 34, 35, 99].includes(i)
+  const texts = Array.from({ length: 100 }, (_, i) => ({
+    id: `doc ${i}`,
+    text: `${CANARY} ${isBad(i) ? 'poison' : 'good'} ${i}`,
+    metadata: { about: CANARY },
+  }))
+  /** As serde and people quote what they were given, and as they do not. */
+  const words = [`invalid value: string "${CANARY}"`, `Wrong input: ${CANARY} poison is not right`]
+
+  it.each(words)('cost the others nothing, and are not quoted (%#)', async (error) => {
+    const body = JSON.stringify({ status: { error } })
+    const upsert = /^PUT \/collections\/docs\/points/
+    server.faults.push(
+      { match: upsert, status: 500, body, times: 2 },
+      { match: upsert, holds: /poison/, status: 400, body, times: 1e6 },
+    )
+    const told: unknown[] = []
+    const result = await load(texts, {
+      batchPoints: 8,
+      onRetry: (retry) => told.push(retry),
+      onProgress: (progress) => told.push(progress),
+    })
+    expect(result).toMatchObject({ points: 92, failed: 8 })
+    expect(result.failures.map(({ id }) => id)).toEqual(
+      texts.filter((_, i) => isBad(i)).map(({ id }) => id),
+    )
+    expect(server.byId('docs').size).toBe(92)
+    expect(JSON.stringify([told, result])).not.toContain(CANARY)
+    server.faults.length = 0
+  })
+
+  it('a search does not quote its filter', async () => {
+    await load(texts.slice(2, 4))
+    const body = JSON.stringify({ status: { error: words[1] } })
+    server.faults.push({ match: /points\/query/, status: 400, body })
+    const store = await QdrantStore.open(m3.info, { url: server.url, collection: 'docs' })
+    const filter = { must: [{ key: 'metadata.about', match: { value: CANARY } }] }
+    const error = await store.search(await m3.embed('q'), { filter }).catch((e) => e)
+    expect(error).toMatchObject({ code: 'STORE', refused: true })
+    expect([error.message, error.stack, JSON.stringify(error)].join()).not.toContain(CANARY)
+    await store.close()
+  })
+})

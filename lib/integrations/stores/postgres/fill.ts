@@ -1,0 +1,158 @@
+/** Vectors into rows that are leased: those that still have the text that was embedded, and no vector. */
+
+import { EmbedderError, StoreError } from '../../../common/errors.js'
+import type { Embedding, Settled } from '../../../common/types.js'
+import { fallbackError } from '../../store.js'
+import { writeApart } from '../../write-apart.js'
+import type { Queryable } from './connection.js'
+import { hashSql, type LeasedRow, type LeaseOptions, pendingSql } from './leases.js'
+import { arrayLiteral, sparsevecLiteral, vectorLiteral } from './sql.js'
+
+/** A row that has no vector, and why. */
+export interface RowFailure {
+  row: LeasedRow
+  error: EmbedderError
+}
+
+/** What became of a batch: each of its rows is in one of the three. */
+export interface Filled {
+  rows: number
+  failures: RowFailure[]
+  /** Not written, for others had changed or filled them. */
+  passedOver: LeasedRow[]
+  tokens: number
+  /** Sparse vectors that were cut. */
+  cuts: number
+}
+
+interface Ready {
+  row: LeasedRow
+  dense: string | undefined
+  sparse: string | undefined
+  tokens: number
+  isCut: boolean
+}
+
+export interface FillOptions extends LeaseOptions {
+  sparseDimensions: number
+  sparseLimit: number
+}
+
+/**
+ * @param run sends a statement, again where that may help
+ * @throws StoreError for what has nothing to do with single rows
+ */
+export async function fillRows(
+  run: (statement: (db: Queryable) => Promise<Set<string>>) => Promise<Set<string>>,
+  token: string,
+  { rows, results }: { rows: readonly LeasedRow[]; results: readonly Settled<Embedding>[] },
+  options: FillOptions,
+): Promise<Filled> {
+  const ready: Ready[] = []
+  const failures: RowFailure[] = []
+  rows.forEach((row, i) => {
+    const settled = results[i] as Settled<Embedding>
+    const error = settled instanceof EmbedderError ? settled : fallbackError(settled)
+    if (error) failures.push({ row, error })
+    else ready.push(literals(row, settled as Embedding, options))
+  })
+  const written = new Set<string>()
+  const refused = await writeApart(async (some) => {
+    const ids = await run((db) => update(db, token, some, options))
+    for (const id of ids) written.add(id)
+  }, ready)
+  const bad = new Set(refused.map(({ item }) => item))
+  for (const { item, error } of refused) failures.push({ row: item.row, error })
+  const done = ready.filter(({ row }) => written.has(row.id))
+  if (options.table.columns.error !== undefined) {
+    // a row that refuses its vector may refuse this as well
+    await writeApart((some) => run((db) => mark(db, some, options)), failures)
+  }
+  return {
+    rows: done.length,
+    failures,
+    passedOver: ready.filter((item) => !bad.has(item) && !written.has(item.row.id)).map(rowOf),
+    tokens: done.reduce((sum, { tokens }) => sum + tokens, 0),
+    cuts: done.filter(({ isCut }) => isCut).length,
+  }
+}
+
+const rowOf = ({ row }: Ready) => row
+
+function literals(row: LeasedRow, result: Embedding, options: FillOptions): Ready {
+  const { table, sparseDimensions, sparseLimit } = options
+  const { dense, sparse, tokenCount: tokens } = result
+  const weights = sparse && sparsevecLiteral(sparse, sparseDimensions, sparseLimit)
+  return {
+    row,
+    dense: dense && (table.denseKind === 'float4[]' ? arrayLiteral : vectorLiteral)(dense),
+    sparse: weights?.literal,
+    tokens,
+    isCut: weights?.cut ?? false,
+  }
+}
+
+/** @returns ids of the rows that have their vectors now */
+async function update(
+  db: Queryable,
+  token: string,
+  items: readonly Ready[],
+  { oid, table, leases, models, columns: vectors, model }: FillOptions,
+): Promise<Set<string>> {
+  const { name, idType, columns, denseKind } = table
+  const filled = [
+    { column: columns.dense, type: denseKind as string, values: items.map(({ dense }) => dense) },
+    { column: columns.sparse, type: 'sparsevec', values: items.map(({ sparse }) => sparse) },
+  ].filter(({ column }) => column !== undefined)
+  const set = filled.map(({ column, type }, i) => `${column} = v.v${i}::${type}`)
+  const arrays = filled.map((_, i) => `, $${i + 7}::text[]`)
+  const names = filled.map((_, i) => `, v${i}`)
+  const { rows } = await db.query(
+    `WITH v AS (
+       SELECT * FROM unnest($1::text[], $2::text[]${arrays.join('')}) AS v(id, hash${names.join('')})
+     ), released AS (
+       DELETE FROM ${leases} AS l USING v
+       WHERE l.relation = $3::oid AND l.id = v.id AND l.owner = $4::uuid
+     )
+     UPDATE ${name} AS t SET ${set.join(', ')} FROM v
+     WHERE t.${columns.id} = v.id::${idType} AND ${pendingSql(table)} AND ${hashSql(table)} = v.hash
+       AND (SELECT count(*) = cardinality($5::text[]) FROM ${models}
+            WHERE relation = $3::oid AND column_name = ANY($5::text[]) AND model = $6)
+     RETURNING v.id, NOT (${pendingSql(table)}) AS filled`,
+    [
+      items.map(({ row }) => row.id),
+      items.map(({ row }) => row.hash),
+      oid,
+      token,
+      vectors,
+      model,
+      ...filled.map(({ values }) => values),
+    ],
+  )
+  return new Set(rows.filter((row) => row.filled).map((row) => String(row.id)))
+}
+
+async function mark(
+  db: Queryable,
+  failures: readonly RowFailure[],
+  { table }: FillOptions,
+): Promise<Set<string>> {
+  const { name, idType, columns } = table
+  await db.query(
+    `UPDATE ${name} AS t SET ${columns.error} = v.code
+     FROM unnest($1::text[], $2::text[], $3::text[]) AS v(id, hash, code)
+     WHERE t.${columns.id} = v.id::${idType} AND ${pendingSql(table)} AND ${hashSql(table)} = v.hash`,
+    [
+      failures.map(({ row }) => row.id),
+      failures.map(({ row }) => row.hash),
+      failures.map(({ error }) => codeOf(error)),
+    ],
+  )
+  return new Set()
+}
+
+/** `INPUT_TOO_LONG`, or `STORE 23514`. */
+function codeOf(error: EmbedderError): string {
+  const sqlState = error instanceof StoreError ? error.sqlState : undefined
+  return sqlState === undefined ? error.code : `${error.code} ${sqlState}`
+}
