@@ -2,13 +2,13 @@
 
 export type { PgliteLike, PostgresTarget } from '../integrations/stores/postgres/connection.js'
 export type { HnswOptions } from '../integrations/stores/postgres/hnsw.js'
-export {
-  type LoadFailure,
-  type LoadProgress,
-  type LoadTableOptions,
-  type LoadTableResult,
-  loadTable,
-} from '../integrations/stores/postgres/load.js'
+export { loadTable } from '../integrations/stores/postgres/load.js'
+export type {
+  LoadFailure,
+  LoadProgress,
+  LoadTableOptions,
+  LoadTableResult,
+} from '../integrations/stores/postgres/load-types.js'
 export {
   quoteIdentifier,
   quoteTable,

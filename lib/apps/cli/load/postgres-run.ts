@@ -1,11 +1,11 @@
 /** `bge-m3 load postgres`: a table's texts to vectors. */
 
 import type { HnswOptions } from '../../../integrations/stores/postgres/hnsw.js'
-import {
-  type LoadTableOptions,
-  type LoadTableResult,
-  loadTable,
-} from '../../../integrations/stores/postgres/load.js'
+import { loadTable } from '../../../integrations/stores/postgres/load.js'
+import type {
+  LoadTableOptions,
+  LoadTableResult,
+} from '../../../integrations/stores/postgres/load-types.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'

@@ -4,7 +4,7 @@
  * over by others, and what it had written is not done again.
  */
 
-import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
+import { throwIfAborted } from '../../../common/abort.js'
 import { InvalidInputError } from '../../../common/errors.js'
 import {
   checkEmbedder,
@@ -18,38 +18,10 @@ import {
 import type { Embedder } from '../../../embedder/embedder.js'
 import { checkRetry } from '../../retry.js'
 import { connect, type PostgresTarget } from './connection.js'
-import { DEFAULT_SPARSE_LIMIT, type HnswOptions } from './hnsw.js'
+import { DEFAULT_SPARSE_LIMIT } from './hnsw.js'
+import type { LoadTableOptions, LoadTableResult } from './load-types.js'
 import { TableLoader } from './loader.js'
-import { SPARSEVEC_LIMITS, type TableName } from './sql.js'
-import type { TableColumns } from './table.js'
-
-/** Options of `loadTable`. */
-export interface LoadTableOptions {
-  table: TableName
-  columns: TableColumns
-  /** Rows that are claimed, embedded and written at a time. Default: 64. */
-  batchRows?: number
-  /** Builds HNSW indexes on the filled columns when all rows are done. */
-  index?: boolean | HnswOptions
-  /** The most weights of a sparse vector that are stored, the largest ones. Default: 1,000, which can be indexed. */
-  sparseLimit?: number
-  /** Dimensions of dense vectors; the column must have as many. Default: the model's. */
-  dimensions?: number
-  truncate?: 'error' | 'end'
-  maxTokens?: number
-  /** Fills also columns that another model has filled. Default: false. */
-  force?: boolean
-  /** Milliseconds without a sign of life after which others take over a batch. Default: 30,000. */
-  stalledAfter?: number
-  /**
-   * Tries again after a deadlock or a lost connection. Default: as long as it takes once the table was read, from
-   * 100 ms on, doubled up to 10 s.
-   */
-  retry?: { retries?: number; delayMs?: number }
-  signal?: AbortSignalLike
-  /** Called after each batch. */
-  onProgress?: (progress: LoadProgress) => void
-}
+import { SPARSEVEC_LIMITS } from './sql.js'
 
 const NAMES = namesOf<LoadTableOptions>({
   table: 1,
@@ -66,43 +38,6 @@ const NAMES = namesOf<LoadTableOptions>({
   signal: 1,
   onProgress: 1,
 })
-
-/** How far `loadTable` is. */
-export interface LoadProgress {
-  /** Rows embedded and committed here. */
-  done: number
-  failed: number
-  /** Rows without a vector when we began; others may be working on them too. */
-  total: number
-  /** Rows a second since the beginning. */
-  rate: number
-}
-
-/** A row whose text could not be embedded, or that the database refused. */
-export interface LoadFailure {
-  id: string
-  code: string
-  /** PostgreSQL's code, where it refused the row: `23514` is a check constraint. */
-  sqlState?: string
-  message: string
-}
-
-/** What `loadTable` did. */
-export interface LoadTableResult {
-  /** Rows embedded and committed here. */
-  rows: number
-  tokens: number
-  batches: number
-  /** Rows whose text could not be embedded, or that the database refused. */
-  failed: number
-  /** The first 1,000 of them. */
-  failures: LoadFailure[]
-  /** Sparse vectors of which only the largest weights were stored. */
-  sparseCut: number
-  /** Statements that were tried again. */
-  retries: number
-  seconds: number
-}
 
 const BATCH_ROWS = 64
 const STALLED_MS = 30_000

@@ -136,6 +136,100 @@ export function postgresServer(rows: number): void {
       await checkTable(1500)
     })
 
+    const columns = { id: 'id', text: 'body', dense: 'dense' }
+
+    it('keeps nothing open while texts are embedded', async () => {
+      await makeTable(200)
+      const impatient = new pg.Pool({
+        connectionString: server.url,
+        options: '-c idle_in_transaction_session_timeout=50 -c lock_timeout=50',
+      })
+      const states = new Set<string>()
+      const looking = new AbortController()
+      const watch = (async () => {
+        while (!looking.signal.aborted) {
+          const { rows } = await pool.query(
+            `SELECT state FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state <> 'idle'
+             AND state_change < clock_timestamp() - interval '30 ms' AND datname IS NOT NULL`,
+          )
+          for (const { state } of rows) states.add(String(state))
+          await sleep(5)
+        }
+      })()
+      // as slow as the full model: a batch takes longer than the server's patience
+      const slow = slowed(m3, 150)
+      const options = { table: 'docs', columns, batchRows: 40 }
+      expect(await loadTable(slow, impatient, options)).toMatchObject({ rows: 200, retries: 0 })
+      looking.abort()
+      await watch
+      await impatient.end()
+      expect(states).not.toContain('idle in transaction')
+      await checkTable(200)
+    })
+
+    it('takes over what somebody had claimed who is dead, and waits for who is alive', async () => {
+      await makeTable(60)
+      const options = { table: 'docs', columns, batchRows: 20, stalledAfter: 600 }
+      // never answers: its leases are renewed as long as it lives
+      const end = new AbortController()
+      const stuck = slowed(m3, 1e9)
+      const hanging = loadTable(stuck, pool, { ...options, signal: end.signal }).catch(() => {})
+      const claimed = async () =>
+        Number((await pool.query('SELECT count(*) FROM bge_m3_leases')).rows[0].count)
+      while ((await claimed()) < 60) await sleep(10)
+      let isDone = false
+      const other = loadTable(m3, pool, options).then((result) => {
+        isDone = true
+        return result
+      })
+      await sleep(2000)
+      expect([isDone, await done()]).toEqual([false, 0])
+      // dies: nobody renews, and nobody gives back
+      await pool.query(`UPDATE bge_m3_leases SET owner = gen_random_uuid()`)
+      expect(await other).toMatchObject({ rows: 60 })
+      end.abort()
+      await hanging
+      await checkTable(60)
+      expect(await claimed()).toBe(0)
+    })
+
+    it('gives a vector to the text it was made from, and to no other', async () => {
+      await makeTable(40)
+      await pool.query('ALTER TABLE docs DISABLE TRIGGER count_writes')
+      let changed = 0
+      const changing = slowed(m3, 0, async () => {
+        if (changed++ > 0) return
+        await pool.query(`UPDATE docs SET body = 'changed ' || id WHERE id < 10`)
+        await pool.query('DELETE FROM docs WHERE id = 11')
+      })
+      const result = await loadTable(changing, pool, { table: 'docs', columns, batchRows: 40 })
+      expect(result).toMatchObject({ rows: 39, failed: 0 })
+      const { rows } = await pool.query('SELECT body, dense FROM docs ORDER BY id')
+      const plain = await m3.embed(rows.map(({ body }) => String(body)))
+      rows.forEach(({ dense }, i) => {
+        expect(new Float32Array(dense)).toEqual(plain[i]?.dense)
+      })
+    })
+
+    it('says which tables it needs where it may not create them, and uses those that are there', async () => {
+      await makeTable(5)
+      await pool.query('DROP TABLE IF EXISTS bge_m3_leases, bge_m3_models')
+      await pool.query('CREATE ROLE clerk LOGIN')
+      await pool.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
+      await pool.query('GRANT SELECT, UPDATE ON docs TO clerk')
+      const url = server.url.replace('postgres@', 'clerk@')
+      const options = { table: 'docs', columns }
+      for (let missing = 2; missing > 0; missing--) {
+        const error = await loadTable(m3, url, options).catch((e) => e)
+        expect(error).toMatchObject({ code: 'INVALID_INPUT' })
+        const [, statement = ''] = /Its owner runs: (.*);/.exec(error.message) ?? []
+        for (const sql of statement.split('; ')) await pool.query(sql)
+        const [, table = ''] = /The table (\S+) is missing/.exec(error.message) ?? []
+        await pool.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO clerk`)
+      }
+      expect(await loadTable(m3, url, options)).toMatchObject({ rows: 5 })
+    })
+
     it('tries again after a deadlock', async () => {
       await makeTable(40)
       const target = await connectWithOneDeadlock(pool)
@@ -165,6 +259,17 @@ export function postgresServer(rows: number): void {
       expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     })
   })
+}
+
+/** An embedder whose texts take so many milliseconds more, or as long as something else takes. */
+function slowed(m3: Embedder, milliseconds: number, meanwhile?: () => Promise<void>): Embedder {
+  const embed = async (texts: readonly string[], options: { signal?: AbortSignal }) => {
+    const results = await m3.embed(texts as string[], options)
+    await meanwhile?.()
+    await sleep(Math.min(milliseconds, 2 ** 31 - 1), undefined, { signal: options.signal })
+    return results
+  }
+  return { info: m3.info, embed } as unknown as Embedder
 }
 
 /** A pool whose first write ends in a real deadlock with another session: each has a row that the other wants. */
