@@ -9,6 +9,7 @@ import type {
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'
+import { loggerOf } from '../shared/logger.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { NO_BAR, progressBar } from '../shared/progress-bar.js'
@@ -64,6 +65,7 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
     }),
     index: indexOf(own),
     signal: io.signal,
+    logger: loggerOf(io, values.logLevel),
   }
   const embedder = await openEmbedder(io, values)
   try {

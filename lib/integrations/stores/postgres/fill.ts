@@ -152,7 +152,7 @@ async function mark(
 }
 
 /** `INPUT_TOO_LONG`, or `STORE 23514`. */
-function codeOf(error: EmbedderError): string {
+export function codeOf(error: EmbedderError): string {
   const sqlState = error instanceof StoreError ? error.sqlState : undefined
   return sqlState === undefined ? error.code : `${error.code} ${sqlState}`
 }

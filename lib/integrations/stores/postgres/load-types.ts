@@ -1,6 +1,7 @@
 /** What `loadTable` takes and gives. */
 
 import type { AbortSignalLike } from '../../../common/abort.js'
+import type { Logger } from '../../../common/types.js'
 import type { HnswOptions } from './hnsw.js'
 import type { TableName } from './sql.js'
 import type { TableColumns } from './table.js'
@@ -29,6 +30,8 @@ export interface LoadTableOptions {
    */
   retry?: { retries?: number; delayMs?: number }
   signal?: AbortSignalLike
+  /** A line a batch at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
+  logger?: Logger
   /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
 }

@@ -36,6 +36,7 @@ const NAMES = namesOf<LoadTableOptions>({
   stalledAfter: 1,
   retry: 1,
   signal: 1,
+  logger: 1,
   onProgress: 1,
 })
 
@@ -70,6 +71,7 @@ export async function loadTable(
   checkSwitch('force', force)
   checkSignal(options.signal)
   checkFunction('onProgress', options.onProgress)
+  if (options.logger !== undefined) checkObject(options.logger, '`logger`')
   throwIfAborted(options.signal)
   const connection = await connect(target)
   try {

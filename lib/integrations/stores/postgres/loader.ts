@@ -5,11 +5,11 @@ import { InvalidInputError, StoreError } from '../../../common/errors.js'
 import { clearInterval, performance, setInterval, sleep } from '../../../common/timers.js'
 import type { EmbedOptions } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
-import { withRetries } from '../../retry.js'
+import { mayPass, withRetries } from '../../retry.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit } from '../../write-apart.js'
 import type { Connection } from './connection.js'
-import { type Filled, type FillOptions, fillRows } from './fill.js'
+import { codeOf, type Filled, type FillOptions, fillRows } from './fill.js'
 import { checkHnsw, createHnsw } from './hnsw.js'
 import { type LeasedRow, Leases, pendingSql } from './leases.js'
 import type { LoadFailure, LoadTableOptions, LoadTableResult } from './load-types.js'
@@ -69,6 +69,8 @@ export class TableLoader {
   #after: string | undefined
   #foundInPass = false
   #isDone = false
+  /** What the database is waited for. */
+  #trouble: string | undefined
 
   constructor(embedder: Embedder, connection: Connection, options: Settings) {
     this.#embedder = embedder
@@ -234,9 +236,12 @@ export class TableLoader {
       )
       hasLeft = filled.rows < rows.length
       this.#account(filled)
-      void claimMs
-      void from
-      void embedded
+      const done = performance.now()
+      this.#logBatch(rows.length, filled, {
+        claimMs,
+        embedMs: embedded - from,
+        writeMs: done - embedded,
+      })
     } finally {
       await this.#leases.end(this.#connection, token, hasLeft)
     }
@@ -253,6 +258,35 @@ export class TableLoader {
       ...(maxTokens === undefined ? {} : { maxTokens }),
       ...(dimensions === undefined ? {} : { dimensions }),
       signal: this.#stop.signal,
+    }
+  }
+
+  /** A line of JSON; ids are not in it either. */
+  #logBatch(texts: number, filled: Filled, phases: Readonly<Record<string, number>>): void {
+    const failed: Record<string, number> = {}
+    for (const { error } of filled.failures) {
+      const code = codeOf(error)
+      failed[code] = (failed[code] ?? 0) + 1
+    }
+    const rounded = Object.entries(phases).map(([name, ms]) => [name, Math.round(ms)])
+    const { rows, tokens } = filled
+    const rssBytes = process.memoryUsage.rss()
+    const line = { texts, rows, tokens, ...Object.fromEntries(rounded), rssBytes, failed }
+    this.#log('info', `postgres: batch ${JSON.stringify(line)}`)
+  }
+
+  #tell(trouble: string | undefined): void {
+    if (trouble === this.#trouble) return
+    this.#trouble = trouble
+    if (trouble === undefined) this.#log('info', 'postgres: the database is back')
+    else this.#log('warn', `postgres: waiting for the database: ${trouble}`)
+  }
+
+  #log(level: 'info' | 'warn', line: string): void {
+    try {
+      this.#options.logger?.[level]?.(line)
+    } catch {
+      // a broken log must not cost the work
     }
   }
 
@@ -297,7 +331,16 @@ export class TableLoader {
     try {
       return await withRetries({ retries: Math.min(retries, most), delayMs, signal }, () => {
         if (tries++ > 0) this.#result.retries++
-        return run()
+        return run().then(
+          (result) => {
+            this.#tell(undefined)
+            return result
+          },
+          (error) => {
+            if (mayPass(error)) this.#tell(storeError(error).message)
+            throw error
+          },
+        )
       })
     } catch (error) {
       throwIfAborted(signal)

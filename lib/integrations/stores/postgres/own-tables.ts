@@ -39,6 +39,8 @@ export async function createOnce(
 ): Promise<void> {
   if (await exists()) return
   await db.query('SELECT pg_advisory_xact_lock(hashtextextended($1, $2::bigint))', [name, CREATING])
+  // to wait for an advisory lock is not to hear what others created meanwhile: opening a table is
+  await db.query('SELECT 1 FROM pg_catalog.pg_class LIMIT 0')
   if (!(await exists())) await create()
 }
 

@@ -80,8 +80,17 @@ describe('a row that is refused costs the others nothing', () => {
     await fill(100, bad, ', problem text')
     await db.exec(sql)
     const lines: string[] = []
-    const options = { table: 'docs', columns, batchRows: 8, index: true }
+    const log = (line: string) => lines.push(line)
+    const logger = { info: log, warn: log, error: log, debug: log }
+    const options = { table: 'docs', columns, batchRows: 8, index: true, logger }
     const result = await loadTable(m3, db, options)
+    const batches = lines.map((line) => JSON.parse(line.replace('postgres: batch ', '')))
+    const sum = (read: (batch: Record<string, number>) => number) =>
+      batches.reduce((all, batch) => all + read(batch), 0)
+    expect(sum(({ rows = 0 }) => rows)).toBe(100 - bad.size)
+    expect(sum(({ tokens = 0 }) => tokens)).toBe(result.tokens)
+    const failed = batches.reduce((all, batch) => all + (batch.failed[`STORE ${sqlState}`] ?? 0), 0)
+    expect(failed).toBe(bad.size)
     lines.push(JSON.stringify(result))
     expect(result).toMatchObject({ rows: 100 - bad.size, failed: bad.size })
     const ids = result.failures.map(({ id }) => Number(id)).sort((a, b) => a - b)

@@ -121,16 +121,21 @@ export function postgresServer(rows: number): void {
 
     it('goes on after the server was restarted', async () => {
       await makeTable(1500)
+      const lines: string[] = []
       const work = loadTable(m3, server.url, {
         table: 'docs',
         columns: { id: 'id', text: 'body', dense: 'dense' },
         batchRows: 10,
         retry: { retries: 30, delayMs: 50 },
+        logger: { warn: (line) => lines.push(line), info: (line) => lines.push(line) },
       })
       while ((await done()) < 100) await sleep(5)
       await server.restart()
       const { retries, rows: embedded } = await work
       expect(retries).toBeGreaterThan(0)
+      expect(lines.join('\n')).toMatch(
+        /waiting for the database: .*\n(.*\n)*.*the database is back/,
+      )
       // what was committed when the connection broke, and not confirmed, is not counted
       expect(embedded).toBeGreaterThan(1300)
       await checkTable(1500)

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { createServer, connect as dial, type Socket } from 'node:net'
 
-export interface Proxy {
+export interface TcpProxy {
   port: number
   /** Milliseconds that every piece takes longer, each way. */
   delayMs: number
@@ -16,10 +16,10 @@ export interface Proxy {
   close(): Promise<void>
 }
 
-export async function startProxy(targetPort: number): Promise<Proxy> {
+export async function startProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let state: 'open' | 'cut' | 'swallowing' = 'open'
-  const proxy: Proxy = {
+  const proxy: TcpProxy = {
     port: 0,
     delayMs: 0,
     cut() {
