@@ -20,6 +20,20 @@ export type { Source } from './embedder/documents/source.js'
 export type { StreamItem, StreamOptions, StreamResultFor } from './embedder/documents/stream.js'
 export type { EmbeddingResult } from './embedder/documents/types.js'
 export { Embedder } from './embedder/embedder.js'
+export type {
+  OutputsRerankOptions,
+  PairTruncation,
+  RankedDocument,
+  RerankBy,
+  RerankOptions,
+  RerankResult,
+} from './embedder/rerank/types.js'
+export {
+  Reranker,
+  type RerankerInfo,
+  type RerankerOptions,
+  type RerankerStats,
+} from './embedder/reranker.js'
 export * from './exports/scoring.js'
 export type { LoadOptions } from './options/types.js'
 export { fromBinary, fromInt8 } from './outputs/precision.js'

@@ -115,9 +115,9 @@ function referenceOf(texts, folder) {
   const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8)
   let at = 0
   return texts.map(() => {
-    const [, dim, entries, rows] = numbers.subarray(at, at + 5)
-    const dense = numbers.slice(at + 5, at + 5 + dim)
-    at += 5 + dim + 2 * entries + rows * dim
+    const [, dim, entries, rows] = numbers.subarray(at, at + 6)
+    const dense = numbers.slice(at + 6, at + 6 + dim)
+    at += 6 + dim + 2 * entries + rows * dim
     return dense
   })
 }

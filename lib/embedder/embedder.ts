@@ -45,6 +45,8 @@ import { WithFallback } from './fallback.js'
 import { infoOf, statsOf } from './info.js'
 import { addonFor, resolveLoad } from './load-options.js'
 import { ModelHandle } from './model-handle.js'
+import { rerankByOutputs } from './rerank/own-outputs.js'
+import type { OutputsRerankOptions, RankedDocument } from './rerank/types.js'
 
 /** Options of `embed` that it does not name. */
 const OWN = { priority: 'interactive', onError: 'throw' } as const
@@ -284,6 +286,24 @@ export class Embedder {
     const { vocabSize } = this.info
     const ids = texts.map((text, index) => framed(text, frame, { vocabSize, index }))
     return (await this.#all(texts, options, { ids })) as ResultFor<E, Embedding<P, W>>[]
+  }
+
+  /**
+   * Documents in the order in which they answer a query, by this model's own outputs; a cross-encoder
+   * (`Reranker`) does it better and slower. Documents are embedded through the cache.
+   *
+   * @throws InvalidInputError for options, and for outputs that the model does not give; the query's own
+   * error; BatchError whose `failures` name the documents
+   * @example
+   * const best = await m3.rerank('a query', documents, { by: 'colbert', topN: 10 })
+   */
+  async rerank(
+    query: string,
+    documents: readonly string[],
+    options: OutputsRerankOptions = {},
+  ): Promise<RankedDocument[]> {
+    this.#assertUsable()
+    return rerankByOutputs(this.#core, query, documents, options)
   }
 
   /** Loads the weights if need be and runs one short text, so that the first real one is not slower. */

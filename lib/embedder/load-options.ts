@@ -37,8 +37,12 @@ export function resolveLoad(options: LoadOptions): { config: Config; fallback: F
 }
 
 /** What the table of options does not look at. @throws InvalidInputError */
-export function checkLoadOptions(options: LoadOptions, of: string): void {
-  refuseUnknown(options, LOAD_NAMES, of)
+export function checkLoadOptions(
+  options: LoadOptions,
+  of: string,
+  names: readonly string[] = LOAD_NAMES,
+): void {
+  refuseUnknown(options, names, of)
   const { signal, logger, lazy } = options
   checkSignal(signal)
   if (logger !== undefined && Object(logger) !== logger) {

@@ -4,7 +4,7 @@ import { EmbeddingCache } from '../cache/cache.js'
 import { DisposedError } from '../common/errors.js'
 import { clearTimeout, setTimeout } from '../common/timers.js'
 import type { Embedding, Estimate, Precision, Settled } from '../common/types.js'
-import { Engine, newStats } from '../engine/engine.js'
+import { Engine, newStats, type Purpose } from '../engine/engine.js'
 import { Log } from '../native/log.js'
 import { type Config, checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
@@ -19,6 +19,7 @@ export class ModelHandle implements EmbedCore {
   /** Of all engines that it has had. */
   readonly stats = newStats()
   readonly #log: Log
+  readonly #purpose: Purpose
   #config: Config
   #settings: Settings | undefined
   #cache: EmbeddingCache | undefined
@@ -29,10 +30,11 @@ export class ModelHandle implements EmbedCore {
   #busy = 0
   #idle: NodeJS.Timeout | undefined
 
-  constructor(config: Config, logger: LoadOptions['logger']) {
+  constructor(config: Config, logger: LoadOptions['logger'], purpose: Purpose = 'embed') {
     this.defaults = config
     this.#config = config
     this.#log = new Log(logger)
+    this.#purpose = purpose
   }
 
   /** Finds the model, opens the cache and, unless it may wait, reads the weights. */
@@ -111,7 +113,8 @@ export class ModelHandle implements EmbedCore {
       this.#current = engine
       for (const line of engine.info.warnings) this.warn(line)
       if (engine.info.standin) {
-        const line = `${engine.path} is a stand-in with random weights: its embeddings mean nothing.`
+        const results = this.#purpose === 'rerank' ? 'scores' : 'embeddings'
+        const line = `${engine.path} is a stand-in with random weights: its ${results} mean nothing.`
         this.#log.warn(line, 'BGE_M3_STANDIN')
       }
       return engine
@@ -163,6 +166,7 @@ export class ModelHandle implements EmbedCore {
   async #read(settings: Settings | undefined): Promise<Engine> {
     const wanted = settings ?? (await settingsOf(this.#config))
     return Engine.load(wanted, {
+      purpose: this.#purpose,
       cache: this.#cache,
       maxPending: this.#config.maxPending,
       log: this.#log,

@@ -1,6 +1,6 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
 import type { AbortSignalLike } from '../common/abort.js'
-import { DisposedError } from '../common/errors.js'
+import { DisposedError, ModelLoadError } from '../common/errors.js'
 import type { Outputs } from '../common/types.js'
 import { checkIntegrity } from '../model/integrity.js'
 import type { NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
@@ -39,6 +39,9 @@ export interface EngineStats extends SchedulerStats {
 
 export const newStats = (): EngineStats => ({ ...NOTHING_YET, tokenizeMs: 0 })
 
+/** What a model is loaded for: vectors of texts, or scores of pairs. */
+export type Purpose = 'embed' | 'rerank'
+
 export interface EngineOptions {
   path: string
   /** What the user named; without it heads are looked for in the model and beside it. */
@@ -61,6 +64,7 @@ export interface EngineOptions {
 
 /** What an embedder hands to each of its engines. */
 export interface Surroundings {
+  purpose: Purpose
   cache: TextCache | undefined
   /** Texts that may wait. */
   maxPending: number
@@ -120,7 +124,7 @@ export class Engine {
     })
     this.rates = new Rates(this.info.dim)
     this.scheduler = new Scheduler(this.session, {
-      dim: this.info.dim,
+      dim: this.info.pooling === 'rank' ? 1 : this.info.dim,
       heads: prepared.heads,
       batchTokens,
       targetMs,
@@ -139,8 +143,9 @@ export class Engine {
       throw loadError(path, error)
     })
     try {
-      const { dim } = model.info()
-      const prepared = await prepare({ path, heads: options.heads, sha256, dim })
+      const info = model.info()
+      checkPurpose(path, info, surroundings.purpose)
+      const prepared = await prepare({ path, heads: options.heads, sha256, info })
       const session = model.session(options.threads)
       try {
         return new Engine(model, session, prepared, options, surroundings)
@@ -184,4 +189,14 @@ export class Engine {
     await this.session.release()
     await this.model.release()
   }
+}
+
+/** @throws ModelLoadError when the model is of the other kind */
+function checkPurpose(path: string, { pooling }: NativeModelInfo, purpose: Purpose): void {
+  if ((pooling === 'rank') === (purpose === 'rerank')) return
+  throw new ModelLoadError(
+    purpose === 'embed'
+      ? `${path} is a re-ranker, which gives scores and not embeddings: Reranker.load takes it.`
+      : `${path} is no re-ranker: it has no classification head. Embedder.load takes it.`,
+  )
 }

@@ -10,7 +10,7 @@ import { isTyped } from '../common/realms.js'
 import type { Outputs } from '../common/types.js'
 import { fingerprintModel } from '../model/fingerprint.js'
 import { type Heads, loadHeads } from '../model/heads.js'
-import type { NativeHeads } from '../native/addon.js'
+import type { NativeHeads, NativeModelInfo } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
 
 export interface Prepared {
@@ -30,7 +30,7 @@ export interface PrepareOptions {
   heads: string | undefined
   /** Of the model file, where the integrity check knows it. */
   sha256: string | undefined
-  dim: number
+  info: NativeModelInfo
 }
 
 const inUse = new Map<string, WeakRef<Prepared>>()
@@ -53,8 +53,11 @@ async function keyOf({ path, heads, sha256 }: PrepareOptions): Promise<string> {
   return JSON.stringify([path, dev, ino, size, mtimeMs, sha256, heads, place?.mtimeMs])
 }
 
-async function read({ path, heads: named, sha256, dim }: PrepareOptions): Promise<Prepared> {
-  const heads = await loadHeads({ model: path, dim, heads: named })
+async function read({ path, heads: named, sha256, info }: PrepareOptions): Promise<Prepared> {
+  const { dim } = info
+  // a re-ranker's head is in its file; what lies beside it is another model's
+  const isRanker = info.pooling === 'rank'
+  const heads = isRanker ? undefined : await loadHeads({ model: path, dim, heads: named })
   const { quantization } = loadAddon().machine()
   return {
     heads: heads ? toNative(heads, dim) : null,

@@ -30,8 +30,12 @@ export interface TokenizeOptions {
  * An error for what is not an embeddable text: not a string, or not Unicode (lone surrogates).
  * The empty text and NUL are texts like any other.
  */
-export function invalidText(text: unknown, index?: number): InvalidInputError | undefined {
-  const where = index === undefined ? 'The text' : `The text at index ${index}`
+export function invalidText(
+  text: unknown,
+  index?: number,
+  name = 'The text',
+): InvalidInputError | undefined {
+  const where = index === undefined ? name : `${name} at index ${index}`
   if (typeof text !== 'string') {
     return new InvalidInputError(`${where} must be a string, not of type ${typeName(text)}.`, {
       index,

@@ -25,7 +25,10 @@ export interface NativeModelInfo {
   ffn: number
   contextLength: number
   vocabSize: number
-  pooling: 'cls' | 'mean'
+  /** `rank`: a re-ranker, whose pooled state is one score. */
+  pooling: 'cls' | 'mean' | 'rank'
+  /** What texts are cut by: XLM-RoBERTa's SentencePiece model or BERT's. */
+  vocabulary: 'unigram' | 'wordpiece'
   standin: boolean
   weightBytes: number
   /** Whether texts packed into one micro-batch keep their bits. */
@@ -55,7 +58,7 @@ export const TokenizeMode = {
 } as const
 
 export interface NativeBatchResult {
-  /** texts x dim, not normalised. */
+  /** texts x dim, not normalised; of a re-ranker one score per text. */
   pooled: Float32Array
   /** Ids ascend within a text; `counts` says how many belong to each. */
   sparse?: { counts: Uint32Array; indices: Uint32Array; values: Float32Array }
@@ -82,7 +85,8 @@ export interface NativeHeadValues {
 export interface NativeSession {
   /**
    * `id` is the caller's own number for `cancel`. Ids of all texts one after the other. `outputs` is a
-   * sum of `Output` bits; dense is always computed.
+   * sum of `Output` bits; dense is always computed. `firsts`: where texts are pairs, the tokens of each
+   * one's first part, separators included.
    */
   run(
     id: number,
@@ -90,6 +94,7 @@ export interface NativeSession {
     lengths: Uint32Array,
     outputs: number,
     heads: NativeHeads | null,
+    firsts?: Uint32Array | null,
   ): Promise<NativeBatchResult>
   cancel(id: number): void
   /** Takes back a batch that has not begun (its promise rejects as cancelled); false for any other. */

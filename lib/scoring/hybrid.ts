@@ -189,7 +189,8 @@ function weightedMean(scores: ScoreWeights, weights: ScoreWeights): number {
   return (scores[0] * weights[0] + scores[1] * weights[1] + scores[2] * weights[2]) / total
 }
 
-function checkWeights(weights: ScoreWeights): void {
+/** @throws InvalidInputError for weights that are not three finite numbers from 0, or add up to 0 */
+export function checkWeights(weights: ScoreWeights): void {
   const valid =
     Array.isArray(weights) &&
     weights.length === 3 &&

@@ -66,7 +66,7 @@ Napi::Object to_js(Napi::Env env, const Tokens& tokens) {
 }
 
 const char* pooling_name(Pooling pooling) {
-    return pooling == Pooling::Mean ? "mean" : "cls";
+    return pooling == Pooling::Rank ? "rank" : pooling == Pooling::Mean ? "mean" : "cls";
 }
 
 } // namespace
@@ -128,6 +128,8 @@ Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
     out.Set("contextLength", spec.context_length);
     out.Set("vocabSize", spec.vocab_size);
     out.Set("pooling", pooling_name(spec.pooling));
+    out.Set("vocabulary",
+            spec.vocabulary_kind == VocabularyKind::WordPiece ? "wordpiece" : "unigram");
     out.Set("standin", spec.standin);
     out.Set("weightBytes", static_cast<double>(m->weight_bytes()));
     out.Set("packsExactly", m->packs_exactly());

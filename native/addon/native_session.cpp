@@ -93,7 +93,8 @@ Session& NativeSession::session() const {
     return *session_;
 }
 
-/// run(id, tokens: Int32Array, lengths: Uint32Array, outputs, heads | null): Promise, see to_js
+/// run(id, tokens: Int32Array, lengths: Uint32Array, outputs, heads | null, firsts: Uint32Array |
+/// null): Promise, see to_js
 Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded(env, [&]() -> Napi::Value {
@@ -108,6 +109,10 @@ Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
         batch->lengths.assign(lengths.Data(), lengths.Data() + lengths.ElementLength());
         batch->outputs = outputs;
         batch->heads = NativeHeads::of(info[4]);
+        if (!info[5].IsNull() && !info[5].IsUndefined()) {
+            const auto firsts = to_array<uint32_t>(info[5], "firsts");
+            batch->firsts.assign(firsts.Data(), firsts.Data() + firsts.ElementLength());
+        }
         const Pending pending(env);
         batch->done = [pending, id, outputs, batches = batches_](BatchResult&& result) {
             {

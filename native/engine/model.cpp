@@ -133,6 +133,10 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
         require_memory(model->spec_);
         model->packs_exactly_ = own_kernels && kernels_cover(model->spec_, file);
         model->tokenizer_ = Tokenizer::create(read_vocabulary(file, model->spec_));
+        if (model->spec_.pooling == Pooling::Rank) {
+            model->rank_head_ = read_rank_head(file, model->spec_);
+            model->second_type_ = read_second_type(file, model->spec_);
+        }
     }
     const std::vector<llama_model_kv_override> overrides = to_llama(model->spec_.overrides);
     llama_model_params params = llama_model_default_params();

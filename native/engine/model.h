@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model_file/model_check.h"
+#include "rank_head.h"
 #include "tokenizer/tokenizer.h"
 
 struct llama_model;
@@ -40,6 +41,12 @@ class Model {
     /// Whether texts packed into one micro-batch keep their bits: true when our kernels run all of
     /// it.
     bool packs_exactly() const { return packs_exactly_; }
+    /// Of a re-ranker; null for a model that embeds.
+    const RankHead* rank_head() const { return rank_head_.get(); }
+    /// See `read_second_type`; empty for a model that embeds.
+    const std::vector<float>& second_type() const { return second_type_; }
+    /// Numbers of a text's pooled state: dim, or one score.
+    size_t pooled_size() const { return rank_head_ ? 1 : spec_.dim; }
     /// Bytes of the weights as loaded.
     uint64_t weight_bytes() const;
 
@@ -54,6 +61,8 @@ class Model {
     ModelSpec spec_;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<llama_model, LlamaDeleter> llama_;
+    std::shared_ptr<const RankHead> rank_head_;
+    std::vector<float> second_type_;
     bool packs_exactly_ = false;
 };
 

@@ -71,6 +71,8 @@ struct Session::Context {
 Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       threads_(options.threads > 0 ? options.threads : default_threads()) {
+    if (!model_->second_type().empty())
+        types_.emplace(model_->second_type());
     thread_ = std::thread([this] { run(); });
 }
 
@@ -92,6 +94,11 @@ void Session::submit(const std::shared_ptr<Batch>& batch) {
     if (batch->lengths.empty() || batch->lengths.size() > kMaxTexts ||
         total != batch->tokens.size())
         throw Error(ErrorCode::InvalidInput, "The batch's lengths do not add up.");
+    bool firsts_fit = batch->firsts.empty() || batch->firsts.size() == batch->lengths.size();
+    for (size_t i = 0; firsts_fit && i < batch->firsts.size(); ++i)
+        firsts_fit = batch->firsts[i] <= batch->lengths[i];
+    if (!firsts_fit)
+        throw Error(ErrorCode::InvalidInput, "The batch's first parts do not fit its texts.");
     const Heads* heads = batch->heads.get();
     if (((batch->outputs & kSparse) && !(heads && heads->sparse)) ||
         ((batch->outputs & kColbert) && !(heads && heads->colbert)))
@@ -181,7 +188,7 @@ void Session::execute(Batch& batch) {
         if (batch.cancelled)
             throw Error(ErrorCode::Cancelled, "Cancelled before it ran.");
         const size_t n_texts = batch.lengths.size();
-        result.pooled.reserve(n_texts * model_->spec().dim);
+        result.pooled.reserve(n_texts * model_->pooled_size());
 
         const ComputeSlot slot([this] { return should_abort(); });
         if (model_->packs_exactly()) {
@@ -220,7 +227,11 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
                              ? static_cast<int32_t>(model_->tokenizer().vocabulary().padding())
                              : -1;
     size_t at = 0;
+    kernels::TokenTypes::Ranges second;
     for (size_t i = 0; i < n_texts; ++i) {
+        if (!batch.firsts.empty())
+            second.emplace_back(at + batch.firsts[first_text + i],
+                                at + batch.lengths[first_text + i]);
         llama_pos next = 0;
         for (uint32_t p = 0; p < batch.lengths[first_text + i]; ++p, ++at) {
             positions[at] = tokens[at] == padding ? next : next++;
@@ -236,6 +247,8 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
     raw.seq_id = seq_id.data();
     raw.logits = wanted.data();
 
+    if (types_)
+        types_->expect(std::move(second));
     llama_context* llama = context_->llama.get();
     const LogCapture log;
     const int status = llama_encode(llama, raw);
@@ -252,6 +265,8 @@ void Session::encode(const Batch& batch, size_t first_text, size_t n_texts, size
     if (status != 0)
         throw Error(ErrorCode::Inference,
                     "llama.cpp gave up (" + std::to_string(status) + "): " + log.errors());
+    if (types_ && !types_->added())
+        throw Error(ErrorCode::Inference, "llama.cpp's graph had no place for token types.");
     float* states = llama_get_embeddings(llama);
     if (!states)
         throw Error(ErrorCode::Inference, "llama.cpp gave no token states.");
@@ -275,8 +290,11 @@ void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, co
     const uint32_t length = batch.lengths[text];
     const size_t dim = spec.dim;
     const size_t pooled = result.pooled.size();
-    result.pooled.resize(pooled + dim);
-    pool_states(states, length, dim, spec.pooling, result.pooled.data() + pooled);
+    result.pooled.resize(pooled + model_->pooled_size());
+    if (const RankHead* head = model_->rank_head())
+        result.pooled[pooled] = head->score(states);
+    else
+        pool_states(states, length, dim, spec.pooling, result.pooled.data() + pooled);
     if (batch.outputs & kSparse)
         result.sparse.push_back(sparse_of(*batch.heads->sparse, model_->tokenizer().vocabulary(),
                                           states, tokens, length, dim));
@@ -329,6 +347,10 @@ void Session::ensure_context(uint32_t tokens) {
     params.no_perf = true;
     params.abort_callback = &Session::abort_callback;
     params.abort_callback_data = this;
+    if (types_) {
+        params.cb_eval = kernels::TokenTypes::on_node;
+        params.cb_eval_user_data = &*types_;
+    }
     fresh->llama.reset(llama_init_from_model(model_->handle(), params));
     if (!fresh->pool || !fresh->llama)
         throw Error(ErrorCode::MemoryLimit, "No context of " + std::to_string(size) +

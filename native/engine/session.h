@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "../ggml/token_types.h"
 #include "error.h"
 #include "model.h"
 #include "output_heads.h"
@@ -25,7 +26,7 @@ struct BatchResult {
     /// Set when the batch failed; the rest is empty then.
     std::optional<Error> error;
     /// texts x dim: each text's pooled state (first token, or mean, as the model says), not
-    /// normalised.
+    /// normalised. Of a re-ranker one score per text.
     std::vector<float> pooled;
     /// A vector per text, when asked for.
     std::vector<SparseVector> sparse;
@@ -41,6 +42,8 @@ struct Batch {
     std::vector<int32_t> tokens;
     /// Tokens of each text; their sum is tokens.size().
     std::vector<uint32_t> lengths;
+    /// Where texts are pairs: tokens of each text's first part, separators included; or empty.
+    std::vector<uint32_t> firsts;
     /// Bits of `Output`; dense is always computed. The others need a head.
     uint32_t outputs = kDense;
     std::shared_ptr<const Heads> heads;
@@ -111,7 +114,9 @@ class Session {
     std::deque<std::shared_ptr<Batch>> queue_;
     std::atomic<bool> stopping_{false};
 
-    std::unique_ptr<Context> context_; // touched by the thread alone
+    /// For a model with a second token type; touched by the thread alone, as the context.
+    std::optional<kernels::TokenTypes> types_;
+    std::unique_ptr<Context> context_;
     std::atomic<uint32_t> context_tokens_{0};
     /// When a batch last needed a context as large as this one.
     std::chrono::steady_clock::time_point fully_used_{};

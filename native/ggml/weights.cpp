@@ -120,4 +120,17 @@ void pack_weight(ggml_type type, const void* data, const Weight& weight, Packing
     }
 }
 
+std::vector<float> to_floats(ggml_type type, const void* data, size_t count) {
+    std::vector<float> out(count);
+    if (type == GGML_TYPE_F32) {
+        std::memcpy(out.data(), data, count * sizeof(float));
+        return out;
+    }
+    const ggml_to_float_t convert = ggml_get_type_traits(type)->to_float;
+    if (!convert)
+        return {};
+    convert(data, out.data(), static_cast<int64_t>(count));
+    return out;
+}
+
 } // namespace bge::kernels

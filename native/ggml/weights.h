@@ -4,6 +4,7 @@
 #include <ggml.h>
 
 #include <cstddef>
+#include <vector>
 
 #include "plan.h"
 
@@ -17,5 +18,8 @@ size_t packed_bytes(const Weight& weight);
 /// Packs the tensor's data (as in the file) into `out`.
 void pack_weight(ggml_type type, const void* data, const Weight& weight, Packing packing,
                  uint8_t* out);
+/// `count` values of a tensor's data as in the file, whole blocks of them; empty for a type that
+/// holds no weights.
+std::vector<float> to_floats(ggml_type type, const void* data, size_t count);
 
 } // namespace bge::kernels

@@ -286,7 +286,7 @@ TEST("other architectures are refused by name") {
     check_refused([](GgufBuilder& b) { b.erase("general.architecture"); }, "architecture");
     check_refused([](GgufBuilder& b) { b.put_u32("general.architecture", 1); }, "expected string");
     check_refused([](GgufBuilder& b) { b.tensors.clear(); }, "vocabulary only");
-    check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 4); }, "re-ranker");
+    check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 4); }, "without its head");
     check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 3); }, "pooling_type");
     check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 0xffffffff); },
                   "pooling_type");
@@ -440,7 +440,7 @@ TEST("tensors that do not fit") {
     check_refused(
         [](GgufBuilder& b) { b.tensors.push_back(f32_tensor("blk.0.attn_q.scale", {1})); },
         "attn_q.scale");
-    for (const char* name : {"cls.weight", "cls.bias", "cls.output.weight", "cls.output.bias"})
+    for (const char* name : {"cls.weight", "cls.bias", "cls.output.bias"})
         check_refused([&](GgufBuilder& b) { b.tensors.push_back(f32_tensor(name, {64})); },
                       "re-ranker");
     check_refused(
@@ -456,6 +456,84 @@ TEST("tensors that do not fit") {
             b.tensors.insert(b.tensors.begin(), f32_tensor("cls.output.bias", {1}));
         },
         "multiple of 32");
+}
+
+namespace {
+
+TinyShape ranking() {
+    TinyShape shape;
+    shape.pooling = 4;
+    shape.ranks = true;
+    return shape;
+}
+
+std::string refusal(const GgufBuilder& builder) {
+    const TempFile file(builder.build());
+    try {
+        check_model(GgufFile(file.path()));
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+} // namespace
+
+TEST("a classification head with one label makes a re-ranker") {
+    const auto pooling_of = [](const std::function<void(GgufBuilder&)>& edit) {
+        GgufBuilder b = tiny_model(ranking());
+        edit(b);
+        const TempFile file(b.build());
+        return check_model(GgufFile(file.path())).pooling;
+    };
+    CHECK(pooling_of([](GgufBuilder&) {}) == Pooling::Rank);
+    // as converters of 2024 left it, and with the labels that newer ones write
+    CHECK(pooling_of([](GgufBuilder& b) { b.erase("bert.pooling_type"); }) == Pooling::Rank);
+    CHECK(pooling_of([](GgufBuilder& b) {
+              b.put_strings("bert.classifier.output_labels", {"LABEL_0"});
+          }) == Pooling::Rank);
+    CHECK(pooling_of([](GgufBuilder& b) {
+              b.erase_tensor("cls.bias");
+              b.erase_tensor("cls.output.bias");
+          }) == Pooling::Rank);
+}
+
+TEST("a head that gives no score, or a wrong one, is refused") {
+    const auto refused = [](const std::function<void(GgufBuilder&)>& edit, const char* expected) {
+        GgufBuilder b = tiny_model(ranking());
+        edit(b);
+        const std::string why = refusal(b);
+        if (why.find(expected) == std::string::npos)
+            CHECK_EQ(why, std::string(expected));
+    };
+    refused([](GgufBuilder& b) { b.erase_tensor("cls.output.weight"); }, "without its head");
+    refused([](GgufBuilder& b) { b.erase_tensor("cls.weight"); }, "BERT's pooler");
+    refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 1); }, "classification head");
+    refused(
+        [](GgufBuilder& b) {
+            b.put_strings("bert.classifier.output_labels", {"a", "b", "c"});
+        },
+        "3 labels");
+    refused(
+        [](GgufBuilder& b) {
+            *b.find_tensor("cls.output.weight") = f32_tensor("cls.output.weight", {64, 2});
+        },
+        "2 labels");
+    refused(
+        [](GgufBuilder& b) {
+            *b.find_tensor("cls.weight") = f32_tensor("cls.weight", {64, 32});
+        },
+        "shape");
+    refused(
+        [](GgufBuilder& b) {
+            *b.find_tensor("cls.output.bias") = f32_tensor("cls.output.bias", {2});
+        },
+        "shape");
+    refused([](GgufBuilder& b) { b.tensors.push_back(f32_tensor("cls.norm.weight", {64})); },
+            "cls.norm");
+    GgufBuilder plain = tiny_model();
+    plain.put_u32("bert.pooling_type", 4);
+    CHECK(refusal(plain).find("without its head") != std::string::npos);
 }
 
 TEST_MAIN()

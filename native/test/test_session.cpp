@@ -102,6 +102,75 @@ TEST("a text has the same bits alone, in any batch, on one, two and three thread
     }
 }
 
+namespace {
+
+std::vector<float> rank(Session& session, const std::vector<std::vector<int32_t>>& pairs,
+                        const std::vector<uint32_t>& firsts) {
+    auto batch = std::make_shared<Batch>();
+    for (const auto& ids : pairs) {
+        batch->tokens.insert(batch->tokens.end(), ids.begin(), ids.end());
+        batch->lengths.push_back(static_cast<uint32_t>(ids.size()));
+    }
+    batch->firsts = firsts;
+    std::promise<BatchResult> promise;
+    batch->done = [&promise](BatchResult&& result) { promise.set_value(std::move(result)); };
+    session.submit(batch);
+    BatchResult result = promise.get_future().get();
+    if (result.error)
+        throw *result.error;
+    return result.pooled;
+}
+
+bge::test::TinyShape shape_of_ranker(bool unigram) {
+    bge::test::TinyShape shape = shape_for_kernels();
+    shape.unigram = unigram;
+    shape.token_types = unigram ? 1 : 2;
+    shape.pooling = 4;
+    shape.ranks = true;
+    return shape;
+}
+
+} // namespace
+
+TEST("a pair has the same score alone, in any batch, on one, two and three threads") {
+    for (const bool unigram : {true, false}) {
+        const ModelFile ranker(shape_of_ranker(unigram));
+        const auto model = ranker.load();
+        Session one(model, {1}), two(model, {2}), three(model, {3});
+        Session* const sessions[] = {&one, &two, &three};
+        std::mt19937 random(11);
+        for (int round = 0; round < 8; ++round) {
+            std::vector<std::vector<int32_t>> pairs;
+            std::vector<uint32_t> firsts;
+            uint32_t left = 500;
+            while (left > 6 && pairs.size() < 40) {
+                const uint32_t length = std::min<uint32_t>(left, 4 + random() % 120);
+                pairs.push_back(text(random, length, model->spec().vocab_size));
+                firsts.push_back(1 + static_cast<uint32_t>(random()) % (length - 1));
+                left -= length;
+            }
+            const std::vector<float> together = rank(two, pairs, firsts);
+            CHECK_EQ(together.size(), pairs.size());
+            for (size_t i = 0; i < pairs.size(); ++i)
+                CHECK_EQ(rank(*sessions[i % 3], {pairs[i]}, {firsts[i]})[0], together[i]);
+        }
+    }
+}
+
+TEST("where a pair's second text begins counts for a model with two token types alone") {
+    for (const bool unigram : {true, false}) {
+        const ModelFile ranker(shape_of_ranker(unigram));
+        Session session(ranker.load(), {2});
+        std::mt19937 random(5);
+        const std::vector<int32_t> ids = text(random, 40, 900);
+        const float early = rank(session, {ids}, {5})[0], late = rank(session, {ids}, {30})[0];
+        CHECK_EQ(early == late, unigram);
+        CHECK_EQ(rank(session, {ids}, {40})[0], rank(session, {ids}, {})[0]); // all of type 0
+        CHECK_THROWS(rank(session, {ids}, {41}), ErrorCode::InvalidInput);
+        CHECK_THROWS(rank(session, {ids}, {1, 2}), ErrorCode::InvalidInput);
+    }
+}
+
 TEST("ids and lengths that llama.cpp would abort on are refused") {
     const auto model = file().load();
     Session session(model, {1});

@@ -160,7 +160,7 @@ void put_vocabulary(GgufBuilder& out, const TinyShape& shape) {
                   scores.size() * sizeof(float));
     out.put_array("tokenizer.ggml.token_type", GgufType::I32, types.size(), types.data(),
                   types.size() * sizeof(int32_t));
-    out.put_u32("tokenizer.ggml.token_type_count", 1);
+    out.put_u32("tokenizer.ggml.token_type_count", shape.token_types);
     const auto id = [&](const char* name, uint32_t unigram, uint32_t wordpiece) {
         out.put_u32(std::string("tokenizer.ggml.") + name, shape.unigram ? unigram : wordpiece);
     };
@@ -245,7 +245,7 @@ GgufBuilder tiny_model(const TinyShape& shape, uint64_t seed) {
     writer.tensor("position_embd.weight", {dim, shape.context}, TensorType::F32, 0, 0.3f);
     writer.tensor("token_embd.weight", {dim, shape.vocab}, shape.tables, 0, 1);
     writer.norm("token_embd_norm", dim);
-    writer.tensor("token_types.weight", {dim, 1}, TensorType::F32, 0, 0.2f);
+    writer.tensor("token_types.weight", {dim, shape.token_types}, TensorType::F32, 0, 0.2f);
     for (uint32_t l = 0; l < shape.layers; ++l) {
         const std::string prefix = "blk." + std::to_string(l) + ".";
         for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output"})
@@ -254,6 +254,10 @@ GgufBuilder tiny_model(const TinyShape& shape, uint64_t seed) {
         writer.linear(prefix + "ffn_up", dim, ffn, shape.matrices);
         writer.linear(prefix + "ffn_down", ffn, dim, shape.matrices);
         writer.norm(prefix + "layer_output_norm", dim);
+    }
+    if (shape.ranks) {
+        writer.linear("cls", dim, dim, shape.matrices);
+        writer.linear("cls.output", dim, 1, shape.matrices);
     }
     if (shape.heads_inside) {
         Random random(seed + 17);

@@ -17,6 +17,8 @@ struct TinyShape {
     bool unigram = true;                    ///< else WordPiece
     uint32_t pooling = 2;                   ///< llama_pooling_type
     bool heads_inside = false;              ///< bge-m3's two extra heads as keys
+    uint32_t token_types = 1;
+    bool ranks = false; ///< a re-ranker's head; say pooling = 4 as well
 };
 
 /// Seeded weights (the same on every machine), a vocabulary of `vocab` made-up tokens.

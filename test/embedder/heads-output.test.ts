@@ -60,7 +60,9 @@ beforeAll(async () => {
   m3 = await Embedder.load({ model, heads: HEADS, cache: false })
   ids = await Promise.all(TEXTS.map(async (text) => (await m3.tokenize(text)).ids))
   embeddings = await m3.embed(TEXTS, { outputs })
-  reference = await referenceOutputs(model, ids, await headsForReference(HEADS, directory))
+  reference = await referenceOutputs(model, ids, {
+    heads: await headsForReference(HEADS, directory),
+  })
   officialHead = await rawHead(join(HEADS, 'sparse_linear.pt'))
   seededHead = await headInside(model)
   const own = await Embedder.load({ model, cache: false })

@@ -22,6 +22,8 @@ export interface ReferenceOutputs {
   colbert: Float64Array[]
   /** The last hidden state of every token. */
   states: Float64Array[]
+  /** Of a re-ranker; NaN for a model without a head. */
+  score: number
 }
 
 /** Two files of little-endian float32, weight then bias. */
@@ -30,11 +32,15 @@ export interface ReferenceHeads {
   colbert: string
 }
 
-/** What the reference says of token ids (`<s>` and `</s>` included), text by text. */
+/**
+ * What the reference says of token ids (`<s>` and `</s>` included), text by text.
+ *
+ * @param firsts of pairs: the tokens before each one's second text
+ */
 export async function referenceOutputs(
   model: string,
   texts: readonly ArrayLike<number>[],
-  heads?: ReferenceHeads,
+  { heads, firsts }: { heads?: ReferenceHeads; firsts?: readonly number[] } = {},
 ): Promise<ReferenceOutputs[]> {
   await buildReference()
   const directory = await mkdtemp(join(tmpdir(), 'bge-m3-reference-'))
@@ -42,7 +48,9 @@ export async function referenceOutputs(
     const raw = join(directory, 'outputs')
     const args = [model, '--raw', raw, '--states', '--threads', '2']
     if (heads) args.push('--heads', heads.sparse, heads.colbert)
-    const lines = texts.map((ids) => `${JSON.stringify({ ids: Array.from(ids) })}\n`)
+    const lines = texts.map(
+      (ids, i) => `${JSON.stringify({ ids: Array.from(ids), first: firsts?.[i] })}\n`,
+    )
     await feed(CLI, args, lines.join(''))
     const bytes = await readFile(raw)
     const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8)
@@ -62,12 +70,18 @@ function reader(numbers: Float64Array): () => ReferenceOutputs {
   }
   const rows = (count: number, dim: number) => Array.from({ length: count }, () => take(dim))
   return () => {
-    const [, dim = 0, entries = 0, colbertRows = 0, stateRows = 0] = take(5)
+    const [, dim = 0, entries = 0, colbertRows = 0, stateRows = 0, score = Number.NaN] = take(6)
     const dense = take(dim)
     const ids = take(entries)
     const weights = take(entries)
     const sparse = new Map(Array.from(ids, (id, i) => [id, weights[i] as number]))
-    return { dense, sparse, colbert: rows(colbertRows, dim), states: rows(stateRows, dim) }
+    return {
+      dense,
+      sparse,
+      colbert: rows(colbertRows, dim),
+      states: rows(stateRows, dim),
+      score,
+    }
   }
 }
 

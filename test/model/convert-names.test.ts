@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { EncoderConfig } from '../../lib/model/convert/config.js'
-import { isIgnored, tensorRules, withoutPrefix } from '../../lib/model/convert/tensor-names.js'
+import { isIgnored, sourceName, tensorRules } from '../../lib/model/convert/tensor-names.js'
 
 const bgeM3: EncoderConfig = {
+  family: 'xlm-roberta',
   layers: 24,
   hidden: 1024,
   ffn: 4096,
@@ -13,6 +14,7 @@ const bgeM3: EncoderConfig = {
   vocabSize: 250002,
   layerNormEpsilon: 1e-5,
   pooling: 'cls',
+  label: undefined,
 }
 
 describe('tensorRules', () => {
@@ -66,10 +68,24 @@ describe('tensorRules', () => {
   })
 })
 
+it.each([
+  ['xlm-roberta', 'classifier.dense', 'classifier.out_proj'],
+  ['bert', 'pooler.dense', 'classifier'],
+] as const)("names the head of %s as llama.cpp's converter does", (family, dense, out) => {
+  const rules = tensorRules({ ...bgeM3, family, pooling: 'rank', label: 'LABEL_0' }).slice(-4)
+  expect(rules.map(({ source, target, shape }) => [source, target, shape])).toEqual([
+    [`${dense}.weight`, 'cls.weight', [1024, 1024]],
+    [`${dense}.bias`, 'cls.bias', [1024]],
+    [`${out}.weight`, 'cls.output.weight', [1, 1024]],
+    [`${out}.bias`, 'cls.output.bias', [1]],
+  ])
+})
+
 it('leaves out what is no part of the encoder', () => {
   for (const name of ['embeddings.position_ids', 'pooler.dense.weight', 'lm_head.decoder.weight']) {
     expect(isIgnored(name)).toBe(true)
   }
   expect(isIgnored('encoder.layer.0.output.dense.lora_A')).toBe(false)
-  expect(withoutPrefix('roberta.encoder.x')).toBe('encoder.x')
+  expect(sourceName('roberta.encoder.x')).toBe('encoder.x')
+  expect(sourceName('bert.embeddings.LayerNorm.gamma')).toBe('embeddings.LayerNorm.weight')
 })

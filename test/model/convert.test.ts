@@ -189,7 +189,7 @@ describe('what is wrong with a checkpoint is said', () => {
   }
 
   it.each<[string, object, RegExp]>([
-    ['another architecture', { model_type: 'bert' }, /xlm-roberta.*"bert"/],
+    ['another architecture', { model_type: 'mpnet' }, /xlm-roberta.*"mpnet"/],
     ['no architecture', { model_type: null }, /xlm-roberta/],
     ['another activation', { hidden_act: 'relu' }, /hidden_act/],
     ['other positions', { position_embedding_type: 'relative_key' }, /position_embedding_type/],

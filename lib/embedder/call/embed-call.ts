@@ -281,7 +281,7 @@ export class EmbedCall implements JobCaller {
   #add(job: Job, index: number, { ids, truncated, tokenizeMs }: TokenizedText): void {
     if (truncated) this.#truncated[index] = 1
     this.#tokenizeMs[index] = tokenizeMs
-    this.#engine.scheduler.add(job, index, ids)
+    this.#engine.scheduler.add(job, index, ids, this.#extras.firsts?.[index])
   }
 
   /** The embedding of a text, kept for the next time; what cannot be converted is its failure alone. */

@@ -26,6 +26,8 @@ export interface CallExtras extends EmbedHooks {
   single?: boolean
   /** The texts are tokens already; the cache, which goes by text, is left alone. */
   ids?: readonly Int32Array[]
+  /** They are pairs: the tokens of each one's first part, separators included. */
+  firsts?: ArrayLike<number>
   onProgress?: EmbedOptions['onProgress']
   /** A fallback stands behind: what this model cannot do is no reason to refuse the others. */
   hasFallback?: boolean

@@ -31,6 +31,8 @@ export interface Waiter {
 export interface Entry {
   readonly key: string
   readonly ids: Int32Array
+  /** Of a pair: the tokens of its first part, separators included. */
+  readonly first?: number | undefined
   /** Sum of `Output` bits. */
   readonly outputs: number
   /** Empty when every caller has left: it is dropped when its turn comes. */
@@ -42,12 +44,13 @@ export interface Entry {
 /** How many entries are looked through for one that still fits a batch. */
 export const LOOK_AHEAD = 32
 
-/** Names a text's tokens and outputs, to tell identical work. */
-export function entryKey(ids: Int32Array, outputs: number): string {
+/** Names a text's tokens, where a pair's first part ends, and outputs, to tell identical work. */
+export function entryKey(ids: Int32Array, outputs: number, first?: number): string {
+  const what = first === undefined ? `${outputs}` : `${outputs}/${first}`
   const bytes = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength)
-  if (ids.length <= SHORT) return `${outputs}:${bytes.toString('latin1')}`
+  if (ids.length <= SHORT) return `${what}:${bytes.toString('latin1')}`
   // 256 bits: two texts never share one by chance or by design
-  return `${outputs}#${createHash('sha256').update(bytes).digest('base64')}`
+  return `${what}#${createHash('sha256').update(bytes).digest('base64')}`
 }
 
 export class Job {

@@ -21,6 +21,7 @@ import { splitResult } from './split.js'
 export const MAX_TEXTS = 128
 
 export interface SchedulerOptions {
+  /** Numbers of a text's pooled state: its dimensions, or a re-ranker's one. */
   dim: number
   heads: NativeHeads | null
   /** Token budget of a batch. */
@@ -124,17 +125,22 @@ export class Scheduler {
     return job
   }
 
-  /** Queues a text: its token ids, `<s>` and `</s>` included. Ignored once the job is cancelled. */
-  add(job: Job, index: number, ids: Int32Array): void {
+  /**
+   * Queues a text: its token ids, `<s>` and `</s>` included. Ignored once the job is cancelled.
+   *
+   * @param first of a pair: the tokens of its first part, separators included
+   */
+  add(job: Job, index: number, ids: Int32Array, first?: number): void {
     if (job.cancelled) return
     const waiter: Waiter = { job, index, since: performance.now() }
-    const key = entryKey(ids, job.outputs)
+    const key = entryKey(ids, job.outputs, first)
     let entry = this.#entries.get(key)
     if (entry) {
       this.stats.shared++
       entry.waiters.push(waiter)
     } else {
-      entry = { key, ids, outputs: job.outputs, waiters: [waiter], state: 'waiting', failures: 0 }
+      const { outputs } = job
+      entry = { key, ids, first, outputs, waiters: [waiter], state: 'waiting', failures: 0 }
       this.#entries.set(key, entry)
     }
     job.left++
@@ -228,7 +234,7 @@ export class Scheduler {
     const { dim, heads, observe } = this.#options
     let result: NativeBatchResult
     try {
-      result = await this.#session.run(batch.id, tokens, lengths, outputs, heads)
+      result = await this.#session.run(batch.id, tokens, lengths, outputs, heads, firstsOf(entries))
     } catch (error) {
       this.#running.delete(batch.id)
       this.#failed(batch, error)
@@ -353,6 +359,12 @@ export class Scheduler {
       }
     }
   }
+}
+
+/** Null for texts that are no pairs: a model takes the ones or the others. */
+function firstsOf(entries: readonly Entry[]): Uint32Array | null {
+  if (entries[0]?.first === undefined) return null
+  return Uint32Array.from(entries, ({ ids, first }) => first ?? ids.length)
 }
 
 /** A number times zero is zero, unless it is NaN or infinite. */

@@ -4,21 +4,25 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, normalize, sep } from 'node:path'
 import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
 
-/** Shape of an XLM-RoBERTa encoder. */
+/** Shape of an XLM-RoBERTa or BERT encoder. */
 export interface EncoderConfig {
+  family: 'xlm-roberta' | 'bert'
   layers: number
   hidden: number
   ffn: number
   heads: number
   /** Rows of the position table in the checkpoint. */
   positionRows: number
-  /** Rows before the first position that is used: the table starts at `pad_token_id + 1`. */
+  /** Rows before the first position that is used: XLM-RoBERTa's table starts at `pad_token_id + 1`. */
   positionOffset: number
   tokenTypes: number
   /** Rows of the token table. */
   vocabSize: number
   layerNormEpsilon: number
-  pooling: 'cls' | 'mean'
+  /** `rank`: a re-ranker, a sequence classifier with one label. */
+  pooling: 'cls' | 'mean' | 'rank'
+  /** The name of a re-ranker's label. */
+  label: string | undefined
 }
 
 // No encoder comes near; a hostile file must not make the converter write terabytes.
@@ -34,9 +38,9 @@ type Json = Record<string, unknown>
 export async function readConfig(directory: string): Promise<EncoderConfig> {
   const json = asObject(await readJson(directory, 'config.json'), 'config.json')
   const type = json.model_type
-  if (type !== 'xlm-roberta') {
+  if (type !== 'xlm-roberta' && type !== 'bert') {
     throw new ModelLoadError(
-      `config.json: model_type must be xlm-roberta, which bge-m3 is${typeof type === 'string' ? `, not ${JSON.stringify(type.slice(0, 40))}` : ''}.`,
+      `config.json: model_type must be xlm-roberta, which bge-m3 is, or bert${typeof type === 'string' ? `, not ${JSON.stringify(type.slice(0, 40))}` : ''}.`,
     )
   }
   // The graph in llama.cpp has the one activation and the one kind of positions.
@@ -53,17 +57,20 @@ export async function readConfig(directory: string): Promise<EncoderConfig> {
     }
     return value as number
   }
+  const label = readLabel(json)
   const config: EncoderConfig = {
+    family: type,
     layers: whole('num_hidden_layers', LIMITS.layers),
     hidden: whole('hidden_size', LIMITS.hidden),
     ffn: whole('intermediate_size', LIMITS.ffn),
     heads: whole('num_attention_heads', LIMITS.heads),
     positionRows: whole('max_position_embeddings', LIMITS.rows),
-    positionOffset: whole('pad_token_id', LIMITS.rows, 0, 1) + 1,
-    tokenTypes: whole('type_vocab_size', 16),
+    positionOffset: type === 'bert' ? 0 : whole('pad_token_id', LIMITS.rows, 0, 1) + 1,
+    tokenTypes: whole('type_vocab_size', 16, 1, type === 'bert' ? 2 : undefined),
     vocabSize: whole('vocab_size', LIMITS.rows, 5),
     layerNormEpsilon: positive(json.layer_norm_eps ?? 1e-12),
-    pooling: await readPooling(directory),
+    pooling: label === undefined ? await readPooling(directory) : 'rank',
+    label,
   }
   if (config.hidden % config.heads !== 0) {
     throw new ModelLoadError('config.json: hidden_size is no multiple of num_attention_heads.')
@@ -72,6 +79,21 @@ export async function readConfig(directory: string): Promise<EncoderConfig> {
     throw new ModelLoadError('config.json: max_position_embeddings leaves no positions.')
   }
   return config
+}
+
+/** A sequence classifier's one label, undefined for an encoder without a head. */
+function readLabel({ architectures, id2label, num_labels }: Json): string | undefined {
+  const name = Array.isArray(architectures) ? (architectures[0] as unknown) : undefined
+  if (typeof name !== 'string' || !name.endsWith('ForSequenceClassification')) return undefined
+  // transformers takes two where nothing is said
+  const labels = id2label === undefined ? undefined : Object.values(asObject(id2label, 'id2label'))
+  const count = labels?.length ?? num_labels ?? 2
+  if (count !== 1) {
+    const told = typeof count === 'number' ? `${count} labels` : 'no number of labels'
+    throw new ModelLoadError(`config.json: a classifier with ${told}; a re-ranker has one.`)
+  }
+  const label = labels?.[0]
+  return typeof label === 'string' ? label : 'LABEL_0'
 }
 
 /** What sentence-transformers writes beside the mode; none of it changes a vector without a prompt. */

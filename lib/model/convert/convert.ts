@@ -1,6 +1,6 @@
 /**
- * From the official checkpoint of bge-m3, or another XLM-RoBERTa encoder, to one GGUF that carries the
- * encoder and the heads. Weights go through in pieces of a few megabytes, so memory does not grow with
+ * From the official checkpoint of bge-m3, or another XLM-RoBERTa or BERT encoder or re-ranker, to one
+ * GGUF that carries the encoder and the heads. Weights go through in pieces of a few megabytes, so memory does not grow with
  * the model.
  */
 
@@ -20,15 +20,16 @@ import { pathOf } from '../../common/path.js'
 import { HEAD_KEYS } from '../formats/gguf/own-keys.js'
 import { encodeTensor, Q8_0_ELEMENTS } from '../formats/gguf/quantize.js'
 import { FileType, TensorType } from '../formats/gguf/types.js'
-import { entry, type GgufEntry } from '../formats/gguf/values.js'
+import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
 import { elementCount, quoted, readFloats, type StoredTensor } from '../formats/tensor-file.js'
 import { COLBERT_FILE, type Heads, readHeads, SPARSE_FILE } from '../heads.js'
 import { type CheckpointWeights, openCheckpoint } from './checkpoint.js'
 import { type EncoderConfig, readConfig } from './config.js'
 import { readVocabulary } from './read-vocabulary.js'
-import { isIgnored, type TensorRule, tensorRules, withoutPrefix } from './tensor-names.js'
+import { isIgnored, sourceName, type TensorRule, tensorRules } from './tensor-names.js'
 import { vocabularyEntries } from './vocabulary.js'
+import { readWordPiece } from './wordpiece.js'
 
 /** What weights can be written as. */
 export const CONVERT_TYPES = ['q8_0', 'f16', 'f32'] as const
@@ -79,15 +80,19 @@ const TENSOR_TYPES = {
 } as const
 const FILE_TYPES = { q8_0: FileType.Q8_0, f16: FileType.F16, f32: FileType.F32 } as const
 
+/** llama_pooling_type. */
+const POOLING_TYPES = { mean: 1, cls: 2, rank: 4 } as const
+
 /** Elements read, converted and written at a time: 4 MiB of float32. */
 const CHUNK_ELEMENTS = 1 << 20
 const MAX_FLOAT16 = 65504
 
 /**
  * Converts the checkpoint in a directory: `config.json`; `model.safetensors` or `pytorch_model.bin`;
- * `sentencepiece.bpe.model` or `tokenizer.json`; `sparse_linear.pt` and `colbert_linear.pt` if there.
+ * `sentencepiece.bpe.model`, `tokenizer.json` or BERT's `vocab.txt`; `sparse_linear.pt` and `colbert_linear.pt` if there.
  *
- * Same tensors, names and keys as llama.cpp's converter makes; the heads in keys of ours (`HEAD_KEYS`).
+ * Same tensors, names and keys as llama.cpp's converter makes, but for BERT's pooler, which that drops from
+ * a re-ranker's head; bge-m3's two heads in keys of ours (`HEAD_KEYS`).
  *
  * @throws InvalidInputError for options; ModelNotFoundError for what is missing; ModelLoadError for what
  * is damaged or of another kind; IntegrityError for wrong checksums and weights that are not finite;
@@ -112,15 +117,17 @@ export async function convertCheckpoint(
   try {
     const rules = tensorRules(config)
     const tensors = matchTensors(rules, weights)
-    const vocabulary = await readVocabulary(directory, config.vocabSize)
-    const heads = await findHeads(directory, options.heads, config.hidden)
+    const vocabulary = await readVocabularyOf(directory, config)
+    const isRanker = config.pooling === 'rank'
+    const wanted = isRanker ? (options.heads ?? false) : options.heads
+    const heads = await findHeads(directory, wanted, config.hidden)
     await removeLeftovers(output)
     const sizeBytes = await writing(output, signal, () =>
       writeGguf(
         output,
         [
           ...modelEntries(options.name ?? basename(resolve(directory)), config, type),
-          ...vocabularyEntries(vocabulary, config.tokenTypes),
+          ...vocabulary.entries,
           ...headEntries(heads),
         ],
         tensors.map(({ rule, tensor }) => tensorSource(rule, tensor, type, signal)),
@@ -146,6 +153,15 @@ export async function convertCheckpoint(
   }
 }
 
+async function readVocabularyOf(
+  directory: string,
+  { family, vocabSize, tokenTypes }: EncoderConfig,
+): Promise<{ source: string; entries: GgufEntry[] }> {
+  if (family === 'bert') return readWordPiece(directory, { rows: vocabSize, tokenTypes })
+  const vocabulary = await readVocabulary(directory, vocabSize)
+  return { source: vocabulary.source, entries: vocabularyEntries(vocabulary, tokenTypes) }
+}
+
 /** Finds the tensor of every rule; refuses tensors without a rule, which would be lost. */
 function matchTensors(
   rules: readonly TensorRule[],
@@ -153,7 +169,7 @@ function matchTensors(
 ): { rule: TensorRule; tensor: StoredTensor }[] {
   const bySource = new Map<string, StoredTensor>()
   for (const [name, tensor] of weights.tensors) {
-    const source = withoutPrefix(name)
+    const source = sourceName(name)
     if (bySource.has(source))
       throw new ModelLoadError(`The tensor ${quoted(source)} is there twice.`)
     bySource.set(source, tensor)
@@ -212,7 +228,10 @@ function modelEntries(name: string, config: EncoderConfig, type: ConvertType): G
     entry.float32('bert.attention.layer_norm_epsilon', config.layerNormEpsilon),
     entry.uint32('general.file_type', FILE_TYPES[type]),
     entry.bool('bert.attention.causal', false),
-    entry.uint32('bert.pooling_type', config.pooling === 'mean' ? 1 : 2),
+    entry.uint32('bert.pooling_type', POOLING_TYPES[config.pooling]),
+    ...(config.label === undefined
+      ? []
+      : [entry.strings('bert.classifier.output_labels', StringArray.from([config.label]))]),
     entry.uint32('general.quantization_version', 2),
   ]
 }

@@ -1,5 +1,5 @@
 /**
- * Tensors of an XLM-RoBERTa checkpoint, by the names of transformers and of llama.cpp, in the order of
+ * Tensors of an XLM-RoBERTa or BERT checkpoint, by the names of transformers and of llama.cpp, in the order of
  * the published bge-m3 GGUF. After llama.cpp v0.5.0, `conversion/bert.py` and
  * `gguf-py/gguf/tensor_mapping.py`.
  */
@@ -7,7 +7,7 @@
 import type { EncoderConfig } from './config.js'
 
 export interface TensorRule {
-  /** In the checkpoint, without a `roberta.` in front. */
+  /** In the checkpoint, as `sourceName` gives it. */
   source: string
   /** In the GGUF. */
   target: string
@@ -20,15 +20,22 @@ export interface TensorRule {
 }
 
 /** What a checkpoint has beside the encoder: poolers and language-model heads, which embed nothing. */
-const IGNORED = /^(embeddings\.position_ids|pooler\.dense\.(weight|bias)|lm_head\..+)$/
+const IGNORED =
+  /^(embeddings\.position_ids|pooler\.dense\.(weight|bias)|lm_head\..+|cls\.(predictions|seq_relationship)\..+)$/
 
 export function isIgnored(name: string): boolean {
   return IGNORED.test(name)
 }
 
-/** Class names such as XLMRobertaForMaskedLM put `roberta.` in front of the encoder's tensors. */
-export function withoutPrefix(name: string): string {
-  return name.startsWith('roberta.') ? name.slice('roberta.'.length) : name
+/**
+ * A tensor's name by which rules know it: class names such as XLMRobertaForMaskedLM put `roberta.` or
+ * `bert.` in front, and BERT's first checkpoints have TensorFlow's names of a norm's two vectors.
+ */
+export function sourceName(name: string): string {
+  return name
+    .replace(/^(roberta|bert)\./, '')
+    .replace(/\.gamma$/, '.weight')
+    .replace(/\.beta$/, '.bias')
 }
 
 export function tensorRules(config: EncoderConfig): TensorRule[] {
@@ -81,5 +88,15 @@ export function tensorRules(config: EncoderConfig): TensorRule[] {
       ...pair(`${from}.output.LayerNorm`, `${to}.layer_output_norm`, [hidden]),
     )
   }
-  return rules
+  return [...rules, ...headRules(config)]
+
+  /** XLM-R's head; BERT's pooler, which llama.cpp's converter drops, and classifier. */
+  function headRules({ family, pooling }: EncoderConfig): TensorRule[] {
+    if (pooling !== 'rank') return []
+    const [dense, out] =
+      family === 'bert'
+        ? ['pooler.dense', 'classifier']
+        : ['classifier.dense', 'classifier.out_proj']
+    return [...pair(dense, 'cls', [hidden, hidden]), ...pair(out, 'cls.output', [1, hidden])]
+  }
 }

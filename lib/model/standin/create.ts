@@ -6,7 +6,7 @@ import { pathOf } from '../../common/path.js'
 import { STANDIN_KEY } from '../formats/gguf/own-keys.js'
 import { encodeTensor } from '../formats/gguf/quantize.js'
 import { FileType, TensorType } from '../formats/gguf/types.js'
-import { entry, type GgufEntry } from '../formats/gguf/values.js'
+import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
 import { headEntries } from './heads.js'
 import {
@@ -78,6 +78,8 @@ const TENSOR_TYPES = {
   f16: TensorType.F16,
   f32: TensorType.F32,
 } as const
+/** llama_pooling_type. */
+const POOLING_TYPES = { mean: 1, cls: 2, rank: 4 } as const
 const FILE_TYPES = { q8_0: FileType.Q8_0, f16: FileType.F16, f32: FileType.F32 } as const
 
 /**
@@ -140,7 +142,8 @@ function modelEntries(
   { arch, size, type }: { arch: StandinArch; size: StandinSize; type: StandinType },
   shape: ModelShape,
 ): GgufEntry[] {
-  const name = `${arch} ${size} stand-in (random weights, meaningless embeddings)`
+  const results = shape.pooling === 'rank' ? 'scores' : 'embeddings'
+  const name = `${arch} ${size} stand-in (random weights, meaningless ${results})`
   return [
     entry.string('general.architecture', 'bert'),
     entry.string('general.type', 'model'),
@@ -153,7 +156,10 @@ function modelEntries(
     entry.float32('bert.attention.layer_norm_epsilon', shape.layerNormEpsilon),
     entry.uint32('general.file_type', FILE_TYPES[type]),
     entry.bool('bert.attention.causal', false),
-    entry.uint32('bert.pooling_type', shape.pooling === 'mean' ? 1 : 2),
+    entry.uint32('bert.pooling_type', POOLING_TYPES[shape.pooling]),
+    ...(shape.pooling === 'rank'
+      ? [entry.strings('bert.classifier.output_labels', StringArray.from(['LABEL_0']))]
+      : []),
     entry.uint32('general.quantization_version', 2),
   ]
 }

@@ -1,6 +1,12 @@
 /** Shapes of the models that stand-ins imitate. */
 
-export const STANDIN_ARCHS = ['bge-m3', 'minilm', 'bert-base'] as const
+export const STANDIN_ARCHS = [
+  'bge-m3',
+  'minilm',
+  'bert-base',
+  'bge-reranker',
+  'cross-encoder',
+] as const
 export type StandinArch = (typeof STANDIN_ARCHS)[number]
 export const STANDIN_SIZES = ['tiny', 'small', 'full'] as const
 export type StandinSize = (typeof STANDIN_SIZES)[number]
@@ -17,13 +23,16 @@ export interface ModelShape {
   positions: number
   tokenTypes: number
   layerNormEpsilon: number
-  /** `enum llama_pooling_type`. */
-  pooling: 'mean' | 'cls'
+  /** `enum llama_pooling_type`; `rank` for a re-ranker, which has a head. */
+  pooling: 'mean' | 'cls' | 'rank'
   /** Which vocabulary: XLM-R's unigram one or BERT-uncased's WordPiece one. */
   tokenizer: 'xlm-r' | 'wordpiece'
 }
 
-const FULL: Record<StandinArch, ModelShape> = {
+/** What embeds. */
+type Encoder = Exclude<StandinArch, 'bge-reranker' | 'cross-encoder'>
+
+const ENCODERS: Record<Encoder, ModelShape> = {
   'bge-m3': {
     layers: 24,
     dim: 1024,
@@ -57,6 +66,13 @@ const FULL: Record<StandinArch, ModelShape> = {
     pooling: 'cls',
     tokenizer: 'wordpiece',
   },
+}
+
+const FULL: Record<StandinArch, ModelShape> = {
+  ...ENCODERS,
+  // bge-reranker-v2-m3, and ms-marco-MiniLM-L6-v2
+  'bge-reranker': { ...ENCODERS['bge-m3'], pooling: 'rank' },
+  'cross-encoder': { ...ENCODERS.minilm, pooling: 'rank' },
 }
 
 /**

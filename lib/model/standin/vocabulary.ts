@@ -17,6 +17,8 @@ const VOCAB_FILES: Record<StandinArch, string> = {
   'bge-m3': 'ggml-vocab-nomic-bert-moe.gguf',
   minilm: 'ggml-vocab-bert-bge.gguf',
   'bert-base': 'ggml-vocab-bert-bge.gguf',
+  'bge-reranker': 'ggml-vocab-nomic-bert-moe.gguf',
+  'cross-encoder': 'ggml-vocab-bert-bge.gguf',
 }
 
 interface Vocabulary {

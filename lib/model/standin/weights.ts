@@ -23,6 +23,9 @@ import type { ModelShape } from './shapes.js'
 /** Standard deviations of the token and position tables, of the order of trained ones. */
 const TOKEN_STD_DEV = 0.1
 const POSITION_STD_DEV = 0.03
+/** Of token types; a pair's must be far enough apart that leaving them out shows in its score. */
+const TYPE_STD_DEV = 0.01
+const PAIR_TYPE_STD_DEV = 0.06
 /** Of a query and of a key; a score has their product. */
 const QUERY_STD_DEV = 1.2
 /** Gain of the FFN branch; its output's standard deviation is 0.6 of it. */
@@ -156,6 +159,7 @@ export function weightTensors(
   outlierGains: readonly number[] = [OUTLIER_GAIN, OUTLIER_GAIN],
 ): WeightTensor[] {
   const { dim, positions, tokenTypes } = shape
+  const ranks = shape.pooling === 'rank'
   const planted = rarityDims(dim)
   const tensors: WeightTensor[] = [
     {
@@ -167,14 +171,29 @@ export function weightTensors(
       },
     },
     { ...matrix('position_embd.weight', dim, positions, POSITION_STD_DEV), kind: 'float32' },
-    { ...matrix('token_types.weight', dim, tokenTypes, 0.01), kind: 'float32' },
+    {
+      ...matrix('token_types.weight', dim, tokenTypes, ranks ? PAIR_TYPE_STD_DEV : TYPE_STD_DEV),
+      kind: 'float32',
+    },
     ...norm('token_embd_norm', dim),
   ]
   const outliers = new Outliers(dim, outlierGains)
   for (let layer = 0; layer < shape.layers; layer++) {
     tensors.push(...layerTensors(shape, layer, outliers))
   }
+  if (ranks) tensors.push(...rankHead(dim))
   return tensors
+}
+
+/** RobertaClassificationHead, or BERT's pooler and classifier: logits of different pairs lie units apart. */
+function rankHead(dim: number): WeightTensor[] {
+  const perInput = 1 / Math.sqrt(dim)
+  return [
+    matrix('cls.weight', dim, dim, perInput),
+    vector('cls.bias', dim, 0, 0.1),
+    matrix('cls.output.weight', dim, 1, 4.5 * perInput),
+    vector('cls.output.bias', 1, -1, 0),
+  ]
 }
 
 function layerTensors(

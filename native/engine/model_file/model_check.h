@@ -11,8 +11,9 @@ namespace bge {
 
 class GgufFile;
 
-/// How token states become one dense vector: the first token's state, or the mean of all.
-enum class Pooling { Cls, Mean };
+/// How token states become one result: the first token's state, the mean of all, or a re-ranker's
+/// score of the first token's state.
+enum class Pooling { Cls, Mean, Rank };
 
 /// What the file's vocabulary is cut by: SentencePiece unigram (XLM-RoBERTa; the GGUF says "t5") or
 /// WordPiece ("bert").

@@ -166,7 +166,11 @@ void check_hyperparameters(const GgufFile& file, ModelSpec& spec) {
 void check_pooling(const GgufFile& file, ModelSpec& spec) {
     // llama_pooling_type: 0 none, 1 mean, 2 CLS, 3 last, 4 rank.
     const auto pooling = file.u32("bert.pooling_type");
-    if (!pooling || *pooling == 0) {
+    // converters of 2024 do not say `rank`, and some name what the encoder was pooled by; a mean
+    // beside a head is neither
+    if (file.find_tensor("cls.output.weight") && pooling.value_or(0) != 1) {
+        spec.pooling = Pooling::Rank;
+    } else if (!pooling || *pooling == 0) {
         spec.pooling = Pooling::Cls;
         spec.warnings.push_back("it does not say how to pool (bert.pooling_type); the first token "
                                 "is taken, as bge models do");
@@ -175,8 +179,8 @@ void check_pooling(const GgufFile& file, ModelSpec& spec) {
     } else if (*pooling == 2) {
         spec.pooling = Pooling::Cls;
     } else if (*pooling == 4) {
-        refuse_model(file, "it is a re-ranker (bert.pooling_type is 4), which gives scores and not "
-                           "embeddings");
+        refuse_model(file, "it is a re-ranker (bert.pooling_type is 4) without its head "
+                           "(cls.output.weight)");
     } else {
         refuse_model(file, "bert.pooling_type is " + text(*pooling) +
                                "; 1 (mean) and 2 (first token) are supported");

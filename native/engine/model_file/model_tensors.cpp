@@ -32,7 +32,7 @@ class TensorCheck {
         check_tables();
         for (uint32_t layer = 0; layer < spec_.layers; ++layer)
             check_layer("blk." + std::to_string(layer) + ".");
-        refuse_classifier();
+        check_classifier();
         refuse_leftovers();
         sum_up();
     }
@@ -132,14 +132,34 @@ class TensorCheck {
         required(prefix + "layer_output_norm.bias", Role::Vector, dim);
     }
 
-    /// The states of a re-ranker or a classifier were trained for its head and mean nothing
-    /// without.
-    void refuse_classifier() {
-        for (const GgufTensor& tensor : file_.tensors())
-            if (tensor.name.rfind("cls.", 0) == 0)
-                refuse_model(file_, "it has a classification head (" + quoted(tensor.name) +
-                                        "): it is a re-ranker or a classifier, which gives scores "
-                                        "and not embeddings");
+    /// A head with one label makes a re-ranker. The states of other classifiers were trained for
+    /// their heads and mean nothing without.
+    void check_classifier() {
+        const auto is_head = [](const GgufTensor& tensor) {
+            return tensor.name.rfind("cls.", 0) == 0;
+        };
+        const auto& tensors = file_.tensors();
+        const auto first = std::find_if(tensors.begin(), tensors.end(), is_head);
+        if (first == tensors.end())
+            return;
+        const GgufTensor* out = file_.find_tensor("cls.output.weight");
+        if (spec_.pooling != Pooling::Rank || !out)
+            refuse_model(file_, "it has a part of a classification head (" + quoted(first->name) +
+                                    ") that is neither an embedder's nor a re-ranker's");
+        const GgufValue* labels = file_.find("bert.classifier.output_labels");
+        if (out->shape[1] != 1 || (labels && labels->count != 1))
+            refuse_model(file_, "it is a classifier with " +
+                                    std::to_string(labels ? static_cast<int64_t>(labels->count)
+                                                          : out->shape[1]) +
+                                    " labels; a re-ranker has one");
+        if (!file_.find_tensor("cls.weight"))
+            refuse_model(file_, "its head has no dense layer (cls.weight): llama.cpp's converter "
+                                "leaves out BERT's pooler, and scores are wrong without; convert "
+                                "the checkpoint with `bge-m3 model convert`");
+        required("cls.weight", Role::Matrix, spec_.dim, spec_.dim);
+        optional("cls.bias", Role::Vector, spec_.dim);
+        required("cls.output.weight", Role::Matrix, spec_.dim);
+        optional("cls.output.bias", Role::Vector, 1);
     }
 
     /// llama.cpp wants to have used every tensor.

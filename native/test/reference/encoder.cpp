@@ -72,7 +72,9 @@ Encoder::Encoder(const std::string& path, int threads) : file_(path), threads_(t
         token_type_.size() <= dim_ && file_.string("tokenizer.ggml.model") == "t5";
     if (is_xlm_roberta)
         padding_ = static_cast<int32_t>(file_.u32("tokenizer.ggml.padding_token_id").value_or(1));
-    token_type_.resize(dim_, 0);
+    if (token_type_.empty())
+        token_type_.resize(dim_, 0);
+    two_types_ = token_type_.size() > dim_ && file_.string("tokenizer.ggml.model") == "bert";
     embedding_norm_ = norm("token_embd_norm");
     for (size_t l = 0; l < number("bert.block_count"); ++l)
         layers_.push_back(layer(l));
@@ -133,7 +135,8 @@ Layer Encoder::layer(size_t index) const {
     return out;
 }
 
-void Encoder::embed(const std::vector<int32_t>& ids, std::vector<double>& states) const {
+void Encoder::embed(const std::vector<int32_t>& ids, size_t first,
+                    std::vector<double>& states) const {
     const GgufTensor* table = file_.find_tensor("token_embd.weight");
     if (!table)
         throw std::invalid_argument("no tensor token_embd.weight");
@@ -150,8 +153,9 @@ void Encoder::embed(const std::vector<int32_t>& ids, std::vector<double>& states
         dequantize(static_cast<uint32_t>(table->type), bytes.data(), dim_, row);
         // XLM-RoBERTa's padding has a position of its own, whose row is zero and cut off
         const bool has_position = ids[t] != padding_;
+        const double* type = &token_type_[two_types_ && t >= first ? dim_ : 0];
         for (size_t i = 0; i < dim_; ++i)
-            row[i] += token_type_[i] + (has_position ? positions_[position * dim_ + i] : 0);
+            row[i] += type[i] + (has_position ? positions_[position * dim_ + i] : 0);
         if (has_position)
             ++position;
         embedding_norm_.apply(row);
@@ -188,12 +192,24 @@ void Encoder::attend(const Layer& layer, const std::vector<double>& states,
     }
 }
 
-std::vector<double> Encoder::encode(const std::vector<int32_t>& ids) const {
+double Encoder::score(const std::vector<double>& states) const {
+    if (!file_.find_tensor("cls.weight"))
+        return std::nan("");
+    std::vector<double> inner(dim_);
+    linear("cls", dim_, dim_).apply(states.data(), 1, inner.data());
+    for (double& x : inner)
+        x = std::tanh(x);
+    double out = 0;
+    linear("cls.output", 1, dim_).apply(inner.data(), 1, &out);
+    return out;
+}
+
+std::vector<double> Encoder::encode(const std::vector<int32_t>& ids, size_t first) const {
     const size_t n = ids.size();
     if (n == 0 || n > context_)
         throw std::invalid_argument("the text is empty or longer than the model allows");
     std::vector<double> states(n * dim_), attended(n * dim_);
-    embed(ids, states);
+    embed(ids, first, states);
     for (const Layer& layer : layers_) {
         attend(layer, states, attended);
         parallel_for(n, threads_, [&](size_t begin, size_t end) {

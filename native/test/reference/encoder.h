@@ -45,8 +45,11 @@ class Encoder {
     bool mean_pooling() const { return mean_pooling_; }
     const GgufFile& file() const { return file_; }
 
-    /// The last hidden state of every token: ids.size() x dim, row after row.
-    std::vector<double> encode(const std::vector<int32_t>& ids) const;
+    /// The last hidden state of every token: ids.size() x dim, row after row. Tokens from `first`
+    /// on are a pair's second text: of type 1 where a BERT has it.
+    std::vector<double> encode(const std::vector<int32_t>& ids, size_t first = SIZE_MAX) const;
+    /// A re-ranker's score of such states; NaN for a model without a head.
+    double score(const std::vector<double>& states) const;
 
   private:
     std::vector<double> read(const std::string& name) const;
@@ -54,7 +57,7 @@ class Encoder {
     Linear linear(const std::string& name, size_t outputs, size_t inputs) const;
     LayerNorm norm(const std::string& name) const;
     Layer layer(size_t index) const;
-    void embed(const std::vector<int32_t>& ids, std::vector<double>& states) const;
+    void embed(const std::vector<int32_t>& ids, size_t first, std::vector<double>& states) const;
     void attend(const Layer& layer, const std::vector<double>& states,
                 std::vector<double>& out) const;
 
@@ -63,9 +66,10 @@ class Encoder {
     size_t dim_ = 0, heads_ = 0, ffn_ = 0, context_ = 0;
     double eps_ = 0;
     bool mean_pooling_ = false;
+    bool two_types_ = false; ///< as BERT's tokenizer gives them
     std::vector<double> positions_;
     int32_t padding_ = -1;           ///< the token that takes no position, in XLM-RoBERTa
-    std::vector<double> token_type_; ///< type 0's row, zeros when the model has none
+    std::vector<double> token_type_; ///< a row per type; one of zeros when the model has none
     LayerNorm embedding_norm_;
     std::vector<Layer> layers_;
 };

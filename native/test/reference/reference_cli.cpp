@@ -2,13 +2,14 @@
 //
 //   reference_cli MODEL.gguf [--heads SPARSE.bin COLBERT.bin] [--raw FILE] [--states] [--threads N]
 //
-// stdin:  one line per text, {"ids": [0, 35378, ..., 2]}
+// stdin:  one line per text, {"ids": [0, 35378, ..., 2]}; of a pair also {"first": 12}, the tokens
+//         before the second text
 // stdout: one line per text,
 //         {"dense": [...], "sparse": {"indices": [...], "values": [...]}, "colbert": [[...]]}
 //         (sparse and colbert only when there are heads: in the GGUF or by --heads)
 // --raw:  instead of stdout a file of float64 records, one per text: tokens, dim, sparse entries,
-//         colbert rows, state rows; dense (dim); sparse indices; sparse values; colbert (rows x
-//         dim); with --states the token states (tokens x dim).
+//         colbert rows, state rows, a re-ranker's score or NaN; dense (dim); sparse indices; sparse
+//         values; colbert (rows x dim); with --states the token states (tokens x dim).
 #include "outputs.h"
 
 #include <cctype>
@@ -81,6 +82,14 @@ std::vector<int32_t> ids_of(const std::string& line) {
     return ids;
 }
 
+/// The line's "first"; behind all ids where there is none.
+size_t first_of(const std::string& line) {
+    const size_t key = line.find("\"first\":");
+    if (key == std::string::npos)
+        return SIZE_MAX;
+    return static_cast<size_t>(std::strtoul(line.c_str() + key + 8, nullptr, 10));
+}
+
 void append_number(std::string& out, double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.17g", value);
@@ -121,16 +130,18 @@ void print_json(const Outputs& result, size_t dim, bool heads) {
 }
 
 void write_raw(std::ofstream& file, const Outputs& result, const std::vector<double>& states,
-               size_t tokens, size_t dim, bool with_states) {
+               size_t tokens, size_t dim, bool with_states, double score) {
     const auto put = [&](const double* values, size_t count) {
         file.write(reinterpret_cast<const char*>(values),
                    static_cast<std::streamsize>(count * sizeof(double)));
     };
-    const double head[] = {static_cast<double>(tokens), static_cast<double>(dim),
+    const double head[] = {static_cast<double>(tokens),
+                           static_cast<double>(dim),
                            static_cast<double>(result.sparse.size()),
                            static_cast<double>(result.colbert.size() / dim),
-                           static_cast<double>(with_states ? tokens : 0)};
-    put(head, 5);
+                           static_cast<double>(with_states ? tokens : 0),
+                           score};
+    put(head, 6);
     put(result.dense.data(), dim);
     std::vector<double> indices, weights;
     for (const auto& [id, weight] : result.sparse) {
@@ -161,11 +172,12 @@ int run(const Options& options) {
         if (line.empty())
             continue;
         const std::vector<int32_t> ids = ids_of(line);
-        const std::vector<double> states = encoder.encode(ids);
+        const std::vector<double> states = encoder.encode(ids, first_of(line));
         const Outputs result =
             outputs_of(states, ids, encoder.dim(), encoder.mean_pooling(), heads);
         if (raw.is_open())
-            write_raw(raw, result, states, ids.size(), encoder.dim(), options.states);
+            write_raw(raw, result, states, ids.size(), encoder.dim(), options.states,
+                      encoder.score(states));
         else
             print_json(result, encoder.dim(), heads.has_value());
     }

@@ -30,7 +30,7 @@ export async function writeCheckpoint(
   const file = await GgufFile.open(gguf)
   try {
     await writeConfig(file, directory)
-    const vocabulary = await readVocabulary(file)
+    const vocabulary = await readGgufVocabulary(file)
     if (options.tokenizer === 'json') {
       await writeFile(join(directory, 'tokenizer.json'), tokenizerJson(vocabulary))
     } else {
@@ -82,7 +82,7 @@ async function writeConfig(file: GgufFile, directory: string): Promise<void> {
   )
 }
 
-async function readVocabulary(file: GgufFile): Promise<GgufVocabulary> {
+export async function readGgufVocabulary(file: GgufFile): Promise<GgufVocabulary> {
   const tokens = await file.strings('tokenizer.ggml.tokens')
   if (tokens === undefined) throw new Error('no tokens')
   return {

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { formatSize } from '../../../common/units.js'
+import { STANDIN_ARCHS, type StandinArch } from '../../../model/standin/shapes.js'
 import { type Cli, examples } from '../shared/cli.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
@@ -24,7 +25,7 @@ export function standinCommand(parent: Command, cli: Cli): void {
     )
     .addOption(
       new Option('-a, --arch <ARCH>', 'Which model it stands in for.')
-        .choices(['bge-m3', 'minilm', 'bert-base'])
+        .choices([...STANDIN_ARCHS])
         .default('bge-m3'),
     )
     .addOption(
@@ -43,7 +44,7 @@ export function standinCommand(parent: Command, cli: Cli): void {
 interface StandinFlags {
   output: string
   size: 'tiny' | 'small' | 'full'
-  arch: 'bge-m3' | 'minilm' | 'bert-base'
+  arch: StandinArch
   type: 'q8_0' | 'f16' | 'f32'
   vocab?: string
   seed: number
