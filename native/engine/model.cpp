@@ -131,7 +131,10 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
         const GgufFile file(options.path);
         model->spec_ = check_model(file);
         require_memory(model->spec_);
-        model->packs_exactly_ = own_kernels && kernels_cover(model->spec_, file);
+        model->float_attention_ =
+            model->spec_.pooling == Pooling::Rank && model->spec_.weight_type == "F32";
+        model->packs_exactly_ =
+            own_kernels && !model->float_attention_ && kernels_cover(model->spec_, file);
         model->tokenizer_ = Tokenizer::create(read_vocabulary(file, model->spec_));
         if (model->spec_.pooling == Pooling::Rank) {
             model->rank_head_ = read_rank_head(file, model->spec_);

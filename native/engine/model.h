@@ -47,6 +47,10 @@ class Model {
     const std::vector<float>& second_type() const { return second_type_; }
     /// Numbers of a text's pooled state: dim, or one score.
     size_t pooled_size() const { return rank_head_ ? 1 : spec_.dim; }
+    /// Whether attention is computed in float32 by ggml, since queries, keys and values of 16 bits
+    /// would be the largest error that is left: a re-ranker whose weights are float32, and texts of
+    /// no great length.
+    bool float_attention() const { return float_attention_; }
     /// Bytes of the weights as loaded.
     uint64_t weight_bytes() const;
 
@@ -64,6 +68,7 @@ class Model {
     std::shared_ptr<const RankHead> rank_head_;
     std::vector<float> second_type_;
     bool packs_exactly_ = false;
+    bool float_attention_ = false;
 };
 
 /// One text's pooled state from its token states (length x dim, row after row): the first row for

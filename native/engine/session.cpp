@@ -49,6 +49,9 @@ void require_threads(int count) {
 constexpr std::array<uint32_t, 5> kContextSizes = {512, 1024, 2048, 4096, 8192};
 /// After this long without work for it, a context larger than the smallest is given back.
 constexpr auto kIdleShrink = std::chrono::seconds(2);
+/// The longest text, in tokens, whose attention is computed in float32: its scores grow with the
+/// square. One of kContextSizes.
+constexpr uint32_t kMostFloatAttention = 2048;
 /// Below llama.cpp's LLAMA_MAX_SEQ (256).
 constexpr uint32_t kMaxTexts = 128;
 
@@ -65,6 +68,7 @@ struct ContextDeleter {
 struct Session::Context {
     // the context is freed before the pool it is attached to
     kernels::ThreadPool pool;
+    bool float_attention = false;
     std::unique_ptr<llama_context, ContextDeleter> llama;
 };
 
@@ -196,9 +200,12 @@ void Session::execute(Batch& batch) {
             encode(batch, 0, n_texts, 0, batch.tokens.size(), result);
         } else {
             // ggml's own ops give a text other bits beside other texts: one at a time then
-            ensure_context(*std::max_element(batch.lengths.begin(), batch.lengths.end()));
+            if (!model_->float_attention())
+                ensure_context(*std::max_element(batch.lengths.begin(), batch.lengths.end()));
             size_t token = 0;
             for (size_t i = 0; i < n_texts; ++i) {
+                if (model_->float_attention()) // a text's length alone decides on its attention
+                    ensure_context(batch.lengths[i]);
                 encode(batch, i, 1, token, batch.lengths[i], result);
                 token += batch.lengths[i];
             }
@@ -321,12 +328,15 @@ void Session::ensure_context(uint32_t tokens) {
     // a context much larger than anything of late is given back, also while there is work
     if (size >= context_tokens_)
         fully_used_ = now;
-    if (context_ && context_tokens_ >= tokens && now - fully_used_ < kIdleShrink)
+    const bool float_attention = model_->float_attention() && tokens <= kMostFloatAttention;
+    if (context_ && context_tokens_ >= tokens && context_->float_attention == float_attention &&
+        now - fully_used_ < kIdleShrink)
         return;
     drop_context();
 
     const LogCapture log;
     auto fresh = std::make_unique<Context>();
+    fresh->float_attention = float_attention;
     require_threads(threads_ - 1);
     fresh->pool = kernels::make_thread_pool(threads_);
 
@@ -341,7 +351,8 @@ void Session::ensure_context(uint32_t tokens) {
     params.embeddings = true;
     params.pooling_type = LLAMA_POOLING_TYPE_NONE;
     params.attention_type = LLAMA_ATTENTION_TYPE_NON_CAUSAL;
-    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    params.flash_attn_type =
+        float_attention ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_ENABLED;
     params.offload_kqv = false;
     params.op_offload = false;
     params.no_perf = true;
@@ -378,7 +389,13 @@ uint64_t Session::context_bytes(uint32_t tokens) const {
     // activations of the FFN and a mask in both precisions as well.
     if (model_->packs_exactly())
         return n * (sizeof(float) * 6ULL * spec.dim) + n * n * 5 / 2;
-    return n * (sizeof(float) * (8ULL * spec.dim + spec.ffn) + 6 * n);
+    const uint64_t bytes = n * (sizeof(float) * (8ULL * spec.dim + spec.ffn) + 6 * n);
+    if (!model_->float_attention())
+        return bytes;
+    // every head's scores are there, before and after their softmax; longer texts have other
+    // contexts, but never less room than these
+    const uint64_t scored = std::min<uint64_t>(n, kMostFloatAttention);
+    return bytes + scored * scored * 2 * spec.heads * sizeof(float);
 }
 
 bool Session::should_abort() const {

@@ -25,10 +25,7 @@ function firstOf(types: readonly [number, number][]): number {
   return types[0]?.[1] as number
 }
 
-/**
- * @param within the largest error of a logit in float32: what queries, keys and values of 16 bits leave of it.
- * llama.cpp's own graph, with GELU and attention in half precision, is three times as far off.
- */
+/** @param within the largest error of a logit in float32 */
 export function agreesWithGolden(family: 'xlmr' | 'bert', kind: RerankKind, within: number): void {
   describe(kind, () => {
     let gold: Golden
@@ -83,6 +80,21 @@ export function agreesWithGolden(family: 'xlmr' | 'bert', kind: RerankKind, with
     it('gives the logits of CrossEncoder', async () => {
       const found = await scores('longest')
       expect(worst(found, (pair) => (isTiny ? pair.tiny.ce : pair.ce.logit))).toBeLessThan(within)
+    })
+
+    it("gives the order of CrossEncoder's rank", async () => {
+      const { query, documents, result } = gold.rank
+      if (isTiny) return // recorded of the other checkpoint
+      const byId = new Map(pairs().map((pair) => [pair.id, pair]))
+      const kept = [...documents.keys()].filter((i) => byId.has(documents[i] as number))
+      const texts = kept.map((i) => (byId.get(documents[i] as number) as GoldenPair).document)
+      const found = await reranker.rerank((byId.get(query) as GoldenPair).query, texts, {
+        maxTokens: LIMIT,
+        truncate: 'longest',
+      })
+      const expected = result.map(({ corpus_id }) => kept.indexOf(corpus_id))
+      expect(texts.length).toBeGreaterThan(9)
+      expect(found.map(({ index }) => index)).toEqual(expected.filter((i) => i >= 0))
     })
   })
 }

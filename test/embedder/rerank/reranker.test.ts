@@ -63,9 +63,19 @@ describe.each(ARCHS)('a %s', (arch) => {
       expect(before).toBeGreaterThan((expected[index] as number) - 2 * worst)
     }
   })
+})
 
-  it('scores a pair with the same bits in any batch, call and number of threads', async () => {
-    const model = await standinPath({ size: 'tiny', arch })
+describe.each([
+  ['bge-reranker', 'q8_0'],
+  ['cross-encoder', 'q8_0'],
+  // attention in float32, by ggml
+  ['bge-reranker', 'f32'],
+  ['cross-encoder', 'f32'],
+] as const)('the score of a pair by a %s of %s', (arch, type) => {
+  it('has the same bits in any batch, call and number of threads', async () => {
+    const long = 'a long document '.repeat(800) // more tokens than have attention in float32
+    const documents = () => [long, ...mixedTexts(14).map((text) => text.slice(0, 900))]
+    const model = await standinPath({ size: 'tiny', arch, type })
     const all = await Promise.all([
       Reranker.load({ model, threads: 1 }),
       Reranker.load({ model, threads: 2 }),
