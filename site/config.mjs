@@ -45,7 +45,7 @@ const GUIDES = [
     'queue',
     'many-machines',
   ]),
-  group('Storing and searching', ['postgres', 'qdrant', 'search', 'adapters']),
+  group('Storing and searching', ['postgres', 'qdrant', 'search', 'rerank', 'adapters']),
   group('Judging', ['quality', 'reports', 'benchmarks']),
   group('Coming from', [
     'migration/flagembedding',

@@ -16,6 +16,13 @@ const NAMES: Record<string, Fixture> = {
     code: `import { Embedder as Embedder$ } from 'bge-m3-node'\nconst m3 = await Embedder$.load()`,
     after: 'await m3.dispose()',
   },
+  reranker: {
+    code: `import { Reranker as Reranker$ } from 'bge-m3-node'
+import { createStandin as createStandin$ } from 'bge-m3-node/model'
+await createStandin$({ output: 'reranker.gguf', size: 'tiny', arch: 'bge-reranker', vocabSize: 8000 })
+const reranker = await Reranker$.load({ model: 'reranker.gguf' })`,
+    after: 'await reranker.dispose()',
+  },
   text: { code: `const text = 'The Rhine flows through Basel. '.repeat(400)` },
   texts: {
     code: `const texts = ['The Rhine flows through Basel.', 'Bread is baked in an oven.', 'Warsaw is the capital of Poland.']`,

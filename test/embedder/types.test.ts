@@ -7,10 +7,15 @@ import type {
   Embedding,
   EmbedOptions,
   OutputsOption,
+  RankedDocument,
+  Reranker,
+  RerankerOptions,
+  RerankResult,
   SparseEmbedding,
 } from '../../lib/index.js'
 
 declare const m3: Embedder
+declare const reranker: Reranker
 declare const wide: EmbedOptions
 declare const some: boolean
 declare const names: ('dense' | 'sparse')[]
@@ -97,5 +102,23 @@ describe('the type of a result', () => {
     // @ts-expect-error no precision
     const format = () => m3.embed('x', { precision: 'int4' })
     expectTypeOf([typo, wrong, format]).toBeArray()
+  })
+})
+
+describe('re-ranking', () => {
+  it('has a relevance where a re-ranker did it', () => {
+    const own = () => m3.rerank('q', ['d'] as const, { by: 'colbert', topN: 1 })
+    expectTypeOf<Given<typeof own>>().toEqualTypeOf<RankedDocument[]>()
+    expectTypeOf<RankedDocument>().not.toHaveProperty('relevance')
+    const crossed = () => reranker.rerank('q', ['d'], { truncate: 'document', topN: undefined })
+    expectTypeOf<Given<typeof crossed>>().toEqualTypeOf<RerankResult[]>()
+    expectTypeOf<RerankResult['relevance']>().toEqualTypeOf<number>()
+  })
+
+  it('needs a model, and takes no option without a meaning', () => {
+    expectTypeOf<RerankerOptions>().toHaveProperty('model').exclude<string | URL>().toBeNever()
+    expectTypeOf<RerankerOptions>().not.toHaveProperty('heads')
+    expectTypeOf<RerankerOptions>().not.toHaveProperty('cache')
+    expectTypeOf(reranker.info).not.toHaveProperty('dimensions')
   })
 })

@@ -21,8 +21,8 @@ import * as report from '../../lib/exports/report.js'
 import * as search from '../../lib/exports/search.js'
 import * as server from '../../lib/exports/server.js'
 import * as index from '../../lib/index.js'
-import { Embedder, EmbedderError } from '../../lib/index.js'
-import { tinyPath } from '../helpers/standins.js'
+import { Embedder, EmbedderError, Reranker } from '../../lib/index.js'
+import { standinPath, tinyPath } from '../helpers/standins.js'
 
 type Call = (...given: never[]) => unknown
 /** A function, and arguments that are right. */
@@ -48,6 +48,7 @@ const entries = {
 const NOT_CALLED = new Set([
   // reached by a function that makes one, or tested as methods below
   'Embedder',
+  'Reranker',
   'PostgresStore',
   'QdrantStore',
   'BgeM3Embeddings',
@@ -57,12 +58,21 @@ const NOT_CALLED = new Set([
 
 interface Subjects {
   m3: Embedder
+  reranker: Reranker
+  ranker: string
   folder: string
   file: string
   opened: search.SearchIndex
 }
 
-function targetsOf({ m3, folder, file, opened }: Subjects): Record<string, Target> {
+function targetsOf({
+  m3,
+  reranker,
+  ranker,
+  folder,
+  file,
+  opened,
+}: Subjects): Record<string, Target> {
   const a = Float32Array.of(0.6, 0.8)
   const b = Float32Array.of(0.8, 0.6)
   const sparse = { indices: Uint32Array.of(1, 2), values: Float32Array.of(0.5, 0.5) }
@@ -115,6 +125,33 @@ function targetsOf({ m3, folder, file, opened }: Subjects): Record<string, Targe
       fallback: async () => [],
       signal,
     }),
+    'index.rerank': fn((...given: [never, never, never]) => m3.rerank(...given), 'q', ['a', 'b'], {
+      by: 'hybrid',
+      weights: [1, 0, 0],
+      topN: 1,
+      maxTokens: 9,
+      truncate: 'end',
+      signal,
+      onProgress: () => {},
+    }),
+    'index.Reranker load': fn(
+      async (given: index.RerankerOptions) => (await Reranker.load(given)).dispose(),
+      {
+        model: ranker,
+        threads: 1,
+        memoryLimit: '1GB',
+        retry: 0,
+        verify: 'never',
+        lazy: true,
+        signal,
+      },
+    ),
+    'index.Reranker rerank': fn(
+      (...given: [never, never, never]) => reranker.rerank(...given),
+      'q',
+      ['a', 'b'],
+      { topN: 1, maxTokens: 9, truncate: 'longest', signal, onProgress: () => {} },
+    ),
     'index.embed': fn((...given: [never, never]) => m3.embed(...given), ['a', 'b'], options),
     'index.embed one': fn((...given: [never, never]) => m3.embed(...given), 'a', options),
     'index.embedTokens': fn(
@@ -402,22 +439,26 @@ const WRITES =
 export function hostileValuesAreRefused(runs: number): void {
   let folder: string
   let m3: Embedder
+  let reranker: Reranker
   let targets: Record<string, Target>
   let opened: search.SearchIndex
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'bge-m3-hostile-'))
     const file = await tinyPath()
     m3 = await Embedder.load({ model: file })
+    const ranker = await standinPath({ size: 'tiny', arch: 'bge-reranker', vocabSize: 8000 })
+    reranker = await Reranker.load({ model: ranker })
     const papers = join(folder, 'papers')
     await mkdir(papers)
     await writeFile(join(papers, 'a.txt'), 'A text.')
     opened = await search.openIndex(join(folder, 'opened'), { embedder: m3 })
     await opened.update(papers)
-    targets = targetsOf({ m3, folder: papers, file, opened })
+    targets = targetsOf({ m3, reranker, ranker, folder: papers, file, opened })
   })
   afterAll(async () => {
     await opened.close()
     await m3.dispose()
+    await reranker.dispose()
     await rm(folder, { recursive: true })
   })
 
