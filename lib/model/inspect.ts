@@ -57,7 +57,7 @@ export async function inspectModel(file: string | URL): Promise<ModelInspection>
       contextLength: number('context_length'),
       vocabSize: gguf.keys.get('tokenizer.ggml.tokens')?.length,
       tokenizer: gguf.string('tokenizer.ggml.model'),
-      pooling: pooling === undefined ? undefined : POOLING[pooling],
+      pooling: poolingOf(pooling, gguf),
       fileType,
       parameters,
       sizeBytes: gguf.sizeBytes,
@@ -70,6 +70,12 @@ export async function inspectModel(file: string | URL): Promise<ModelInspection>
   } finally {
     await gguf.close()
   }
+}
+
+/** A re-ranker's head tells more than the key, which converters of 2024 did not write. */
+function poolingOf(pooling: number | undefined, { tensors }: GgufFile): ModelInspection['pooling'] {
+  if (pooling !== 1 && tensors.has('cls.output.weight')) return 'rank'
+  return pooling === undefined ? undefined : POOLING[pooling]
 }
 
 /** By counting: `general.file_type` is only what a converter was asked for. */

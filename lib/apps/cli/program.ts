@@ -10,6 +10,7 @@ import { loadCommand } from './load/command.js'
 import { modelCommand } from './model/command.js'
 import { queueCommand } from './queue/command.js'
 import { reportCommand } from './report/command.js'
+import { rerankCommand } from './rerank/command.js'
 import { scoreCommand } from './score/command.js'
 import { searchCommand } from './search/command.js'
 import { serveCommand } from './serve/command.js'
@@ -23,6 +24,7 @@ const COMMANDS = [
   embedCommand,
   tokenizeCommand,
   scoreCommand,
+  rerankCommand,
   evaluateCommand,
   indexCommand,
   searchCommand,

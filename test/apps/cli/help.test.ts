@@ -7,6 +7,7 @@ const COMMANDS = [
   ['embed'],
   ['tokenize'],
   ['score'],
+  ['rerank'],
   ['evaluate'],
   ['model'],
   ['model', 'pull'],

@@ -22,4 +22,5 @@ export function inCommandWords(
     .replace(/[Tt]he option `(\w+)`/g, (_, name) => label(name))
     .replace(/the `(\w+)` option/g, (_, name) => label(name))
     .replace("pass truncate: 'end'", 'give --truncate')
+    .replace("Pass truncate: 'document' or 'longest'", 'Give --truncate')
 }

@@ -3,3 +3,5 @@ import { agreesWithGolden } from '../../../embedder/rerank/golden.js'
 
 agreesWithGolden('bert', 'bert', 1e-4)
 agreesWithGolden('xlmr', 'xlmr', 1e-4)
+agreesWithGolden('bert', 'bert', 0.15, 'q8_0')
+agreesWithGolden('xlmr', 'xlmr', 0.15, 'q8_0')
