@@ -20,11 +20,13 @@ import { type Pair, tokenizePairs } from './rerank/pairs.js'
 import type { RerankOptions, RerankResult } from './rerank/types.js'
 
 /** Options of `Reranker.load`: those of `Embedder.load` that have a meaning here; `model` is needed. */
-export type RerankerOptions = Omit<LoadOptions, 'model' | NotHere> & {
+export type RerankerOptions = Omit<
+  LoadOptions,
+  'model' | 'heads' | 'cache' | 'diskCache' | 'diskCacheSize' | 'cacheTtl' | 'fallback'
+> & {
   /** GGUF file of a re-ranker, or the directory it lies in. */
   model: NonNullable<LoadOptions['model']>
 }
-type NotHere = 'heads' | 'cache' | 'diskCache' | 'diskCacheSize' | 'cacheTtl' | 'fallback'
 
 const NAMES = namesOf<RerankerOptions>({
   model: 1,
