@@ -9,7 +9,12 @@ export default defineConfig({
     maxWorkers: 3,
     // every test runs on stand-ins: what says so would stand on the stderr that tests look at
     poolOptions: { forks: { execArgv: ['--disable-warning=BGE_M3_STANDIN'] } },
-    env: { NODE_OPTIONS: '--disable-warning=BGE_M3_STANDIN' },
+    // no test may fetch a real model, or find one that others fetched: those of fetching have a hub of their own
+    env: {
+      NODE_OPTIONS: '--disable-warning=BGE_M3_STANDIN',
+      BGE_M3_OFFLINE: '1',
+      HF_HUB_CACHE: '/nonexistent',
+    },
     // against hanging alone: no test is about time
     testTimeout: 600_000,
     hookTimeout: 600_000,

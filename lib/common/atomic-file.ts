@@ -17,7 +17,7 @@ export interface AtomicWriteOptions {
  */
 export async function writeFileAtomic(
   path: string,
-  text: string,
+  content: string | Uint8Array,
   { mode = 0o600, durable = false }: AtomicWriteOptions = {},
 ): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
@@ -25,7 +25,7 @@ export async function writeFileAtomic(
   try {
     const handle = await open(temporary, 'wx', mode)
     try {
-      await handle.writeFile(text)
+      await handle.writeFile(content)
       if (durable) await handle.sync()
     } finally {
       await handle.close()

@@ -120,6 +120,26 @@ export interface Logger {
   error?(message: string): void
 }
 
+/** How far the download of a model is. */
+export interface DownloadProgress {
+  /** Name of the file, and which of the files it is. */
+  readonly file: string
+  readonly index: number
+  readonly count: number
+  /**
+   * `check`: bytes on disk are being hashed; `wait`: another process is pulling this file;
+   * `download`: bytes arrive; `convert`: a GGUF is made of what arrived; `done`: the file is in place.
+   */
+  readonly phase: 'check' | 'wait' | 'download' | 'convert' | 'done'
+  /** Bytes of this file in this phase, and of the whole file. */
+  readonly received: number
+  readonly total: number
+  /** Bytes per second over the last seconds; 0 until known. */
+  readonly rate: number
+  /** Milliseconds to go at this rate; `undefined` until known. */
+  readonly eta: number | undefined
+}
+
 /** An embedding per text, or an error for a text that it cannot embed either. */
 export type FallbackFunction = (
   texts: readonly string[],

@@ -28,7 +28,7 @@ import {
   type TokenizeOptions,
   tokenizeAll,
 } from '../engine/tokenize.js'
-import { modelAt } from '../model/locations.js'
+import { ensureModel } from '../model/fetch/ensure.js'
 import { KeptPieces } from '../model/pieces.js'
 import { followLog } from '../native/log.js'
 import { checkOptions } from '../options/table.js'
@@ -43,7 +43,7 @@ import { embedStream, type StreamOptions, type StreamResultFor } from './documen
 import type { EmbeddingResult } from './documents/types.js'
 import { WithFallback } from './fallback.js'
 import { infoOf, statsOf } from './info.js'
-import { addonFor, resolveLoad } from './load-options.js'
+import { addonFor, fetchOptions, resolveLoad } from './load-options.js'
 import { ModelHandle } from './model-handle.js'
 import { rerankByOutputs } from './rerank/own-outputs.js'
 import type { OutputsRerankOptions, RankedDocument } from './rerank/types.js'
@@ -73,10 +73,12 @@ export class Embedder {
   }
 
   /**
-   * Loads a model: `options.model`, else `BGE_M3_MODEL`, else what `bge-m3 model pull` fetched. A
-   * stand-in is never picked by itself. Embedders of the same file share its weights.
+   * Loads a model: `options.model`, else `BGE_M3_MODEL`, else bge-m3. What is named and not on this machine
+   * yet is fetched from the hub, once. A stand-in is never picked by itself. Embedders of the same file
+   * share its weights.
    *
-   * @throws ModelNotFoundError, ModelLoadError, MemoryLimitError, UnsupportedCpuError, InvalidInputError
+   * @throws ModelNotFoundError, DownloadError, ModelLoadError, MemoryLimitError, UnsupportedCpuError,
+   *   InvalidInputError
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
     const { config, fallback: choice } = resolveLoad(options)
@@ -96,8 +98,10 @@ export class Embedder {
     const embedder = new Embedder(model, fallback)
     try {
       // a fallback that is not there would be known when it is needed
-      if (typeof choice === 'string') await modelAt(choice, 'the `fallback` option')
-      await model.open({ lazy: options.lazy ?? false }).catch(async (error) => {
+      if (typeof choice === 'string') {
+        await ensureModel(choice, fetchOptions(config, options), 'the `fallback` option')
+      }
+      await model.open({ ...options, lazy: options.lazy ?? false }).catch(async (error) => {
         if (!fallback?.mayTakeOver(error)) throw error
         await fallback.takeOver(error)
       })

@@ -1,11 +1,13 @@
 /** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
 import { embeddingsDir } from '../cache/defaults.js'
 import { InvalidInputError } from '../common/errors.js'
-import { checkSignal, refuseUnknown, shown } from '../common/given.js'
+import { checkFunction, checkSignal, refuseUnknown, shown } from '../common/given.js'
 import type { FallbackFunction } from '../common/types.js'
-import { findModel } from '../model/locations.js'
+import type { FetchOptions } from '../model/fetch/context.js'
+import { ensureModel } from '../model/fetch/ensure.js'
 import type { NativeAddon } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
+import { Log } from '../native/log.js'
 import { PRESETS, type Tuning } from '../options/presets.js'
 import { type Config, LOAD_NAMES, resolveOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
@@ -45,6 +47,7 @@ export function checkLoadOptions(
   refuseUnknown(options, names, of)
   const { signal, logger, lazy } = options
   checkSignal(signal)
+  checkFunction('onProgress', options.onProgress)
   if (logger !== undefined && Object(logger) !== logger) {
     throw new InvalidInputError(`The option \`logger\` must be an object, not ${shown(logger)}.`)
   }
@@ -53,11 +56,14 @@ export function checkLoadOptions(
   }
 }
 
-/** @throws ModelNotFoundError when the model is not there */
-export async function settingsOf(config: Config): Promise<Settings> {
+/** What a load tells and hears while it fetches a model. */
+export type Listeners = Pick<LoadOptions, 'logger' | 'signal' | 'onProgress'>
+
+/** @throws ModelNotFoundError when the model is not there and cannot be fetched; as `ensureModel` */
+export async function settingsOf(config: Config, listeners: Listeners): Promise<Settings> {
   const tuning = PRESETS[config.preset]
   return {
-    path: await pathOfModel(config),
+    path: await pathOfModel(config, listeners),
     heads: config.heads,
     threads: config.threads ?? 0,
     maxTokens: config.maxTokens,
@@ -77,9 +83,19 @@ export async function settingsOf(config: Config): Promise<Settings> {
 }
 
 /** The environment's and the caller's word are one in `config`; a message names whose it was. */
-function pathOfModel({ model, cacheDir }: Config): Promise<string> {
+function pathOfModel(config: Config, listeners: Listeners): Promise<string> {
+  const { model } = config
   const isVariable = model === undefined || model === process.env.BGE_M3_MODEL
-  return isVariable ? findModel(undefined, { cacheDir }) : findModel(model, { cacheDir })
+  return ensureModel(isVariable ? undefined : model, fetchOptions(config, listeners))
+}
+
+export function fetchOptions(
+  { cacheDir, download }: Config,
+  { logger, signal, onProgress }: Listeners,
+): FetchOptions {
+  const log = new Log(logger)
+  const onNotice = (line: string) => log.notice(line, 'BGE_M3_DOWNLOAD')
+  return { cacheDir, download, logger, signal, onProgress, onNotice }
 }
 
 function diskCacheOf({ diskCache, diskCacheSize, cacheDir: base }: Config): Settings['disk'] {

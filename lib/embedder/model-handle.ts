@@ -12,12 +12,13 @@ import type { CallOptions } from './call/call-options.js'
 import { EmbedCall } from './call/embed-call.js'
 import type { CallExtras, EmbedCore } from './call/embed-core.js'
 import { estimateCall } from './estimator.js'
-import { checkLoadOptions, type Settings, settingsOf } from './load-options.js'
+import { checkLoadOptions, type Listeners, type Settings, settingsOf } from './load-options.js'
 
 export class ModelHandle implements EmbedCore {
   readonly defaults: Config
   /** Of all engines that it has had. */
   readonly stats = newStats()
+  readonly #logger: LoadOptions['logger']
   readonly #log: Log
   readonly #purpose: Purpose
   #config: Config
@@ -33,13 +34,14 @@ export class ModelHandle implements EmbedCore {
   constructor(config: Config, logger: LoadOptions['logger'], purpose: Purpose = 'embed') {
     this.defaults = config
     this.#config = config
+    this.#logger = logger
     this.#log = new Log(logger)
     this.#purpose = purpose
   }
 
   /** Finds the model, opens the cache and, unless it may wait, reads the weights. */
-  async open({ lazy }: { lazy: boolean }): Promise<void> {
-    const settings = await settingsOf(this.#config)
+  async open({ lazy, ...listeners }: { lazy: boolean } & Listeners): Promise<void> {
+    const settings = await settingsOf(this.#config, listeners)
     this.#settings = settings
     if (settings.cache > 0 || settings.disk) {
       this.#cache = await EmbeddingCache.open({
@@ -131,7 +133,7 @@ export class ModelHandle implements EmbedCore {
   async swap(options: LoadOptions): Promise<void> {
     checkLoadOptions(options, 'swapModel')
     const config = { ...this.#config, ...checkOptions(options) } as Config
-    const settings = await settingsOf(config)
+    const settings = await settingsOf(config, { logger: this.#logger, ...options })
     const fresh = await this.#read(settings)
     const old = this.#engine
     if (this.#isClosed) {
@@ -164,7 +166,7 @@ export class ModelHandle implements EmbedCore {
   }
 
   async #read(settings: Settings | undefined): Promise<Engine> {
-    const wanted = settings ?? (await settingsOf(this.#config))
+    const wanted = settings ?? (await settingsOf(this.#config, { logger: this.#logger }))
     return Engine.load(wanted, {
       purpose: this.#purpose,
       cache: this.#cache,

@@ -37,6 +37,8 @@ const NAMES = namesOf<RerankerOptions>({
   maxPending: 1,
   unloadAfter: 1,
   cacheDir: 1,
+  download: 1,
+  onProgress: 1,
   isa: 1,
   preset: 1,
   retry: 1,

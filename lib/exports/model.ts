@@ -1,6 +1,7 @@
 /** `bge-m3-node/model`: finding, fetching, checking and making model files. */
 
 export { cacheDir } from '../common/cache-dir.js'
+export type { DownloadProgress } from '../common/types.js'
 export {
   CONVERT_TYPES,
   type ConvertOptions,
@@ -8,6 +9,8 @@ export {
   type ConvertType,
   convertCheckpoint,
 } from '../model/convert/convert.js'
+export type { FetchOptions } from '../model/fetch/context.js'
+export { ensureModel } from '../model/fetch/ensure.js'
 export {
   type ColbertHead,
   type FindHeadsOptions,
@@ -17,7 +20,6 @@ export {
   type SparseHead,
 } from '../model/heads.js'
 export type {
-  DownloadProgress,
   Patience,
   PulledFile,
   PullOptions,
@@ -34,5 +36,7 @@ export {
   verifyModel,
 } from '../model/integrity.js'
 export { type FindModelOptions, findModel } from '../model/locations.js'
+export { NAMED_MODELS, type NamedModel } from '../model/names.js'
 export type { FilePin } from '../model/pins.js'
+export type { Prompts } from '../model/prompts.js'
 export { createStandin, type StandinInfo, type StandinOptions } from '../model/standin/create.js'

@@ -23,6 +23,7 @@ import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../common/gi
 import { pathOf } from '../common/path.js'
 import { GgufFile } from './formats/gguf/reader.js'
 import { HashMemory, type Identity, identify as identifyFile } from './hash-memory.js'
+import { aboutCached } from './hf-cache.js'
 import { pinOf } from './pins.js'
 import { readSidecar } from './sidecar.js'
 
@@ -33,8 +34,11 @@ export interface Expected {
   readonly sha256: string
 }
 
-/** Where it is known from: the caller, the file that `pullModel` left beside it, or the pins of this package. */
-export type ExpectedSource = 'given' | 'sidecar' | 'pin'
+/**
+ * Where it is known from: the caller, the file that `pullModel` left beside it, the name of its bytes in Hugging
+ * Face's cache, or the pins of this package.
+ */
+export type ExpectedSource = 'given' | 'sidecar' | 'cache' | 'pin'
 
 /** Options of hashing a file. */
 export interface HashOptions {
@@ -66,7 +70,7 @@ export async function hashFile(path: string, options: HashOptions = {}): Promise
   return { size, sha256: hash.digest('hex') }
 }
 
-/** What is known about a file: `given`, else its sidecar, else the pin of its name and size. */
+/** What is known about a file: `given`, else its sidecar, else its blob's name, else the pin of its name and size. */
 export async function expectedOf(
   path: string,
   size: number,
@@ -77,6 +81,8 @@ export async function expectedOf(
   if (sidecar !== undefined) {
     return { size: sidecar.size, sha256: sidecar.sha256, source: 'sidecar' }
   }
+  const cached = await aboutCached(path)
+  if (cached?.sha256 !== undefined) return { size, sha256: cached.sha256, source: 'cache' }
   const pin = pinOf(basename(path), size)
   return pin && { size: pin.size, sha256: pin.sha256, source: 'pin' }
 }

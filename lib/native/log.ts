@@ -32,6 +32,12 @@ export class Log {
     else process.emitWarning(line, { type: 'BgeM3Warning', ...(code && { code }) })
   }
 
+  /** Something that takes time or space and that nobody asked for in so many words; once, as above. */
+  notice(line: string, code: string): void {
+    if (this.#logger) call(this.#logger, 'info', line)
+    else process.emitWarning(line, { type: 'BgeM3Notice', code })
+  }
+
   #wasTold(line: string): boolean {
     const listener = this.#logger ?? process
     const lines = told.get(listener) ?? new Set()

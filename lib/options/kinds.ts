@@ -118,6 +118,13 @@ export const path: Kind<string> = {
   check: asPath,
 }
 
+/** A model: what it means is for `lib/model/reference.ts` to say. */
+export const model: Kind<string> = {
+  ...path,
+  allowed: 'a path, the name of a model or hf:OWNER/REPOSITORY',
+  placeholder: 'MODEL',
+}
+
 /** A directory; `true` for the usual one, `false` for none. */
 export const pathOrOff: Kind<string | boolean> = {
   allowed: 'off, on, or a directory',

@@ -15,6 +15,7 @@ import {
   count,
   duration,
   type Kind,
+  model,
   name,
   oneOf,
   path,
@@ -67,9 +68,16 @@ const DAY = 86_400_000
 export const OPTIONS = {
   model: spec(
     'load',
-    path,
+    model,
     undefined,
-    'GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched.',
+    'GGUF file, the directory it lies in, a name (`bge-m3 model list`) or hf:OWNER/REPOSITORY. Default: bge-m3.',
+    'loads',
+  ),
+  download: spec(
+    'load',
+    toggle,
+    undefined,
+    'Fetch a model that is named and not here. Default: on, unless HF_HUB_OFFLINE or BGE_M3_OFFLINE is set.',
     'loads',
   ),
   heads: spec(
@@ -171,7 +179,7 @@ export const OPTIONS = {
   ),
   fallback: spec(
     'load',
-    path,
+    model,
     undefined,
     'Model that takes over when the first one cannot be used. Default: none.',
   ),
@@ -259,7 +267,7 @@ export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
 const namesIn = (...scopes: readonly OptionScope[]): readonly string[] =>
   OPTION_NAMES.filter((name) => scopes.includes(OPTIONS[name].scope))
 /** What `Embedder.load` takes. */
-export const LOAD_NAMES = [...namesIn('load', 'both'), 'lazy', 'logger', 'signal']
+export const LOAD_NAMES = [...namesIn('load', 'both'), 'lazy', 'logger', 'onProgress', 'signal']
 /** What every call that embeds takes. */
 export const CALL_NAMES = [...namesIn('embed', 'both'), 'signal', 'onProgress']
 

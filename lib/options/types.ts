@@ -1,12 +1,14 @@
 /** The options of `Embedder.load`. Written by scripts/options.mjs from the table: change that. */
 import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../common/abort.js'
-import type { FallbackFunction, Logger } from '../common/types.js'
+import type { DownloadProgress, FallbackFunction, Logger } from '../common/types.js'
 
 /** Options of `Embedder.load`. */
 export interface LoadOptions {
-  /** GGUF file, or the directory it lies in. Default: what `bge-m3 model pull` fetched. */
+  /** GGUF file, the directory it lies in, a name (`bge-m3 model list`) or hf:OWNER/REPOSITORY. Default: bge-m3. */
   model?: string | URL | undefined
+  /** Fetch a model that is named and not here. Default: on, unless HF_HUB_OFFLINE or BGE_M3_OFFLINE is set. */
+  download?: boolean | undefined
   /** Directory of sparse_linear.pt and colbert_linear.pt, or a GGUF that carries the heads. Default: in the model, or beside it. */
   heads?: string | URL | undefined
   /** Compute threads. Default: the real cores this process may use. */
@@ -45,6 +47,8 @@ export interface LoadOptions {
   lazy?: boolean | undefined
   /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
   logger?: Logger | undefined
+  /** Called as a model is fetched or converted; with bytes, rate and time left. */
+  onProgress?: ((progress: DownloadProgress) => void) | undefined
   /** Gives up loading; the call rejects with its reason. */
   signal?: AbortSignalLike | undefined
 }

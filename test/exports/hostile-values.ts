@@ -276,6 +276,11 @@ function targetsOf({
     'model.inspectModel': fn(model.inspectModel, file),
     'model.verifyModel': fn(model.verifyModel, file, { cacheDir: folder }),
     'model.findModel': fn(model.findModel, file, { cacheDir: folder, env: {} }),
+    'model.ensureModel': fn(model.ensureModel, file, {
+      cacheDir: folder,
+      env: {},
+      download: false,
+    }),
     'model.createStandin': fn(model.createStandin, {
       output: join(folder, 'no', 'such', 'folder.gguf'),
       size: 'tiny',

@@ -80,8 +80,8 @@ describe('findModel', () => {
     await file('models/bge-m3/standin.gguf')
     const promise = findModel(undefined, { env: {}, cacheDir: dir })
     await expect(promise).rejects.toThrow(ModelNotFoundError)
-    await expect(promise).rejects.toThrow(join(dir, 'models', 'bge-m3', 'bge-m3-q8_0.gguf'))
-    await expect(promise).rejects.toThrow(/BGE_M3_MODEL.*`bge-m3 model pull`/)
+    await expect(promise).rejects.toThrow(join(dir, 'models', 'bge-m3'))
+    await expect(promise).rejects.toThrow(/`bge-m3 model pull`.*BGE_M3_MODEL/)
   })
 
   it('does not look further when what was named is not there', async () => {
@@ -95,6 +95,37 @@ describe('findModel', () => {
       /which BGE_M3_MODEL names/,
     )
   })
+
+  it('finds what was fetched by its name, its hub id, and in a format that was named', async () => {
+    const e5 = await file('models/multilingual-e5-base/multilingual-e5-base-q8_0.gguf')
+    await file('models/multilingual-e5-base/multilingual-e5-base-q8_0.gguf.json')
+    const f16 = await file('models/multilingual-e5-base+f16/multilingual-e5-base-f16.gguf')
+    const other = await file('models/o--r@v1--deep--x.gguf/x.gguf')
+    const options = { env: {}, cacheDir: dir }
+    expect(await findModel('multilingual-e5-base', options)).toBe(e5)
+    expect(await findModel('intfloat/multilingual-e5-base', options)).toBe(e5)
+    expect(await findModel('multilingual-e5-base:F16', options)).toBe(f16)
+    expect(await findModel('hf:o/r@v1/deep/x.gguf', options)).toBe(other)
+    const env = { BGE_M3_MODEL: 'multilingual-e5-base' }
+    expect(await findModel(undefined, { env, cacheDir: dir })).toBe(e5)
+    await expect(findModel('bge-small-en-v1.5', options)).rejects.toThrow(
+      /bge-small-en-v1\.5 is not in .*Run `bge-m3 model pull bge-small-en-v1\.5`/,
+    )
+  })
+
+  it.each([
+    ['bge-m4', /Did you mean the model bge-m3\?/],
+    ['sentence-transformers/all-MiniLM-L6-v3', /Did you mean the model all-MiniLM-L6-v2\?/],
+    ['somebody/something', /written hf:somebody\/something/],
+    ['./model.gguf', /Check the path/],
+  ])(
+    '%s is a path that leads nowhere, and the error says what may be meant',
+    async (name, hint) => {
+      const promise = findModel(name, { env: {}, cacheDir: dir })
+      await expect(promise).rejects.toThrow(ModelNotFoundError)
+      await expect(promise).rejects.toThrow(hint)
+    },
+  )
 
   it('takes the one model of a directory, and the pulled one before others', async () => {
     await expect(findModel(dir)).rejects.toThrow(/no GGUF file in/)

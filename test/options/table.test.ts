@@ -59,6 +59,7 @@ describe('readEnvironment', () => {
   it('reads every option', () => {
     const env = {
       BGE_M3_MODEL: '/models/m.gguf',
+      BGE_M3_DOWNLOAD: 'off',
       BGE_M3_HEADS: 'heads',
       BGE_M3_THREADS: ' 4 ',
       BGE_M3_MAX_TOKENS: '512',
@@ -89,6 +90,7 @@ describe('readEnvironment', () => {
     expect(Object.keys(env)).toHaveLength(OPTION_NAMES.length)
     expect(readEnvironment(env)).toEqual({
       model: '/models/m.gguf',
+      download: false,
       heads: 'heads',
       threads: 4,
       maxTokens: 512,

@@ -9,10 +9,15 @@ import { parseRetryAfter } from './retry.js'
  * @throws NetworkError when the server is busy or broken for now; DownloadError when it refuses
  */
 export function checkStatus(answer: HttpAnswer, target: Target): void {
+  checkAnswered(answer, (status) => refused(status, target))
+}
+
+/** @param refuse the error for a status that no retry can mend */
+export function checkAnswered(answer: HttpAnswer, refuse: (status: number) => Error): void {
   const { status, headers } = answer
   if (status === 200 || status === 206) return
   const isPassing = status === 408 || status === 425 || status === 429 || status >= 500
-  if (!isPassing || status === 501) throw refused(status, target)
+  if (!isPassing || status === 501) throw refuse(status)
   throw new NetworkError(`HTTP_${status}`, `${answer.url.host} answered with status ${status}`, {
     answered: true,
     retryAfter: parseRetryAfter(headers['retry-after']),

@@ -4,7 +4,7 @@ import { DownloadError } from '../../common/errors.js'
 import { formatDuration, formatSize } from '../../common/units.js'
 import type { FilePin } from '../pins.js'
 import type { NetworkError } from './http.js'
-import { fileUrl, type Hub, publicUrl } from './hub.js'
+import { fileUrl, type Hub, offlineVariable, publicUrl } from './hub.js'
 
 /** The file at stake, for messages. */
 export interface Target {
@@ -14,41 +14,74 @@ export interface Target {
   readonly path: string
 }
 
-/** An answer that no retry can mend: 401, 403, 404 and the like. */
+/** What was asked for, where the hub refuses it. */
+export interface Asked {
+  readonly hub: Hub
+  readonly repository: string
+  readonly revision: string
+  /** Its address, for messages. */
+  readonly where: string
+  /** How else it can be had, as a sentence. */
+  readonly otherwise: string
+}
+
+/** An answer about a file that no retry can mend: 401, 403, 404 and the like. */
 export function refused(status: number, target: Target): DownloadError {
   const { hub, file } = target
+  const { repository, revision } = file
   const where = publicUrl(fileUrl(hub, file))
+  return refusal(status, { hub, repository, revision, where, otherwise: byHand(target) })
+}
+
+/** The same about whatever was asked for. */
+export function refusal(
+  status: number,
+  { hub, repository, revision, where, otherwise }: Asked,
+): DownloadError {
   switch (status) {
     case 401:
       return new DownloadError(
         `${hub.endpoint.host} refuses ${where} (401). ` +
           (hub.token === undefined
             ? 'It wants a token: set HF_TOKEN. (A hub may also answer 401 for a repository that does not exist.)'
-            : 'The token in HF_TOKEN is not valid: bge-m3 is public, so unset it, or set a valid one.'),
+            : 'The token in HF_TOKEN is not valid for it: set a valid one, or unset it for a public model.'),
       )
     case 403:
       return new DownloadError(
-        `${hub.endpoint.host} forbids ${where} (403). The token in HF_TOKEN may not read it, or a ` +
-          `proxy or firewall is in the way. ${byHand(target)}`,
+        `${hub.endpoint.host} forbids ${where} (403). The token in HF_TOKEN may not read it (a gated ` +
+          `model's licence is accepted on ${publicUrl(hub.endpoint)}${repository}), or a proxy or firewall ` +
+          `is in the way. ${otherwise}`,
       )
     case 404:
     case 410:
       return new DownloadError(
         `There is no ${where} (${status}). If HF_ENDPOINT names a mirror, it may not carry the ` +
-          `repository ${file.repository} at revision ${file.revision}; unset it to use the public hub.`,
+          `repository ${repository} at revision ${revision}; unset it to use the public hub.`,
       )
     case 407:
       return new DownloadError(
         'The proxy wants credentials (407): put them into HTTPS_PROXY as http://USER:PASSWORD@HOST:PORT.',
       )
     default:
-      return new DownloadError(`${where} was answered with status ${status}. ${byHand(target)}`)
+      return new DownloadError(`${where} was answered with status ${status}. ${otherwise}`)
   }
 }
 
 /** Patience is used up. */
 export function unreachable(error: NetworkError, answered: boolean, target: Target): DownloadError {
-  const { file, hub } = target
+  return notReached(error, answered, {
+    hub: target.hub,
+    what: target.file.name,
+    otherwise: byHand(target),
+  })
+}
+
+/** The same about whatever was asked for. */
+export function notReached(
+  error: NetworkError,
+  answered: boolean,
+  { hub, what, otherwise }: { hub: Hub; what: string; otherwise: string },
+): DownloadError {
   const wait = error.retryAfter
   const hint =
     wait !== undefined && wait > 0
@@ -59,15 +92,16 @@ export function unreachable(error: NetworkError, answered: boolean, target: Targ
     : `Check the network${error.proxied ? ' and the proxy in HTTP_PROXY / HTTPS_PROXY' : ' (behind a proxy, set HTTPS_PROXY)'}, ` +
       'or name a mirror of the hub in HF_ENDPOINT. '
   return new DownloadError(
-    `Cannot download ${file.name} from ${hub.endpoint.host}: ${error.message}. ${network}${byHand(target)}`,
+    `Cannot download ${what} from ${hub.endpoint.host}: ${error.message}. ${network}${otherwise}`,
     { cause: error },
   )
 }
 
-/** HF_HUB_OFFLINE is set and the file is not there. */
+/** The network is forbidden and the file is not there. */
 export function offline(target: Target): DownloadError {
+  const variable = offlineVariable() ?? 'offline'
   return new DownloadError(
-    `${target.path} is not there and the network may not be used (HF_HUB_OFFLINE). ` +
+    `${target.path} is not there and the network may not be used (${variable}). ` +
       `Unset it for one \`bge-m3 model pull\`. ${byHand(target)}`,
   )
 }
@@ -81,11 +115,11 @@ export function noSpace(needed: number, available: number, target: Target): Down
 }
 
 /** An error of the file system, made understandable. */
-export function storageFailure(error: unknown, target: Target): DownloadError {
+export function storageFailure(error: unknown, path: string): DownloadError {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new DownloadError(
-      `The disk is full (${code}): ${target.path} could not be written whole. Free some space and ` +
+      `The disk is full (${code}): ${path} could not be written whole. Free some space and ` +
         'run `bge-m3 model pull` again, which goes on where it stopped; or choose another place ' +
         'with BGE_M3_CACHE_DIR.',
       { cause: error },
@@ -93,11 +127,11 @@ export function storageFailure(error: unknown, target: Target): DownloadError {
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new DownloadError(
-      `May not write ${target.path} (${code}). Choose another place with BGE_M3_CACHE_DIR.`,
+      `May not write ${path} (${code}). Choose another place with BGE_M3_CACHE_DIR.`,
       { cause: error },
     )
   }
-  return new DownloadError(`Cannot store ${target.path} (${code}).`, { cause: error })
+  return new DownloadError(`Cannot store ${path} (${code}).`, { cause: error })
 }
 
 function byHand({ hub, file, path }: Target): string {

@@ -34,8 +34,17 @@ export function findHub(
   return {
     endpoint: parseEndpoint(text, fromOption ? 'The option `endpoint`' : 'HF_ENDPOINT'),
     token,
-    offline: options.offline ?? /^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE?.trim() ?? ''),
+    offline: options.offline ?? offlineVariable(env) !== undefined,
   }
+}
+
+/** The variable that forbids the network, if one does. */
+export function offlineVariable(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): string | undefined {
+  return ['HF_HUB_OFFLINE', 'BGE_M3_OFFLINE'].find((name) =>
+    /^(1|on|yes|true)$/i.test(env[name]?.trim() ?? ''),
+  )
 }
 
 function parseEndpoint(text: string, source: string): URL {
@@ -65,6 +74,17 @@ export function fileUrl(hub: Hub, file: FilePin): URL {
     encodeURIComponent(file.revision),
     encode(file.path ?? file.name),
   ].join('/')
+  return url
+}
+
+/** What the hub says of a repository at a revision: `<endpoint>/api/models/<repository>/revision/<revision>`. */
+export function repositoryUrl(hub: Hub, repository: string, revision: string): URL {
+  const url = new URL(hub.endpoint)
+  const name = repository.split('/').map(encodeURIComponent).join('/')
+  const base = url.pathname.replace(/\/+$/, '')
+  url.pathname = `${base}/api/models/${name}/revision/${encodeURIComponent(revision)}`
+  // with the sizes and checksums of its files
+  url.search = '?blobs=true'
   return url
 }
 

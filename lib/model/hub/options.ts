@@ -1,29 +1,9 @@
 import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../../common/abort.js'
 import { namesOf } from '../../common/given.js'
-import type { Logger } from '../../common/types.js'
+import type { DownloadProgress, Logger } from '../../common/types.js'
 import type { FilePin } from '../pins.js'
 import type { Hub } from './hub.js'
-
-/** How far a download is. */
-export interface DownloadProgress {
-  /** Name of the file, and which of the files it is. */
-  readonly file: string
-  readonly index: number
-  readonly count: number
-  /**
-   * `check`: bytes on disk are being hashed; `wait`: another process is pulling this file;
-   * `download`: bytes arrive; `done`: the file is in place.
-   */
-  readonly phase: 'check' | 'wait' | 'download' | 'done'
-  /** Bytes of this file in this phase, and of the whole file. */
-  readonly received: number
-  readonly total: number
-  /** Bytes per second over the last seconds; 0 until known. */
-  readonly rate: number
-  /** Milliseconds to go at this rate; `undefined` until known. */
-  readonly eta: number | undefined
-}
 
 /** How patient a download is. Milliseconds; the defaults suit a home connection. */
 export interface Patience {

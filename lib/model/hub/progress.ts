@@ -1,5 +1,5 @@
 import { performance } from '../../common/timers.js'
-import type { DownloadProgress } from './options.js'
+import type { DownloadProgress } from '../../common/types.js'
 
 type Phase = DownloadProgress['phase']
 

@@ -13,7 +13,7 @@ import { EmbedderError, IntegrityError, InvalidInputError } from '../../common/e
 import { checkFunction, checkSignal, refuseUnknown } from '../../common/given.js'
 import { pathOf } from '../../common/path.js'
 import { isError } from '../../common/realms.js'
-import type { Logger } from '../../common/types.js'
+import type { DownloadProgress, Logger } from '../../common/types.js'
 import { hashFile } from '../integrity.js'
 import { defaultModelDir } from '../locations.js'
 import { BGE_M3_PINS, type FilePin, type FixedPin, MODEL_PIN } from '../pins.js'
@@ -23,7 +23,6 @@ import { fetchFile } from './fetch-file.js'
 import { fileUrl, findHub, type Hub, publicUrl } from './hub.js'
 import { Lock } from './lock.js'
 import {
-  type DownloadProgress,
   PATIENCE,
   PULL_NAMES,
   type PullContext,
@@ -73,7 +72,7 @@ export async function pullModel(options: PullOptions = {}): Promise<PullResult> 
     const about = { file: pin.name, index, count: files.length, total: pin.size }
     const target = { hub: context.hub, file: pin, path: join(context.dir, pin.name) }
     const meter = new ProgressMeter(about, report)
-    pulled.push(await storing(target, () => pullFile(target, context, meter)))
+    pulled.push(await storing(target.path, () => pullFile(target, context, meter)))
   }
   const model = pulled.find((file) => file.name.toLowerCase().endsWith('.gguf'))
   return { dir: context.dir, model: model?.path, files: pulled }
@@ -204,12 +203,12 @@ async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 /** Runs what touches the disk; its errors say what went wrong and what to do. */
-async function storing<T>(target: Target, work: () => Promise<T>): Promise<T> {
+export async function storing<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     const isStorage = isError(error) && 'syscall' in error && !(error instanceof EmbedderError)
-    throw isStorage ? storageFailure(error, target) : error
+    throw isStorage ? storageFailure(error, path) : error
   }
 }
 
@@ -238,7 +237,7 @@ function checkNames(files: readonly FilePin[]): void {
 }
 
 /** A progress bar that throws must not cost the download. */
-function guarded(
+export function guarded(
   onProgress: ((progress: DownloadProgress) => void) | undefined,
   logger: Logger | undefined,
 ): typeof onProgress {

@@ -150,6 +150,109 @@ describe('model pull', () => {
   })
 })
 
+describe('models by name', () => {
+  let hub: TestHub
+  let files: Record<string, Buffer>
+  beforeAll(async () => {
+    hub = await TestHub.start()
+    await createStandin({ output: at('named.gguf'), size: 'tiny', type: 'f32', vocabSize: 600 })
+    await writeCheckpoint(at('named.gguf'), at('named'), { weights: 'safetensors', heads: false })
+    const names = ['config.json', 'modules.json', '1_Pooling/config.json', 'model.safetensors']
+    const all = [...names, 'sentencepiece.bpe.model']
+    files = Object.fromEntries(
+      await Promise.all(
+        all.map(async (name) => [name, await readFile(at('named', name))] as const),
+      ),
+    )
+    hub.publish('intfloat/multilingual-e5-base', files)
+  })
+  afterAll(() => hub.stop())
+
+  const run = (args: string[], options?: Parameters<typeof cli>[1]) => {
+    withoutNetworkSettings()
+    vi.stubEnv('HF_ENDPOINT', hub.endpoint)
+    return cli([...args, '--cache-dir', at('by-name')], options)
+  }
+
+  it('are fetched by the command that names one, and then they are there', async () => {
+    const args = ['embed', 'hello', '--model', 'multilingual-e5-base']
+    const first = await run(args)
+    expect(first.code).toBe(0)
+    expect(first.stderr).toMatch(/^bge-m3: Fetching intfloat\/multilingual-e5-base \(/)
+    expect(JSON.parse(first.stdout).dense).toHaveLength(64)
+    hub.seen.length = 0
+    const second = await run(args, { env: { BGE_M3_DOWNLOAD: 'off' } })
+    expect(second).toEqual({ ...first, stderr: '' })
+    expect(hub.seen).toEqual([])
+
+    const list = await run(['model', 'list'])
+    expect(list.stdout).toMatch(/^multilingual-e5-base +[\d.]+ MB +768 +512 +MIT/m)
+    expect(list.stdout).toMatch(/^bge-m3 +- +1024 +8192 +MIT/m)
+    expect(list.stdout).toMatch(/^all-mpnet-base-v2 +cannot run /m)
+    const json = JSON.parse((await run(['model', 'list', '--json'])).stdout)
+    expect(json.models.find(({ path }: { path?: string }) => path)).toMatchObject({
+      name: 'multilingual-e5-base',
+      repository: 'intfloat/multilingual-e5-base',
+      revision: expect.stringMatching(/^[0-9a-f]{40}$/),
+    })
+  })
+
+  it('are pulled, looked at, checked, verified and deleted', async () => {
+    const pulled = await run(['model', 'pull', 'multilingual-e5-base:f16'])
+    const path = at(
+      'by-name',
+      'models',
+      'multilingual-e5-base+f16',
+      'multilingual-e5-base-f16.gguf',
+    )
+    expect(pulled).toMatchObject({ code: 0, stdout: `${path}\n` })
+    const again = await run(['model', 'pull', 'multilingual-e5-base:f16', '--json'])
+    expect(JSON.parse(again.stdout)).toEqual({ path, status: 'present' })
+    const verified = await run(['model', 'verify', '--model', 'multilingual-e5-base:f16'])
+    expect(verified.stdout).toMatch(/^ok +.*recorded when it was pulled/)
+    const info = await run(['model', 'info', 'intfloat/multilingual-e5-base:f16'])
+    expect(info.stdout).toMatch(/^name +multilingual-e5-base$/m)
+
+    const check = ['model', 'check', 'multilingual-e5-base:f16']
+    expect((await run(check)).stdout).toMatch(/^multilingual-e5-base:f16: up to date with intfloat/)
+    hub.publish('intfloat/multilingual-e5-base', files, 'a newer commit')
+    expect((await run(check)).stdout).toMatch(
+      /has [0-9a-f]{12} of 2024-07-03, here is [0-9a-f]{12}/,
+    )
+    const json = JSON.parse((await run(['model', 'check', '--json'])).stdout)
+    expect(json.models).toContainEqual(expect.objectContaining({ upToDate: false }))
+
+    const bytes = await readFile(path)
+    bytes[bytes.length - 100] = (bytes.at(-100) as number) ^ 1
+    await writeFile(path, bytes)
+    const mended = await run(['model', 'pull', 'multilingual-e5-base:f16'])
+    expect(mended.stderr).toContain('is damaged; it will be replaced')
+    expect((await run(['model', 'rm', 'multilingual-e5-base:f16'])).code).toBe(0)
+    expect(await stat(path).catch(() => undefined)).toBeUndefined()
+    const none = await run(['model', 'rm', 'multilingual-e5-base:f16'])
+    expect(none).toMatchObject({ code: 3, stdout: '' })
+    expect((await run(check)).code).toBe(3)
+  })
+
+  it('are told of where they are not here', async () => {
+    const { stdout } = await run(['model', 'info', 'all-mpnet-base-v2'])
+    expect(stdout).toMatch(/^architecture +mpnet, which this version cannot run$/m)
+    expect(stdout).toMatch(/^file +not here: `bge-m3 model pull all-mpnet-base-v2`$/m)
+    expect((await run(['model', 'info', 'hf:o/r'])).code).toBe(3)
+    const path = await run(['model', 'path', '--model', 'bge-small-en-v1.5'])
+    expect(path.stderr).toMatch(/Run `bge-m3 model pull bge-small-en-v1\.5`/)
+  })
+
+  it('are no paths, and what is for bge-m3 alone is refused', async () => {
+    expect((await run(['model', 'pull', './m.gguf'])).code).toBe(2)
+    expect((await run(['model', 'rm', '/etc'])).code).toBe(2)
+    expect((await run(['model', 'pull', 'hf:o/r', '--force'])).code).toBe(2)
+    hub.publish('o/plain', { 'm-q8_0.gguf': noise(10) })
+    const plain = await run(['model', 'pull', 'o/plain'])
+    expect(plain.stdout).toBe(`${at('by-name', 'models', 'o--plain', 'm-q8_0.gguf')}\n`)
+  })
+})
+
 describe('model verify', () => {
   it('says that a file is sound, and that nothing more is known', async () => {
     const { code, stdout } = await cli(['model', 'verify', model])

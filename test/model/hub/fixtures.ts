@@ -62,7 +62,8 @@ export function withoutNetworkSettings(): void {
     vi.stubEnv(name, '')
     vi.stubEnv(name.toLowerCase(), '')
   }
-  for (const name of ['HF_ENDPOINT', 'HF_TOKEN', 'HF_HUB_OFFLINE']) vi.stubEnv(name, '')
+  for (const name of ['HF_ENDPOINT', 'HF_TOKEN', 'HF_HUB_OFFLINE', 'BGE_M3_OFFLINE'])
+    vi.stubEnv(name, '')
 }
 
 /** Sorted names in a directory. */

@@ -63,6 +63,41 @@ export class TestHub {
     return { name, repository, revision, size: content.length, sha256: sha256(content) }
   }
 
+  /**
+   * Serves a repository as the hub has it, at `main` and at its commit: what it says of the files, and the
+   * files. Names of weights are large ones, with a sha256; the others lie in git, with its own checksum.
+   */
+  publish(
+    repository: string,
+    contents: Readonly<Record<string, Buffer>>,
+    seed = repository,
+  ): string {
+    const commit = createHash('sha1').update(seed).digest('hex')
+    const siblings = Object.entries(contents).map(([path, content]) => {
+      const { length: size } = content
+      const blobId = createHash('sha1').update(`blob ${size}\0`).update(content).digest('hex')
+      const isLarge = /\.(gguf|safetensors|bin|pt|model)$/.test(path)
+      const lfs = { sha256: sha256(content), size, pointerSize: 134 }
+      return { rfilename: path, size, blobId, ...(isLarge && { lfs }) }
+    })
+    const about = {
+      id: repository,
+      sha: commit,
+      lastModified: '2024-07-03T14:50:10.000Z',
+      siblings,
+    }
+    for (const revision of ['main', commit]) {
+      this.files.set(
+        `/api/models/${repository}/revision/${revision}`,
+        Buffer.from(JSON.stringify(about)),
+      )
+      for (const [path, content] of Object.entries(contents)) {
+        this.files.set(`/${repository}/resolve/${revision}/${path}`, content)
+      }
+    }
+    return commit
+  }
+
   get downloads(): SeenRequest[] {
     return this.seen.filter((request) => request.method === 'GET')
   }

@@ -12,9 +12,16 @@ import {
 import type { Finding } from './finding.js'
 
 /** Variables of ours that are no options of the embedder. */
-const OTHERS = ['ADDON', 'DEBUG', 'PORT', 'HOST', 'API_KEY', 'BUILD_JOBS']
+const OTHERS = ['OFFLINE', 'ADDON', 'DEBUG', 'PORT', 'HOST', 'API_KEY', 'BUILD_JOBS']
 const OTHER_NAMES = OTHERS.map((name) => `BGE_M3_${name}`)
-const RESPECTED = ['HF_ENDPOINT', 'HF_TOKEN', 'HF_HUB_OFFLINE', 'LLAMA_CPP_DIR']
+const RESPECTED = [
+  'HF_ENDPOINT',
+  'HF_TOKEN',
+  'HF_HUB_OFFLINE',
+  'HF_HOME',
+  'HF_HUB_CACHE',
+  'LLAMA_CPP_DIR',
+]
 const SECRET = /TOKEN|KEY/
 
 export function environmentFindings(env: Environment): Finding[] {

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { formatSize } from '../../../common/units.js'
 import type { ModelInspection } from '../../../model/inspect.js'
+import { isRunnable, type NamedModel } from '../../../model/names.js'
+import type { HubReference } from '../../../model/reference.js'
 import { type Cli, examples } from '../shared/cli.js'
 import { EXIT } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
@@ -12,25 +14,32 @@ export function infoCommand(parent: Command, cli: Cli): void {
     .command('info')
     .summary('Print what a model file says about itself.')
     .description(
-      'Print what the header of a model file says, and which heads go with it. Without a FILE: the model that would be loaded.',
+      'Print what the header of a model file says, and which heads go with it. Without a MODEL: the one that would be loaded.',
     )
-    .argument('[file]', 'A GGUF file, or the directory it lies in.')
+    .argument('[model]', 'A GGUF file, the directory it lies in, or a name.')
     .option('--json', 'Print JSON.')
   addTableOptions(command, ['model', 'heads', 'cacheDir'])
   examples(
     command,
     ['bge-m3 model info', 'the model that would be loaded'],
+    ['bge-m3 model info multilingual-e5-base', 'a model by its name, also where it is not here'],
     ['bge-m3 model info other.gguf --json', 'any GGUF'],
   )
   cli.action(command, ([file], flags) => info(cli.io, file, flags))
 }
 
 async function info(io: CliIo, file: string | undefined, flags: Flags): Promise<number> {
-  const { findModel } = await import('../../../model/locations.js')
+  const { lookFor, notFetched } = await import('../../../model/locations.js')
   const { inspectModel } = await import('../../../model/inspect.js')
   const { loadHeads } = await import('../../../model/heads.js')
   const { model, heads, cacheDir } = optionValues(flags, io.env)
-  const path = await findModel(file ?? model, { cacheDir, env: io.env })
+  const { path, hub } = await lookFor(file ?? model, { cacheDir, env: io.env })
+  if (path === undefined) {
+    if (hub?.known === undefined) throw notFetched(hub as HubReference, { cacheDir })
+    const { pins: _, ...known } = hub.known
+    io.stdout.write(flags.json ? `${JSON.stringify(known)}\n` : table(describedRow(hub.known)))
+    return EXIT.done
+  }
   const inspection = await inspectModel(path)
   const { dim } = inspection
   const found = dim === undefined ? undefined : await loadHeads({ model: path, dim, heads })
@@ -41,6 +50,25 @@ async function info(io: CliIo, file: string | undefined, flags: Flags): Promise<
       : table(described(inspection, headPaths)),
   )
   return EXIT.done
+}
+
+/** Of a model that is not here. */
+function describedRow(model: NamedModel): string[][] {
+  const { name, repository, architecture, dimensions, maxTokens, pooling } = model
+  return [
+    ['file', `not here: \`bge-m3 model pull ${name}\``],
+    ['name', name],
+    ['repository', repository],
+    [
+      'architecture',
+      `${architecture}${isRunnable(model) ? '' : ', which this version cannot run'}`,
+    ],
+    ['dimensions', String(dimensions)],
+    ['most tokens', String(maxTokens)],
+    ['pooling', pooling],
+    ['licence', model.licence],
+    ['languages', model.languages],
+  ]
 }
 
 function described(model: ModelInspection, headPaths: readonly string[]): string[][] {

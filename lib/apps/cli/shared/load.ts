@@ -2,27 +2,36 @@
 
 import { InvalidInputError } from '../../../common/errors.js'
 import { Embedder } from '../../../embedder/embedder.js'
+import { ensureModel } from '../../../model/fetch/ensure.js'
 import { inspectModel } from '../../../model/inspect.js'
-import { findModel } from '../../../model/locations.js'
 import type { OptionValues } from '../../../options/table.js'
+import { fetchingOf } from './fetching.js'
 import type { CliIo } from './io.js'
 import { loggerOf } from './logger.js'
 import { loadOptions } from './options.js'
 
-/** Loads the model that the options name, the environment names, or `model pull` fetched. */
+/** Loads the model that the options name, the environment names, or bge-m3, and fetches it if need be. */
 export async function openEmbedder(io: CliIo, values: OptionValues): Promise<Embedder> {
-  await checkDimensions(io, values)
+  const model = await modelPath(io, values)
+  await checkDimensions(model, values)
   const logger = loggerOf(io, values.logLevel)
-  return Embedder.load({ ...loadOptions(values), logger, signal: io.signal })
+  return Embedder.load({ ...loadOptions(values), model, logger, signal: io.signal })
+}
+
+async function modelPath(io: CliIo, values: OptionValues): Promise<string> {
+  const fetching = fetchingOf(io, values)
+  try {
+    const isVariable = values.model === io.env.BGE_M3_MODEL
+    return await ensureModel(isVariable ? undefined : values.model, fetching.options)
+  } finally {
+    fetching.stop()
+  }
 }
 
 /** The file's header tells the width, long before its weights are read. */
-async function checkDimensions(
-  io: CliIo,
-  { model, cacheDir, dimensions }: OptionValues,
-): Promise<void> {
+async function checkDimensions(model: string, { dimensions }: OptionValues): Promise<void> {
   if (dimensions === undefined) return
-  const { dim } = await inspectModel(await findModel(model, { cacheDir, env: io.env }))
+  const { dim } = await inspectModel(model)
   if (dim === undefined || dimensions <= dim) return
   throw new InvalidInputError(
     `The option \`dimensions\` is ${dimensions}, and this model's vectors have ${dim}.`,

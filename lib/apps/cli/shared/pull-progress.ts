@@ -1,14 +1,15 @@
-/** Shows the progress of `model pull`: a bar per file and phase on a terminal, a line elsewhere. */
+/** Shows the progress of fetching a model: a bar per file and phase on a terminal, a line elsewhere. */
 
+import type { DownloadProgress } from '../../../common/types.js'
 import { formatSize } from '../../../common/units.js'
-import type { DownloadProgress } from '../../../model/hub/options.js'
-import { type CliIo, say } from '../shared/io.js'
-import { type ProgressBar, progressBar } from '../shared/progress-bar.js'
+import { type CliIo, say } from './io.js'
+import { type ProgressBar, progressBar } from './progress-bar.js'
 
 const LABELS: Record<DownloadProgress['phase'], string> = {
   check: 'checking',
   wait: 'waiting for another pull of',
   download: 'downloading',
+  convert: 'converting to',
   done: '',
 }
 
