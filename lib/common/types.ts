@@ -146,6 +146,9 @@ export type FallbackFunction = (
   options: EmbedOptions,
 ) => Promise<readonly Settled<Omit<Embedding<Precision>, 'fallback' | 'timings' | 'cached'>>[]>
 
+/** What goes in front of a text: by its name in the model, or as a text of its own. */
+export type Prompt = string | { readonly text: string }
+
 /** Options of one call. */
 export interface EmbedOptions {
   /** Which to compute: `['dense', 'sparse']`, `'all'`, or `{ dense: true, sparse: true }`. Default: dense alone. */
@@ -156,6 +159,12 @@ export interface EmbedOptions {
   truncate?: 'error' | 'end' | undefined
   /** A lower limit than the embedder's own. */
   maxTokens?: number | undefined
+  /**
+   * What goes in front of the text: `query` or `passage`, another prompt of the model by its name, or
+   * `{ text }`. Default: the model's own default, if it has one, for texts; `passage` for chunks, documents
+   * and streams. bge-m3 has no prompts.
+   */
+  prompt?: Prompt | undefined
   /** Cut dense vectors and ColBERT rows to so many dimensions, then normalise. */
   dimensions?: number | undefined
   /** Number format of dense and ColBERT vectors. Default: float32. */
@@ -239,6 +248,10 @@ export interface EmbedderInfo {
   vocabSize: number
   /** The most tokens a text may have, `<s>` and `</s>` included. */
   maxTokens: number
+  /** What the model wants in front of texts, by name; empty for bge-m3. */
+  prompts: Record<string, string>
+  /** The name of the one that a text gets when nothing is said. */
+  defaultPrompt: string | undefined
   /** Compute threads in use. */
   threads: number
   /** What the model can give. */

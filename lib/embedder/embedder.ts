@@ -286,6 +286,9 @@ export class Embedder {
         `embedTokens takes an array with the token ids of each text, not ${shown(texts)}.`,
       )
     }
+    if (Object(options).prompt !== undefined) {
+      throw new InvalidInputError('embedTokens takes no `prompt`: it belongs to the tokens.')
+    }
     const { ids: frame } = await this.tokenize('')
     const { vocabSize } = this.info
     const ids = texts.map((text, index) => framed(text, frame, { vocabSize, index }))

@@ -9,8 +9,10 @@ import { lengthsOf, packed, resultBytes } from '../engine/estimate/estimate.js'
 import { sum } from '../engine/estimate/rates.js'
 import { MAX_TEXTS } from '../engine/scheduler/scheduler.js'
 import { countAll } from '../engine/tokenize.js'
+import { promptText } from '../model/prompts.js'
 import { loadAddon } from '../native/load.js'
 import { type CallOptions, checkAgainstModel, outputBits } from './call/call-options.js'
+import { withPrompt } from './call/with-prompt.js'
 
 /** Milliseconds per text for what JavaScript does with it; small, but so is a tiny model. */
 const MS_A_TEXT = 0.02
@@ -35,7 +37,8 @@ export async function estimateCall(
   const maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
   const outputs = outputBits(call.outputs)
   const started = performance.now()
-  const counted = await countAll(model, texts, false, { signal })
+  const prompted = withPrompt(texts, promptText(prepared.prompts, call.prompt))
+  const counted = await countAll(model, prompted, false, { signal })
   // embed does the same work before it computes
   const tokenizeMs = performance.now() - started
   const { all, distinct } = lengthsOf(texts, counted, { ...call, maxTokens })

@@ -24,6 +24,8 @@ export function infoOf(engine: Engine): EmbedderInfo {
     layers: info.layers,
     vocabSize: info.vocabSize,
     maxTokens: engine.maxTokens,
+    prompts: { ...prepared.prompts.texts },
+    defaultPrompt: prepared.prompts.default,
     threads: engine.session.stats().threads,
     heads: [...prepared.headPaths],
     outputs: { ...prepared.outputs },

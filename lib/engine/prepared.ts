@@ -8,6 +8,7 @@ import { dirname } from 'node:path'
 import { fromFloat16 } from '../common/float16.js'
 import { isTyped } from '../common/realms.js'
 import type { Outputs } from '../common/types.js'
+import { type Prompts, promptsOf } from '../model/file-prompts.js'
 import { fingerprintModel } from '../model/fingerprint.js'
 import { type Heads, loadHeads } from '../model/heads.js'
 import type { NativeHeads, NativeModelInfo } from '../native/addon.js'
@@ -21,6 +22,7 @@ export interface Prepared {
   outputs: Required<Outputs>
   /** Width of ColBERT rows; 0 without that head. */
   colbertDim: number
+  prompts: Prompts
   /** See `fingerprintModel`. */
   fingerprint: string
 }
@@ -59,6 +61,7 @@ async function read({ path, heads: named, sha256, info }: PrepareOptions): Promi
   const isRanker = info.pooling === 'rank'
   const heads = isRanker ? undefined : await loadHeads({ model: path, dim, heads: named })
   const { quantization } = loadAddon().machine()
+  const prompts = await promptsOf(path)
   return {
     heads: heads ? toNative(heads, dim) : null,
     headPaths: heads?.paths ?? [],
@@ -68,7 +71,14 @@ async function read({ path, heads: named, sha256, info }: PrepareOptions): Promi
       colbert: heads?.colbert !== undefined,
     },
     colbertDim: heads?.colbert?.bias.length ?? 0,
-    fingerprint: await fingerprintModel({ path, sha256, heads: heads?.sha256, quantization }),
+    prompts,
+    fingerprint: await fingerprintModel({
+      path,
+      sha256,
+      heads: heads?.sha256,
+      quantization,
+      prompts,
+    }),
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import type { Prompts } from './prompts.js'
 
 /** Bump when our tokenizer or our kernels change a bit of any output. */
 const TOKENIZER_VERSION = 1
@@ -21,6 +22,14 @@ export interface FingerprintParts {
   heads?: string | undefined
   /** How activations are quantized: part of what the numbers are. */
   quantization: string
+  /** What goes in front of texts when nothing else is said: other prompts, other vectors. */
+  prompts?: Prompts | undefined
+}
+
+/** The model with another prompt in front of its documents than its own. */
+export function fingerprintWith(fingerprint: string, prompt: string): string {
+  const tag = createHash('sha256').update(prompt).digest('hex').slice(0, 8)
+  return `${fingerprint}+${tag}`
 }
 
 /** 32 hex digits. Reads at most 1.3 MB of the file, so it costs about a millisecond. */
@@ -34,6 +43,7 @@ export async function fingerprintModel(parts: FingerprintParts): Promise<string>
         parts.quantization,
         TOKENIZER_VERSION,
         KERNEL_VERSION,
+        ...(Object.keys(parts.prompts?.texts ?? {}).length > 0 ? [parts.prompts] : []),
       ]),
     )
     .digest('hex')

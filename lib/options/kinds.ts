@@ -144,6 +144,21 @@ export const name: Kind<string> = {
     typeof value === 'string' && /^[a-z][a-z0-9-]{0,31}$/.test(value) ? value : undefined,
 }
 
+/** A prompt: by its name in the model, or a text. What is no prompt is never shown: it may be a text. */
+export const prompt: Kind<string | { readonly text: string }> = {
+  allowed: 'the name of a prompt, or { text }',
+  type: 'string | { text: string }',
+  placeholder: 'NAME',
+  parse: (text) => prompt.check(text.trim()),
+  check: (value) => {
+    if (typeof value === 'string') return /^[\w][\w .:/-]{0,63}$/.test(value) ? value : undefined
+    const text = entriesOf(value, ['text'])?.[0]?.[1]
+    return typeof text === 'string' && isWellFormed(text) ? { text } : undefined
+  },
+}
+
+const isWellFormed = (text: string) => (text as string & { isWellFormed(): boolean }).isWellFormed()
+
 /** A choice of some words, at least one: `{ dense: true }`, or "dense,sparse" as text. */
 export function setOf<const T extends string>(...words: readonly T[]): Kind<Record<T, boolean>> {
   const chosen = (isOn: (word: T) => boolean) => {

@@ -20,6 +20,7 @@ import {
   oneOf,
   path,
   pathOrOff,
+  prompt,
   setOf,
   size,
   sizeOrOff,
@@ -201,6 +202,14 @@ export const OPTIONS = {
       setOf('dense', 'sparse', 'colbert'),
       { dense: true, sparse: false, colbert: false },
       'The outputs to compute. Default: dense.',
+    ),
+  ),
+  prompt: shaping(
+    spec(
+      'embed',
+      prompt,
+      undefined,
+      "What goes in front of a text: query, passage, another prompt of the model, or { text }. Default: the model's own.",
     ),
   ),
   normalize: shaping(spec('embed', toggle, true, 'Dense vectors have length 1. Default: on.')),

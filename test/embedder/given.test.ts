@@ -26,6 +26,7 @@ const refused = async (run: () => unknown, message: RegExp | string) => {
 describe('variables that shape a result', () => {
   const VALUES = {
     BGE_M3_OUTPUTS: 'sparse',
+    BGE_M3_PROMPT: 'query',
     BGE_M3_PRECISION: 'binary',
     BGE_M3_DIMENSIONS: '8',
     BGE_M3_NORMALIZE: 'off',

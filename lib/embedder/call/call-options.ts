@@ -2,7 +2,7 @@
 import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { checkFunction, checkSignal } from '../../common/given.js'
-import type { EmbedOptions, Outputs, Precision } from '../../common/types.js'
+import type { EmbedOptions, Outputs, Precision, Prompt } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
 import { Output } from '../../native/addon.js'
 import { CALL_NAMES, type Config, checkOptions } from '../../options/table.js'
@@ -15,6 +15,8 @@ export interface CallOptions {
   dimensions: number | undefined
   precision: Precision
   truncate: 'error' | 'end'
+  /** `undefined`: the model's default, if it has one. */
+  prompt?: Prompt | undefined
   /** `undefined`: the embedder's own limit. */
   maxTokens: number | undefined
   priority: 'interactive' | 'bulk'
@@ -41,7 +43,7 @@ export interface ResolvedCall {
 export function resolveCall(
   options: EmbedOptions,
   defaults: Config,
-  own: Pick<CallOptions, 'priority' | 'onError'>,
+  own: Pick<CallOptions, 'priority' | 'onError'> & Partial<Pick<CallOptions, 'prompt'>>,
   of: string,
 ): ResolvedCall {
   const given = checkOptions(options, { names: CALL_NAMES, of })
@@ -55,6 +57,7 @@ export function resolveCall(
       dimensions: given.dimensions ?? defaults.dimensions,
       precision: given.precision ?? defaults.precision,
       truncate: given.truncate ?? defaults.truncate,
+      prompt: given.prompt ?? defaults.prompt ?? own.prompt,
       maxTokens: given.maxTokens,
       priority: given.priority ?? defaults.priority ?? own.priority,
       cache: given.cache !== 0,

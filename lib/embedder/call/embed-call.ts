@@ -22,9 +22,12 @@ import {
   tooLong,
   yieldToEventLoop,
 } from '../../engine/tokenize.js'
+import { fingerprintWith } from '../../model/fingerprint.js'
+import { promptText } from '../../model/prompts.js'
 import { embeddingOf, type TextOutputs } from '../../outputs/embedding.js'
 import { type CallOptions, checkAgainstModel, outputBits } from './call-options.js'
 import type { CallExtras } from './embed-core.js'
+import { withPrompt } from './with-prompt.js'
 
 /** UTF-16 units of texts whose ids are kept from the check; more are tokenized again, piece by piece. */
 const KEEP_UNITS = 16_000_000
@@ -48,6 +51,8 @@ export class EmbedCall implements JobCaller {
   /** From the scheduler: a batch that held texts of this call has run. */
   readonly onBatch: CallExtras['onBatch']
   readonly #engine: Engine
+  readonly #prompt: string
+  /** With the prompt in front. */
   readonly #texts: readonly unknown[]
   readonly #call: CallOptions
   readonly #extras: CallExtras
@@ -73,7 +78,9 @@ export class EmbedCall implements JobCaller {
     this.priority = call.priority
     this.onBatch = extras.onBatch
     this.#engine = engine
-    this.#texts = texts
+    // token ids are what they are
+    this.#prompt = extras.ids ? '' : promptText(engine.prepared.prompts, call.prompt)
+    this.#texts = withPrompt(texts, this.#prompt)
     this.#call = call
     this.#extras = extras
     this.#maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
@@ -86,7 +93,7 @@ export class EmbedCall implements JobCaller {
    */
   async run(): Promise<Settled<Embedding<Precision>>[]> {
     const { signal, onError } = this.#call
-    this.#extras.onModel?.(this.#engine.prepared.fingerprint)
+    this.#extras.onModel?.(callFingerprint(this.#engine, this.#prompt))
     const misses: number[] = []
     this.#lookUp(0, misses)
     if (this.#texts.length > LOOK_UPS) await this.#lookUpRest(misses)
@@ -355,6 +362,13 @@ function cut(ids: Int32Array, maxTokens: number, truncate: 'error' | 'end'): Tok
   const kept = ids.slice(0, maxTokens)
   kept[maxTokens - 1] = ids.at(-1) as number
   return { ids: kept, truncated, tokenizeMs: 0 }
+}
+
+/** What tells these vectors from others: the model's own, unless documents have another prompt than its own. */
+function callFingerprint({ prepared }: Engine, prompt: string): string {
+  const { fingerprint, prompts } = prepared
+  const isOwn = prompt === promptText(prompts, 'passage')
+  return isOwn ? fingerprint : fingerprintWith(fingerprint, prompt)
 }
 
 /** A call that was refused computed nothing, so it gives nothing. */

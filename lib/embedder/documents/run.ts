@@ -49,7 +49,7 @@ export async function embedLists(
   options: EmbedOptions,
   of: string,
 ): Promise<EmbeddingResult<Precision>[]> {
-  const own = { priority: 'bulk', onError: 'collect' } as const
+  const own = { priority: 'bulk', onError: 'collect', prompt: 'passage' } as const
   const { call, timeout, onProgress } = resolveCall(options, core.defaults, own, of)
   throwIfAborted(call.signal)
   const deadline = new Deadline(call.signal, timeout).start()

@@ -151,7 +151,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
         `The option \`maxInFlight\` must be an integer from 1 to 65536, not ${shown(maxInFlight)}.`,
       )
     }
-    const own = { priority: 'bulk', onError: 'throw' } as const
+    const own = { priority: 'bulk', onError: 'throw', prompt: 'passage' } as const
     const { call, timeout, onProgress } = resolveCall(rest, core.defaults, own, 'embedStream')
     this.#core = core
     this.#call = call

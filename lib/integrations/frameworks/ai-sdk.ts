@@ -7,7 +7,7 @@ import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { checkObject, shown } from '../../common/given.js'
 import type { Embedder } from '../../embedder/embedder.js'
-import { type AdapterOptions, checkAdapter, denseVectors } from './vectors.js'
+import { type AdapterOptions, checkAdapter, denseVectors, type Side } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
@@ -21,6 +21,11 @@ const MAX_PER_CALL = 1024
 export interface ModelOptions<Version extends 'v3' | 'v4' = 'v3' | 'v4'> extends AdapterOptions {
   /** Which of the SDK's interfaces it has. `v4` (default) is that of `ai` 7, `v3` that of `ai` 6. */
   specification?: Version
+  /**
+   * Which side of retrieval its texts are on, for models with a prompt for each; the SDK does not tell them
+   * apart. Default: the model's own default.
+   */
+  side?: Side
 }
 
 /**
@@ -56,12 +61,15 @@ export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
   embedder: Embedder,
   options: ModelOptions<Version> = {},
 ): BgeM3EmbeddingModel<Version> {
-  const { specification = 'v4' as Version, ...rest } = { ...options }
+  const { specification = 'v4' as Version, side, ...rest } = { ...options }
   checkAdapter(embedder, rest, 'embeddingModel')
   if (specification !== 'v3' && specification !== 'v4') {
     throw new InvalidInputError(
       `The option \`specification\` must be v3 or v4, not ${shown(specification)}.`,
     )
+  }
+  if (side !== undefined && side !== 'query' && side !== 'passage') {
+    throw new InvalidInputError(`The option \`side\` must be query or passage, not ${shown(side)}.`)
   }
   return {
     specificationVersion: specification,
@@ -74,7 +82,10 @@ export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
       checkObject(call, 'A call')
       const { values, abortSignal, dimensions } = call
       const asked = dimensions === undefined ? rest : { ...rest, dimensions }
-      const { vectors, tokens } = await denseVectors(embedder, values, asked, abortSignal)
+      const { vectors, tokens } = await denseVectors(embedder, values, asked, {
+        side,
+        signal: abortSignal,
+      })
       return { embeddings: vectors, usage: { tokens }, warnings: [] }
     },
   }

@@ -121,12 +121,17 @@ export class BgeM3EmbeddingFunction implements EmbeddingFunction {
 
   /** @throws BatchError naming each text that could not be embedded */
   async generate(texts: string[]): Promise<number[][]> {
-    return (await denseVectors(await this.#source.embedder(), texts, this.#source.options)).vectors
+    return (
+      await denseVectors(await this.#source.embedder(), texts, this.#source.options, {
+        side: 'passage',
+      })
+    ).vectors
   }
 
   async generateForQueries(texts: string[]): Promise<number[][]> {
     const options: AdapterOptions = { ...this.#source.options, priority: 'interactive' }
-    return (await denseVectors(await this.#source.embedder(), texts, options)).vectors
+    return (await denseVectors(await this.#source.embedder(), texts, options, { side: 'query' }))
+      .vectors
   }
 
   defaultSpace(): EmbeddingFunctionSpace {
@@ -162,12 +167,12 @@ export class BgeM3SparseEmbeddingFunction implements SparseEmbeddingFunction {
   }
 
   async generate(texts: string[]): Promise<SparseVector[]> {
-    return sparseVectors(await this.#source.embedder(), texts, this.#source.options)
+    return sparseVectors(await this.#source.embedder(), texts, this.#source.options, 'passage')
   }
 
   async generateForQueries(texts: string[]): Promise<SparseVector[]> {
     const options: AdapterOptions = { ...this.#source.options, priority: 'interactive' }
-    return sparseVectors(await this.#source.embedder(), texts, options)
+    return sparseVectors(await this.#source.embedder(), texts, options, 'query')
   }
 
   getConfig(): Record<string, unknown> {

@@ -23,11 +23,12 @@ export class BgeM3Embeddings implements EmbeddingsInterface {
 
   /** A dense vector a text, in input order. @throws BatchError naming each text that could not be embedded */
   async embedDocuments(documents: string[]): Promise<number[][]> {
-    return (await denseVectors(this.#embedder, documents, this.#options)).vectors
+    return (await denseVectors(this.#embedder, documents, this.#options, { side: 'passage' }))
+      .vectors
   }
 
-  /** Goes before documents that are being embedded. bge-m3 has no prefix for queries. */
+  /** Goes before documents that are being embedded. With the model's prompt for queries; bge-m3 has none. */
   embedQuery(document: string): Promise<number[]> {
-    return denseVector(this.#embedder, document, this.#options)
+    return denseVector(this.#embedder, document, this.#options, 'query')
   }
 }

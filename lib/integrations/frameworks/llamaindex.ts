@@ -4,6 +4,7 @@
  */
 
 import type { BaseEmbedding } from '@llamaindex/core/embeddings'
+import type { MessageContentDetail } from '@llamaindex/core/llms'
 import { optional } from '../../common/optional.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { type AdapterOptions, checkAdapter, denseVector, denseVectors } from './vectors.js'
@@ -42,14 +43,18 @@ export async function llamaIndexEmbedding(
       super()
     }
 
-    /** Also of queries: bge-m3 has no prefix for them. */
     getTextEmbedding(text: string): Promise<number[]> {
-      return denseVector(embedder, text, options)
+      return denseVector(embedder, text, options, 'passage')
+    }
+
+    /** With the model's prompt for queries; bge-m3 has none. */
+    override async getQueryEmbedding(query: MessageContentDetail): Promise<number[] | null> {
+      return query.type === 'text' ? denseVector(embedder, query.text, options, 'query') : null
     }
 
     // Base has a property here, not a method: one text after the other
     override getTextEmbeddings = async (texts: string[]): Promise<number[][]> =>
-      (await denseVectors(embedder, texts, options)).vectors
+      (await denseVectors(embedder, texts, options, { side: 'passage' })).vectors
 
     // Base would cut texts by characters' tokens of another tokenizer; ours says what to do
     override truncateMaxTokens(input: string[]): string[] {

@@ -41,16 +41,20 @@ export function checkAdapter(embedder: unknown, options: AdapterOptions, of: str
   refuseUnknown(options, NAMES, of)
 }
 
+/** Which side of retrieval a text is on: models that tell them apart have a prompt for each. */
+export type Side = 'query' | 'passage'
+
 /** Dense vectors of length 1. */
 export async function denseVectors(
   embedder: Embedder,
   texts: readonly string[],
   options: AdapterOptions,
-  signal?: AbortSignalLike,
+  { side, signal }: { side: Side | undefined; signal?: AbortSignalLike | undefined },
 ): Promise<DenseVectors> {
   const results = await embedAll(embedder, texts, {
     ...callOptions(options, signal),
     outputs: DENSE,
+    prompt: side,
   })
   return {
     vectors: results.map(({ dense }) => Array.from(dense as Float32Array)),
@@ -62,9 +66,10 @@ export async function denseVector(
   embedder: Embedder,
   text: string,
   options: AdapterOptions,
+  side: Side,
 ): Promise<number[]> {
   const asked = callOptions({ ...options, priority: 'interactive' })
-  const embedding = await embedder.embed(text, { ...asked, outputs: DENSE })
+  const embedding = await embedder.embed(text, { ...asked, outputs: DENSE, prompt: side })
   const foreign = fallbackError(embedding)
   if (foreign) throw foreign
   return Array.from(embedding.dense as Float32Array)
@@ -81,10 +86,11 @@ export async function sparseVectors(
   embedder: Embedder,
   texts: readonly string[],
   options: AdapterOptions,
+  side: Side,
 ): Promise<SparseVector[]> {
   const { dimensions: _, ...rest } = options
   const outputs = { dense: false, sparse: true }
-  const results = await embedAll(embedder, texts, { ...callOptions(rest), outputs })
+  const results = await embedAll(embedder, texts, { ...callOptions(rest), outputs, prompt: side })
   return results.map(({ sparse }) => ({
     indices: Array.from(sparse?.indices ?? []),
     values: Array.from(sparse?.values ?? []),

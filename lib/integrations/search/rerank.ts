@@ -36,6 +36,7 @@ export async function rerankBest(
     known.map(({ id }) => texts.get(id) as string),
     {
       ...COMPARABLE,
+      prompt: 'passage',
       outputs: { dense: false, colbert: true },
       truncate: 'error',
       onError: 'throw',

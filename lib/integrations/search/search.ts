@@ -34,6 +34,7 @@ export async function search(
   const { signal } = options
   const [embedded] = await embedder.embed([query], {
     ...COMPARABLE,
+    prompt: 'query',
     truncate: 'error',
     onError: 'throw',
     outputs: { dense: true, sparse: settings.model.sparse, colbert: rerank > 0 },

@@ -139,7 +139,11 @@ function poolingOf(value: unknown, file: string): 'cls' | 'mean' {
   for (const [key, value] of Object.entries(json)) {
     const flag = /^pooling_mode_(\w+?)(_tokens?)?$/.exec(key)?.[1]
     if (flag && typeof value === 'boolean') value && modes.add(flag)
-    else if (key === 'pooling_mode' && typeof value === 'string') modes.add(value)
+    else if (key === 'include_prompt' && value === false) {
+      throw new ModelLoadError(
+        `${file}: include_prompt is off, and a prompt is pooled with its text.`,
+      )
+    } else if (key === 'pooling_mode' && typeof value === 'string') modes.add(value)
     else if (!POOLING_KEYS.includes(key)) {
       throw new ModelLoadError(`${file}: ${JSON.stringify(key.slice(0, 40))} is not understood.`)
     }
@@ -150,16 +154,14 @@ function poolingOf(value: unknown, file: string): 'cls' | 'mean' {
   throw new ModelLoadError(`${file} says ${found}: only CLS or mean pooling can be converted.`)
 }
 
-/** Settings by which sentence-transformers embeds another text than it is given. */
+/** A setting by which sentence-transformers embeds another text than it is given. */
 async function refuseOtherTexts(directory: string): Promise<void> {
-  for (const [file, key] of [
-    ['sentence_bert_config.json', 'do_lower_case'],
-    ['config_sentence_transformers.json', 'default_prompt_name'],
-  ] as const) {
-    const json = await readJson(directory, file, true)
-    if (json === undefined || !asObject(json, file)[key]) continue
-    throw new ModelLoadError(`${file}: ${key} is set, and texts are embedded as they are given.`)
-  }
+  const file = 'sentence_bert_config.json'
+  const json = await readJson(directory, file, true)
+  if (json === undefined || !asObject(json, file).do_lower_case) return
+  throw new ModelLoadError(
+    `${file}: do_lower_case is set, and texts are embedded as they are given.`,
+  )
 }
 
 /**

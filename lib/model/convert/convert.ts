@@ -24,8 +24,10 @@ import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
 import { elementCount, quoted, readFloats, type StoredTensor } from '../formats/tensor-file.js'
 import { COLBERT_FILE, type Heads, readHeads, SPARSE_FILE } from '../heads.js'
+import type { Prompts } from '../prompts.js'
 import { type CheckpointWeights, openCheckpoint } from './checkpoint.js'
 import { type EncoderConfig, readConfig } from './config.js'
+import { promptEntries, readPrompts } from './prompts.js'
 import { readVocabulary } from './read-vocabulary.js'
 import { isIgnored, sourceName, type TensorRule, tensorRules } from './tensor-names.js'
 import { vocabularyEntries } from './vocabulary.js'
@@ -46,6 +48,8 @@ export interface ConvertOptions {
   heads?: string | false
   /** `general.name`. Default: the directory's name. */
   name?: string
+  /** What goes in front of texts, where the checkpoint says nothing of it. */
+  prompts?: Prompts
   /** Called as tensors are written. */
   onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
   signal?: AbortSignalLike
@@ -56,6 +60,7 @@ const NAMES = namesOf<ConvertOptions>({
   type: 1,
   heads: 1,
   name: 1,
+  prompts: 1,
   onProgress: 1,
   signal: 1,
 })
@@ -113,6 +118,7 @@ export async function convertCheckpoint(
   const output = resolve(pathOf(options.output, 'The option `output`'))
   throwIfAborted(signal)
   const config = await readConfig(directory)
+  const prompts = (await readPrompts(directory)) ?? options.prompts
   const weights = await openCheckpoint(directory)
   try {
     const rules = tensorRules(config)
@@ -129,6 +135,7 @@ export async function convertCheckpoint(
           ...modelEntries(options.name ?? basename(resolve(directory)), config, type),
           ...vocabulary.entries,
           ...headEntries(heads),
+          ...promptEntries(prompts),
         ],
         tensors.map(({ rule, tensor }) => tensorSource(rule, tensor, type, signal)),
         { signal, onProgress },

@@ -104,6 +104,7 @@ async function convert(
     output,
     type,
     name,
+    ...(known?.prompts && { prompts: known.prompts }),
     ...(signal && { signal }),
     onProgress: ({ doneBytes, totalBytes }) => {
       const about = { file: `${name}-${type}.gguf`, index: 0, count: 1, total: totalBytes }

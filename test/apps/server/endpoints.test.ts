@@ -58,7 +58,7 @@ const POSTS: Endpoint[] = [
       { inputs: [1.5] },
       { inputs: 'x', truncate: 'yes' },
       { inputs: 'x', truncation_direction: 'left' },
-      { inputs: 'x', prompt_name: 'query' },
+      { inputs: 'x', prompt_name: 7 },
       { inputs: 'x', normalize: 1 },
     ],
     style: 'tei',

@@ -108,7 +108,7 @@ describe('what else its clients send', () => {
   it('options that would change the result are honoured or refused', async () => {
     const right = { inputs: 'x', truncation_direction: 'right', prompt_name: null }
     expect((await served.post('/embed', right)).status).toBe(200)
-    for (const more of [{ truncation_direction: 'left' }, { prompt_name: 'query' }]) {
+    for (const more of [{ truncation_direction: 'left' }, { prompt_name: 'none' }]) {
       const { status, json } = await served.post('/embed', { inputs: 'x', ...more })
       expect([status, json.error_type]).toEqual([422, 'Validation'])
     }

@@ -10,6 +10,7 @@ import {
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { convertCheckpoint } from '../../../lib/model/convert/convert.js'
 import { checkIntegrity } from '../../../lib/model/integrity.js'
+import { namedModel } from '../../../lib/model/names.js'
 import { BGE_M3_PINS } from '../../../lib/model/pins.js'
 import { errorOf, expectBytes, namesIn, noise } from '../hub/fixtures.js'
 import { cutAfter, sha256, status } from '../hub/test-hub.js'
@@ -94,7 +95,10 @@ describe('a model without one', () => {
     expect(hub.seen.map(({ url }) => url).join()).not.toMatch(/onnx|pytorch_model/)
 
     const own = join(dir, 'own.gguf')
-    await convertCheckpoint(checkpoint.directory, { output: own, name: 'multilingual-e5-base' })
+    const name = 'multilingual-e5-base'
+    const prompts = namedModel(name)?.prompts ?? { texts: {} }
+    // which its checkpoint says nothing of
+    await convertCheckpoint(checkpoint.directory, { output: own, name, prompts })
     await expectBytes(path, await readFile(own))
     const record = JSON.parse(await readFile(`${path}.json`, 'utf8'))
     expect(record).toMatchObject({ revision: commit, sha256: sha256(await readFile(path)) })

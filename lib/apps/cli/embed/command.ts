@@ -31,7 +31,14 @@ export function embedCommand(program: Command, cli: Cli): void {
     .option('--sparse', 'Give sparse weights: one per distinct token.')
     .option('--colbert', 'Give multi-vectors: one per token.')
     .option('--stats <FILE>', 'Write a record of the run (rates, memory, options) as JSON.')
-  addTableOptions(command, [...EMBEDDING, 'batchTokens', 'dimensions', 'precision', 'normalize'])
+  addTableOptions(command, [
+    ...EMBEDDING,
+    'prompt',
+    'batchTokens',
+    'dimensions',
+    'precision',
+    'normalize',
+  ])
   command.addHelpText('after', OUTPUT_HELP)
   examples(
     command,

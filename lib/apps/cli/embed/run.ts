@@ -47,9 +47,9 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   try {
     const embedder = await openEmbedder(io, values)
     try {
-      const { maxTokens, truncate, dimensions, normalize } = values
+      const { maxTokens, truncate, dimensions, normalize, prompt } = values
       const options = {
-        ...present({ maxTokens, truncate, dimensions, normalize }),
+        ...present({ maxTokens, truncate, dimensions, normalize, prompt }),
         outputs,
         precision,
       }

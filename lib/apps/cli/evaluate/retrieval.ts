@@ -175,7 +175,7 @@ async function embedQueries(
       const block = data.queries.slice(at, at + QUERY_BLOCK)
       const results = await embedder.embed(
         block.map(({ text }) => text),
-        { ...options, outputs, onError: 'collect' },
+        { ...options, prompt: 'query', outputs, onError: 'collect' },
       )
       results.forEach((result, i) => {
         if (result instanceof EmbedderError) {
@@ -222,7 +222,7 @@ async function* embedCorpus(
     const texts = window.filter(isText)
     const results = await embedder.embed(
       texts.map(({ text }) => text),
-      { ...options, outputs, onError: 'collect' },
+      { ...options, prompt: 'passage', outputs, onError: 'collect' },
     )
     return texts.map((item, i) => ({
       number: numberOf(item),

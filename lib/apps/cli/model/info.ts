@@ -2,11 +2,13 @@ import type { Command } from 'commander'
 import { formatSize } from '../../../common/units.js'
 import type { ModelInspection } from '../../../model/inspect.js'
 import { isRunnable, type NamedModel } from '../../../model/names.js'
+import { NO_PROMPTS, type Prompts } from '../../../model/prompts.js'
 import type { HubReference } from '../../../model/reference.js'
 import { type Cli, examples } from '../shared/cli.js'
 import { EXIT } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
 import { addTableOptions, type Flags, optionValues } from '../shared/options.js'
+import { printable } from '../shared/printable.js'
 import { table } from '../shared/table.js'
 
 export function infoCommand(parent: Command, cli: Cli): void {
@@ -31,6 +33,7 @@ export function infoCommand(parent: Command, cli: Cli): void {
 async function info(io: CliIo, file: string | undefined, flags: Flags): Promise<number> {
   const { lookFor, notFetched } = await import('../../../model/locations.js')
   const { inspectModel } = await import('../../../model/inspect.js')
+  const { promptsOf } = await import('../../../model/file-prompts.js')
   const { loadHeads } = await import('../../../model/heads.js')
   const { model, heads, cacheDir } = optionValues(flags, io.env)
   const { path, hub } = await lookFor(file ?? model, { cacheDir, env: io.env })
@@ -44,13 +47,19 @@ async function info(io: CliIo, file: string | undefined, flags: Flags): Promise<
   const { dim } = inspection
   const found = dim === undefined ? undefined : await loadHeads({ model: path, dim, heads })
   const headPaths = found?.paths ?? []
+  const prompts = await promptsOf(path)
   io.stdout.write(
     flags.json
-      ? `${JSON.stringify({ ...inspection, headPaths })}\n`
-      : table(described(inspection, headPaths)),
+      ? `${JSON.stringify({ ...inspection, headPaths, prompts })}\n`
+      : table(described(inspection, headPaths, prompts)),
   )
   return EXIT.done
 }
+
+const promptNames = (prompts: Prompts = NO_PROMPTS): string =>
+  Object.entries(prompts.texts)
+    .map(([name, text]) => `${printable(name)} ${JSON.stringify(text)}`)
+    .join(', ') || 'none'
 
 /** Of a model that is not here. */
 function describedRow(model: NamedModel): string[][] {
@@ -66,12 +75,17 @@ function describedRow(model: NamedModel): string[][] {
     ['dimensions', String(dimensions)],
     ['most tokens', String(maxTokens)],
     ['pooling', pooling],
+    ['prompts', promptNames(model.prompts)],
     ['licence', model.licence],
     ['languages', model.languages],
   ]
 }
 
-function described(model: ModelInspection, headPaths: readonly string[]): string[][] {
+function described(
+  model: ModelInspection,
+  headPaths: readonly string[],
+  prompts: Prompts,
+): string[][] {
   const { attentionHeads, contextLength, ffn, parameters } = model
   const from = headPaths.filter((path) => path !== model.path)
   const heads = headPaths.length === 0 ? 'none: dense only' : from.join(', ') || 'in the file'
@@ -88,6 +102,7 @@ function described(model: ModelInspection, headPaths: readonly string[]): string
     ['vocabulary', model.vocabSize && `${model.vocabSize} tokens (${model.tokenizer})`],
     ['pooling', model.pooling],
     ['weights', `${(parameters / 1e6).toFixed(1)} M, most of them ${model.fileType}`],
+    ['prompts', promptNames(prompts)],
     ['sparse and ColBERT heads', heads],
     ['stand-in', model.standin ? 'YES: random weights, embeddings mean nothing' : 'no'],
   ]

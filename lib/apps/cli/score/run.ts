@@ -34,8 +34,12 @@ export async function runScore(io: CliIo, args: readonly string[], flags: Flags)
       outputs,
       signal: io.signal,
     }
-    const results = await embedder.embed(args, { ...options, onError: 'collect' })
-    const [query, ...passages] = results as [Settled<Embedding>, ...Settled<Embedding>[]]
+    const [question = '', ...texts] = args
+    const [queries, passages] = await Promise.all([
+      embedder.embed([question], { ...options, prompt: 'query', onError: 'collect' }),
+      embedder.embed(texts, { ...options, prompt: 'passage', onError: 'collect' }),
+    ])
+    const [query] = queries as [Settled<Embedding>]
     if (query instanceof EmbedderError) throw renamed(query, 'query')
     const scores = passages.map((passage, index) => scored(query, passage, index, weights))
     const hasHeads = outputs.sparse && outputs.colbert

@@ -43,6 +43,8 @@ export interface RequestWorkOptions {
   normalize?: boolean | undefined
   truncate?: 'error' | 'end' | undefined
   dimensions?: number | undefined
+  /** Of texts, by its name in the model. */
+  prompt?: string | undefined
   /** Default: interactive for a few inputs, as queries are. */
   priority?: 'interactive' | 'bulk'
 }
@@ -187,7 +189,7 @@ export class RequestWork {
     inputs: Inputs,
     options: RequestWorkOptions & Pick<EmbedOptions, 'truncate' | 'normalize'>,
   ): EmbedOptions & { onError: 'collect'; precision: 'float32' } {
-    const { outputs, normalize, truncate, dimensions } = options
+    const { outputs, normalize, truncate, dimensions, prompt } = options
     const isSmall = inputCount(inputs) <= INTERACTIVE_INPUTS
     return {
       outputs,
@@ -198,6 +200,7 @@ export class RequestWork {
       signal: this.signal,
       truncate,
       ...(dimensions !== undefined && { dimensions }),
+      ...(prompt !== undefined && { prompt }),
     }
   }
 

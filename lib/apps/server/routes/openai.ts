@@ -20,6 +20,8 @@ interface EmbeddingsBody {
   user?: string | null
   /** Ours: true cuts the end off a text that is too long. */
   truncate?: boolean | null
+  /** Ours: which prompt of the model goes in front of texts. */
+  prompt_name?: string | null
 }
 
 const embeddings = {
@@ -34,6 +36,7 @@ const embeddings = {
     dimensions: { type: 'integer', minimum: 1, nullable: true },
     user: { type: 'string', nullable: true, description: 'a text' },
     truncate: { ...schemas.truncate, nullable: true },
+    prompt_name: schemas.promptName,
   }),
   response: schemas.responses({
     type: 'object',
@@ -89,6 +92,7 @@ export function openaiRoutes(app: FastifyInstance, context: ServerContext): void
       outputs: { dense: true, sparse: false, colbert: false },
       dimensions: dimensions ?? undefined,
       truncate: truncation(truncate),
+      prompt: request.body.prompt_name ?? undefined,
     })
     context.metrics.items(results.length)
     const text = answer(results, {

@@ -52,6 +52,12 @@ export const truncate = {
   description: 'true to cut the end off a text that is too long, instead of refusing it',
 }
 
+export const promptName = {
+  type: 'string',
+  nullable: true,
+  description: 'query, passage, or the name of another prompt of the model',
+}
+
 export const token = {
   type: 'object',
   properties: {

@@ -21,6 +21,7 @@ interface EmbedBody {
   truncation_direction?: string | null
   normalize?: boolean | null
   dimensions?: number | null
+  prompt_name?: string | null
 }
 
 const tags = ['text-embeddings-inference']
@@ -46,6 +47,7 @@ const embedSchema = {
     truncation_direction,
     normalize: flag,
     dimensions: { type: 'integer', minimum: 1, nullable: true },
+    prompt_name: schemas.promptName,
   }),
   response: responses(listOfLists({ type: 'number' })),
 }
@@ -57,6 +59,7 @@ const sparseSchema = {
     inputs: schemas.inputs(0),
     truncate: flag,
     truncation_direction,
+    prompt_name: schemas.promptName,
   }),
   response: responses(
     listOfLists({
@@ -80,13 +83,14 @@ const infoSchema = {
 
 export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
   const embed = async (request: FastifyRequest<{ Body: EmbedBody }>, reply: FastifyReply) => {
-    const { normalize, truncate, dimensions } = request.body
+    const { normalize, truncate, dimensions, prompt_name } = request.body
     const inputs = await checkedInputs(context, request.body.inputs)
     const options = {
       outputs: { dense: true, sparse: false, colbert: false },
       truncate: truncation(truncate),
       normalize: normalize ?? true,
       dimensions: dimensions ?? undefined,
+      prompt: prompt_name ?? undefined,
     }
     const work = workOf(request)
     const write = (_text: string, { dense = new Float32Array() }: Embedding) => [
@@ -126,6 +130,7 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
       const embeddings = await work.embed(inputs, {
         outputs: { dense: false, sparse: true, colbert: false },
         truncate: truncation(request.body.truncate),
+        prompt: request.body.prompt_name ?? undefined,
       })
       reply.headers(work.teiHeaders())
       return sendJson(reply, listOf(map(embeddings, (embedding) => [sparseToJson(embedding)])))

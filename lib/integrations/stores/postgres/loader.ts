@@ -251,6 +251,7 @@ export class TableLoader {
     const { columns, truncate = 'error', maxTokens, dimensions } = this.#options
     return {
       ...COMPARABLE,
+      prompt: 'passage',
       outputs: { dense: columns.dense !== undefined, sparse: columns.sparse !== undefined },
       priority: 'bulk',
       onError: 'collect',

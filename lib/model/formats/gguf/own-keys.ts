@@ -24,3 +24,13 @@ export const HEAD_KEYS = {
   colbertWeight: 'bge_m3_node.colbert_linear.weight',
   colbertBias: 'bge_m3_node.colbert_linear.bias',
 } as const
+
+/**
+ * Prompts of sentence-transformers, for which GGUF has no keys: two STRING arrays of one length, and the
+ * name of the one that is used when nothing is said (STRING, absent where there is none).
+ */
+export const PROMPT_KEYS = {
+  names: 'bge_m3_node.prompts.names',
+  texts: 'bge_m3_node.prompts.texts',
+  default: 'bge_m3_node.prompts.default',
+} as const
