@@ -37,6 +37,6 @@ export {
 } from '../model/integrity.js'
 export { type FindModelOptions, findModel } from '../model/locations.js'
 export { NAMED_MODELS, type NamedModel } from '../model/names.js'
-export type { FilePin } from '../model/pins.js'
+export type { FilePin, FixedPin } from '../model/pins.js'
 export type { Prompts } from '../model/prompts.js'
 export { createStandin, type StandinInfo, type StandinOptions } from '../model/standin/create.js'

@@ -12,11 +12,13 @@ const RUNNABLE = ['xlm-roberta', 'bert'] as const
 
 /** A row of the table. */
 export interface NamedModel {
+  /** How it is called here, as on its card. */
   readonly name: string
   /** The official checkpoint. */
   readonly repository: string
   /** Where GGUFs of it are, if not in the checkpoint's own repository. */
   readonly ggufRepository?: string
+  /** Of the checkpoint's repository: a branch or a commit. */
   readonly revision: string
   /** All files, where their bytes are fixed: nothing is asked of the hub then. */
   readonly pins?: readonly FixedPin[]
@@ -24,10 +26,13 @@ export interface NamedModel {
   readonly sha256?: Readonly<Record<string, string>>
   /** `model_type` of its configuration. */
   readonly architecture: string
+  /** Numbers in a dense vector. */
   readonly dimensions: number
   /** The most tokens that it was made for, specials included. */
   readonly maxTokens: number
+  /** How token states become a vector; `rank` is a re-ranker's score. */
   readonly pooling: 'cls' | 'mean' | 'rank'
+  /** What it wants in front of texts. */
   readonly prompts?: Prompts
   /** SPDX identifier, or the licence's own name. */
   readonly licence: string

@@ -7,7 +7,7 @@ import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { checkObject, shown } from '../../common/given.js'
 import type { Embedder } from '../../embedder/embedder.js'
-import { type AdapterOptions, checkAdapter, denseVectors, type Side } from './vectors.js'
+import { type AdapterOptions, checkAdapter, denseVectors } from './vectors.js'
 
 export type { AdapterOptions } from './vectors.js'
 
@@ -25,7 +25,7 @@ export interface ModelOptions<Version extends 'v3' | 'v4' = 'v3' | 'v4'> extends
    * Which side of retrieval its texts are on, for models with a prompt for each; the SDK does not tell them
    * apart. Default: the model's own default.
    */
-  side?: Side
+  side?: 'query' | 'passage'
 }
 
 /**

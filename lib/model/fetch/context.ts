@@ -12,14 +12,19 @@ import type { HubReference } from '../reference.js'
 export interface FetchOptions extends FindModelOptions {
   /** Whether the network may be used. Default: unless HF_HUB_OFFLINE or BGE_M3_OFFLINE forbid it. */
   download?: boolean | undefined
+  /** Gives up; the call rejects with its reason. */
   signal?: AbortSignalLike | undefined
+  /** Where retries and the like go. */
   logger?: Logger | undefined
+  /** Called as bytes are hashed, arrive or are converted. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined
   /** Gets the one line that says what comes from where and how large it is. */
   onNotice?: ((line: string) => void) | undefined
   /** As in `PullOptions`. */
   endpoint?: string | undefined
+  /** As in `PullOptions`. */
   token?: string | undefined
+  /** As in `PullOptions`. */
   patience?: Partial<Patience> | undefined
 }
 
