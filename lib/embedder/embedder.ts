@@ -27,6 +27,7 @@ import {
   type TokenizedText,
   type TokenizeOptions,
   tokenizeAll,
+  yieldToEventLoop,
 } from '../engine/tokenize.js'
 import { ensureModel } from '../model/fetch/ensure.js'
 import { KeptPieces } from '../model/pieces.js'
@@ -223,6 +224,7 @@ export class Embedder {
       positions: [0],
     }
     const [result] = await this.#model.use(({ model }) => tokenizeAll(model, [text], limit, true))
+    await yieldToEventLoop()
     if (result instanceof EmbedderError) throw result
     const { ids, truncated } = result as TokenizedText
     return { ids: Uint32Array.from(ids), truncated: maxTokens ? truncated : false }

@@ -97,8 +97,8 @@ const BREATH_MS = 5
 let lastBreath = 0
 
 /**
- * Short texts are tokenized at once, so their promises resolve without a turn of the event loop: a
- * caller that awaits one after the other would keep it from ever turning.
+ * For work that resolves without a turn of the event loop (short texts are tokenized at once, and cached
+ * ones need no engine): a caller that awaits one after the other would keep it from ever turning.
  */
 export async function yieldToEventLoop(): Promise<void> {
   if (performance.now() - lastBreath < BREATH_MS) return
@@ -174,7 +174,7 @@ async function eachSlice(
       throw fromNative(error)
     }
     visit({ indices, tokens, milliseconds: performance.now() - started })
-    await yieldToEventLoop()
+    if (from < positions.length) await yieldToEventLoop()
   }
 }
 
@@ -224,5 +224,6 @@ export async function countAll(
       out[index] = tokens.totals[i] as number
     })
   })
+  await yieldToEventLoop()
   return out
 }

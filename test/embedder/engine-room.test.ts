@@ -82,6 +82,35 @@ describe('identical texts in flight', () => {
     }))
 })
 
+describe('the event loop', () => {
+  const loops: Record<string, (m3: Embedder) => Promise<unknown>> = {
+    'cached texts': (m3) => m3.embed('cached'),
+    'texts that are refused': (m3) =>
+      m3.embed('some more words than three', { maxTokens: 3 }).catch(() => {}),
+    'texts that are none': (m3) => m3.embed('\ud800').catch(() => {}),
+    'texts that are tokenized': (m3) => m3.tokenize('two words'),
+    'texts that are counted': (m3) => m3.countTokens(['two words']),
+    estimates: (m3) => m3.estimate(['cached']).catch(() => {}),
+  }
+  it.each(Object.entries(loops))(
+    'turns while somebody awaits one after the other: %s',
+    async (_name, one) => {
+      const m3 = await Embedder.load({ model })
+      await m3.embed('cached')
+      await one(m3)
+      let turns = 0
+      const timer = setInterval(() => {
+        turns++
+      }, 5)
+      const end = performance.now() + 200
+      while (performance.now() < end) await one(m3)
+      clearInterval(timer)
+      await m3.dispose()
+      expect(turns).toBeGreaterThan(3)
+    },
+  )
+})
+
 describe('turns', () => {
   it('a query is answered while a bulk job goes on, and a bulk caller before another one’s end', () =>
     withEmbedder({ cache: false }, async (m3) => {

@@ -210,6 +210,27 @@ describe('the sides of retrieval', () => {
     }
   })
 
+  it('go in front of both sides where texts are ranked, here and by the server', async () => {
+    const query = 'hello there'
+    const documents = ['hello', 'naïve 東京', 'two words']
+    const behind = [PROMPTS.query + query, documents.map((text) => PROMPTS.passage + text)] as const
+    const expected = await plain.rerank(...behind)
+    expect(await prompted.rerank(query, documents)).toEqual(expected)
+    const [ours, theirs] = await Promise.all(
+      [prompted, plain].map((embedder) => testServer({ embedder })),
+    )
+    for (const path of ['/v1/rerank', '/similarity'] as const) {
+      const name = path === '/similarity' ? 'passages' : 'documents'
+      const got = await ours?.post(path, { query, [name]: documents })
+      const want = await theirs?.post(path, { query: behind[0], [name]: behind[1] })
+      expect(got?.status).toBe(200)
+      const { id: _, ...answer } = got?.json ?? {}
+      const { id: __, ...whole } = want?.json ?? {}
+      expect(answer).toEqual(whole)
+    }
+    await Promise.all([ours, theirs].map((server) => server?.close()))
+  })
+
   it('are told by the name of a prompt to the server', async () => {
     const served = await testServer({ embedder: prompted })
     try {

@@ -119,6 +119,6 @@ describe('re-ranking', () => {
     expectTypeOf<RerankerOptions>().toHaveProperty('model').exclude<string | URL>().toBeNever()
     expectTypeOf<RerankerOptions>().not.toHaveProperty('heads')
     expectTypeOf<RerankerOptions>().not.toHaveProperty('cache')
-    expectTypeOf(reranker.info).not.toHaveProperty('dimensions')
+    expectTypeOf<Reranker['info']>().not.toHaveProperty('dimensions')
   })
 })

@@ -99,11 +99,16 @@ export class EmbedCall implements JobCaller {
     if (this.#texts.length > LOOK_UPS) await this.#lookUpRest(misses)
     const kept = misses.length > 0 ? await this.#check(misses) : undefined
     const failures = this.#count()
-    if (failures > 0 && onError === 'throw' && this.#isRefused())
+    if (failures > 0 && onError === 'throw' && this.#isRefused()) {
+      await yieldToEventLoop()
       return withoutEmbeddings(this.#results)
+    }
     this.#startProgress()
     const good = misses.filter((index) => this.#lengths[index] !== 0)
-    if (good.length === 0) return this.#results
+    if (good.length === 0) {
+      await yieldToEventLoop()
+      return this.#results
+    }
 
     this.#refuseIfFull(good.length)
     const release = await this.#engine.memory.admit(this.#needs(good), signal)

@@ -56,7 +56,9 @@ export async function rerankByOutputs(
   checkPairs(query, documents)
   await checkDocuments(documents, call.signal)
 
-  const [asked] = await core.embedSettled([query], call, { single: true })
+  // the stream has the documents' own prompt
+  const asQuestion = { ...call, prompt: 'query' } as const
+  const [asked] = await core.embedSettled([query], asQuestion, { single: true })
   if (asked instanceof EmbedderError) throw asQuery(asked)
   const results: (number | EmbedderError)[] = []
   for await (const item of embedStream(core, documents, given)) {

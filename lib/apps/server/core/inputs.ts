@@ -1,7 +1,8 @@
 /** What clients may send to be embedded: texts, arrays of the model's own token ids, or both mixed. */
 
-import type { Embedding, EmbedOptions, Settled } from '../../../common/types.js'
+import type { Embedding, EmbedOptions, Prompt, Settled } from '../../../common/types.js'
 import { invalidText } from '../../../engine/tokenize.js'
+import { promptText } from '../../../model/prompts.js'
 import type { ServerContext } from './context.js'
 import { HttpError } from './errors.js'
 import type { ServedEmbedder } from './served.js'
@@ -47,6 +48,20 @@ const TOKENS_A_UNIT = 18
 export function inputCount(inputs: Inputs): number {
   if ('texts' in inputs) return inputs.texts.length
   return 'ids' in inputs ? inputs.ids.length : inputs.mixed.length
+}
+
+/** A prompt that puts nothing in front: it is there already. */
+export const WRITTEN_OUT: Prompt = { text: '' }
+
+/** A query and its passages in one list, each behind the model's prompt for it. */
+export function withPrompts(
+  { info }: ServerContext,
+  query: string,
+  passages: readonly string[],
+): [query: string, ...passages: string[]] {
+  const prompts = { texts: info.prompts, default: info.defaultPrompt }
+  const before = promptText(prompts, 'passage')
+  return [promptText(prompts, 'query') + query, ...passages.map((text) => before + text)]
 }
 
 /** Code points of the texts. */

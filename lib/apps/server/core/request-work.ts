@@ -3,7 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { EmbedderError, TimeoutError } from '../../../common/errors.js'
 import { clearTimeout, performance, setTimeout } from '../../../common/timers.js'
-import type { Embedding, EmbedOptions, Outputs, Settled } from '../../../common/types.js'
+import type { Embedding, EmbedOptions, Outputs, Prompt, Settled } from '../../../common/types.js'
 import type { ServerContext } from './context.js'
 import { ClientGoneError, type ErrorStyle, HttpError } from './errors.js'
 import { embedInputs, type Inputs, inputCharacters, inputCount, inputTokens } from './inputs.js'
@@ -43,8 +43,8 @@ export interface RequestWorkOptions {
   normalize?: boolean | undefined
   truncate?: 'error' | 'end' | undefined
   dimensions?: number | undefined
-  /** Of texts, by its name in the model. */
-  prompt?: string | undefined
+  /** Of texts. */
+  prompt?: Prompt | undefined
   /** Default: interactive for a few inputs, as queries are. */
   priority?: 'interactive' | 'bulk'
 }

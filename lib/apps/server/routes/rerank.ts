@@ -12,7 +12,7 @@ import { hybridScore } from '../../../scoring/hybrid.js'
 import { lexicalScore } from '../../../scoring/sparse.js'
 import type { ServerContext } from '../core/context.js'
 import { HttpError, ofQueryOr } from '../core/errors.js'
-import { checkInputs } from '../core/inputs.js'
+import { checkInputs, WRITTEN_OUT, withPrompts } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
 import { truncation } from './embed-all.js'
 import { modelName } from './model-name.js'
@@ -125,12 +125,15 @@ async function ranked(
   const { query, truncate } = request.body
   if (contents.length === 0)
     throw new HttpError(400, 'empty', `'${param}' must not be empty.`, { param })
-  const texts = [query, ...contents]
+  const texts = withPrompts(context, query, contents)
   await checkInputs(context, { texts }, param)
   context.metrics.items(texts.length)
   const { outputs, score } = scorer(context)
   const [asked, ...passages] = (await workOf(request)
-    .embed({ texts }, { outputs, truncate: truncation(truncate), priority: 'interactive' })
+    .embed(
+      { texts },
+      { outputs, truncate: truncation(truncate), prompt: WRITTEN_OUT, priority: 'interactive' },
+    )
     .catch((error: unknown) => {
       throw ofQueryOr('text', param, error)
     })) as [Embedding, ...Embedding[]]

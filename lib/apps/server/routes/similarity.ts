@@ -13,7 +13,7 @@ import {
 import { similarityMatrix } from '../../../scoring/matrix.js'
 import type { ServerContext } from '../core/context.js'
 import { HttpError, ofQueryOr } from '../core/errors.js'
-import { checkInputs } from '../core/inputs.js'
+import { checkInputs, WRITTEN_OUT, withPrompts } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
 import type { WireSimilarity, WireSimilarityResponse } from '../core/wire.js'
 import { alignTokens } from './alignment.js'
@@ -147,7 +147,7 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
       const passages = required(body, 'passages')
       // wrong weights are said before anything is computed
       combineScores({}, weights)
-      const texts = [query, ...passages]
+      const texts = withPrompts(context, query, passages)
       await checkInputs(context, { texts }, 'passages')
       context.metrics.items(texts.length)
       const { info } = context
@@ -156,6 +156,7 @@ export function similarityRoutes(app: FastifyInstance, context: ServerContext): 
           { texts },
           {
             outputs: info.outputs,
+            prompt: WRITTEN_OUT,
             priority: 'interactive',
             truncate: truncation(truncate),
           },
