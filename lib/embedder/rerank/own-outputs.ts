@@ -78,7 +78,7 @@ function weightsOf(by: RerankBy, weights: ScoreWeights | undefined): ScoreWeight
     if (weights !== undefined) checkWeights(weights)
     return weights ?? DEFAULT_WEIGHTS
   }
-  if (!Object.hasOwn(ALONE, by)) {
+  if (typeof by !== 'string' || !Object.hasOwn(ALONE, by)) {
     throw new InvalidInputError(
       `The option \`by\` must be dense, sparse, colbert or hybrid, not ${shown(by)}.`,
     )
