@@ -93,7 +93,7 @@ export class Reranker {
     if (options.logger) followLog(options.logger)
     const reranker = new Reranker(new ModelHandle(config, options.logger, 'rerank'))
     try {
-      await reranker.#model.open({ lazy: options.lazy ?? false })
+      await reranker.#model.open({ ...options, lazy: options.lazy ?? false })
       throwIfAborted(options.signal)
       return reranker
     } catch (error) {

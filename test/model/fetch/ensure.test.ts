@@ -1,6 +1,6 @@
 import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   DownloadError,
   IntegrityError,
@@ -8,10 +8,12 @@ import {
   ModelNotFoundError,
 } from '../../../lib/common/errors.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
+import { Reranker } from '../../../lib/embedder/reranker.js'
 import { convertCheckpoint } from '../../../lib/model/convert/convert.js'
 import { checkIntegrity } from '../../../lib/model/integrity.js'
 import { namedModel } from '../../../lib/model/names.js'
 import { BGE_M3_PINS } from '../../../lib/model/pins.js'
+import { standinPath } from '../../helpers/standins.js'
 import { errorOf, expectBytes, namesIn, noise } from '../hub/fixtures.js'
 import { cutAfter, sha256, status } from '../hub/test-hub.js'
 import { useCheckpoint, useEnsure } from './fixtures.js'
@@ -73,6 +75,42 @@ describe('a model with a GGUF on the hub', () => {
     )
     await expect(ensure('hf:o/r:q5_1')).rejects.toThrow(/no GGUF for hf:o\/r:q5_1/)
     await expect(ensure('hf:o/r@v9')).rejects.toThrow(DownloadError)
+  })
+})
+
+describe.each([
+  ['an embedder', Embedder, {}],
+  ['a re-ranker', Reranker, { arch: 'bge-reranker' }],
+] as const)('%s that is loaded by a name', (_name, Model, { arch }: { arch?: 'bge-reranker' }) => {
+  beforeEach(() => {
+    vi.stubEnv('HF_ENDPOINT', fixture.hub.endpoint)
+    vi.stubEnv('BGE_M3_OFFLINE', '')
+  })
+  afterEach(() => void vi.unstubAllEnvs())
+
+  it('tells what it fetches and how far that is, and can be given up', async () => {
+    const { hub, dir } = fixture
+    const bytes = await readFile(await standinPath({ size: 'tiny', ...(arch && { arch }) }))
+    hub.publish('o/r', { 'x-q8_0.gguf': bytes })
+    const load = { model: 'hf:o/r', cacheDir: dir }
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    const given = Model.load({
+      ...load,
+      signal: controller.signal,
+      onProgress: () => controller.abort(reason),
+    })
+    await expect(given).rejects.toBe(reason)
+    const lines: string[] = []
+    const phases = new Set<string>()
+    const loaded = await Model.load({
+      ...load,
+      logger: { info: (line) => lines.push(line) },
+      onProgress: ({ phase }) => phases.add(phase),
+    })
+    await loaded.dispose()
+    expect(lines.join()).toContain('Fetching hf:o/r (')
+    expect([...phases]).toEqual(expect.arrayContaining(['download', 'done']))
   })
 })
 
