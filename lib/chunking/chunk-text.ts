@@ -4,6 +4,7 @@ import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { InvalidInputError } from '../common/errors.js'
 import { checkSignal, namesOf, refuseUnknown } from '../common/given.js'
 import { performance, turn } from '../common/timers.js'
+import { isWellFormed } from '../common/utf8.js'
 import { type Borders, codePointBorder, findBorders, LocalBorders, Rank } from './borders.js'
 import { countTokens, PieceTable, upperBound } from './piece-table.js'
 import type { ChunkTextOptions, TextChunk, TokenCounter } from './types.js'
@@ -80,7 +81,7 @@ function check(text: unknown, options: ChunkTextOptions): Checked {
   if (typeof text !== 'string') {
     throw new InvalidInputError('chunkText takes a text, which must be a string.')
   }
-  if (!(text as string & { isWellFormed(): boolean }).isWellFormed()) {
+  if (!isWellFormed(text)) {
     throw new InvalidInputError(
       'The text holds a lone surrogate, so it is no Unicode text; text.toWellFormed() replaces them.',
     )

@@ -19,6 +19,12 @@ export function utf8Fault(bytes: Buffer): number | undefined {
 
 const isContinuation = (byte = 0) => (byte & 0xc0) === 0x80
 
+/** Whether every surrogate has its other half, so that the text has a UTF-8 of its own. */
+export function isWellFormed(text: string): boolean {
+  // newer than our types
+  return (text as string & { isWellFormed(): boolean }).isWellFormed()
+}
+
 /**
  * Without a byte order mark.
  *

@@ -4,6 +4,7 @@ import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { type EmbedderError, InputTooLongError, InvalidInputError } from '../common/errors.js'
 import { typeName } from '../common/given.js'
 import { performance, turn } from '../common/timers.js'
+import { isWellFormed } from '../common/utf8.js'
 import { type NativeModel, type NativeTokens, TokenizeMode } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 
@@ -48,10 +49,6 @@ export function invalidText(
     )
   }
   return undefined
-}
-
-function isWellFormed(text: string): boolean {
-  return (text as string & { isWellFormed(): boolean }).isWellFormed()
 }
 
 export function tooLong(tokens: number, maxTokens: number, index?: number): InputTooLongError {

@@ -2,6 +2,7 @@
 
 import { asPath } from '../common/path.js'
 import { parseDuration, parseSize } from '../common/units.js'
+import { isWellFormed } from '../common/utf8.js'
 
 export interface Kind<T> {
   /** What is allowed, as the end of "BGE_M3_X must be ...". */
@@ -156,8 +157,6 @@ export const prompt: Kind<string | { readonly text: string }> = {
     return typeof text === 'string' && isWellFormed(text) ? { text } : undefined
   },
 }
-
-const isWellFormed = (text: string) => (text as string & { isWellFormed(): boolean }).isWellFormed()
 
 /** A choice of some words, at least one: `{ dense: true }`, or "dense,sparse" as text. */
 export function setOf<const T extends string>(...words: readonly T[]): Kind<Record<T, boolean>> {

@@ -32,7 +32,7 @@ export function finishDense<P extends Precision>(
 ): PrecisionArrays[P] {
   const vector = dimensions === undefined ? pooled : pooled.slice(0, dimensions)
   if (normalize) normalizeInPlace(vector)
-  return precision === 'float32' ? (vector as PrecisionArrays[P]) : toPrecision(vector, precision)
+  return toPrecision(vector, precision)
 }
 
 /**

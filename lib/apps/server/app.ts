@@ -215,7 +215,7 @@ function hooks(
     }
     if (config.work) {
       request.work = new RequestWork(context)
-      followResponse(request.work, reply)
+      followResponse(request.work, request, reply)
     }
     done()
   })

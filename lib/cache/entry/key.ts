@@ -2,7 +2,9 @@
  * Keys. An entry is found by the text, the model's fingerprint, the kind of output, and, for a text
  * that was cut, the limit it was cut at. Texts and fingerprints are known by their hashes only.
  */
+
 import * as crypto from 'node:crypto'
+import { isWellFormed } from '../../common/utf8.js'
 
 /** Kinds of output as they are stored. */
 export const Kind = { dense: 1, sparse: 2, colbert: 3 } as const
@@ -28,16 +30,12 @@ function sha256(data: string): string {
     : crypto.createHash('sha256').update(data).digest('binary')
 }
 
-interface WellFormed {
-  isWellFormed(): boolean
-}
-
 /**
  * The first 16 bytes of SHA-256 of the text in UTF-8, as 16 characters of one byte each. `undefined`
  * for a text with a lone surrogate: it has no UTF-8, and must not be taken for its replacement.
  */
 export function textTag(text: string): string | undefined {
-  if (!(text as unknown as WellFormed).isWellFormed()) return undefined
+  if (!isWellFormed(text)) return undefined
   return sha256(text).slice(0, TEXT_TAG_BYTES)
 }
 

@@ -9,22 +9,17 @@ import { checkJsonBounds } from '../../../lib/apps/server/core/json-bounds.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
-import { type TestServer, testServer } from './helper.js'
+import { type TestServer, useServers } from './helper.js'
 
 let embedder: Embedder
-const open: TestServer[] = []
+// its end is registered before that of the sockets, and so comes after it
+const serve = useServers()
 const sockets: net.Socket[] = []
-const serve = async (...args: Parameters<typeof testServer>) => {
-  const served = await testServer(...args)
-  open.push(served)
-  return served
-}
 beforeAll(async () => {
   embedder = await Embedder.load({ model: await tinyPath() })
 })
-afterEach(async () => {
+afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy()
-  await Promise.all(open.splice(0).map((served) => served.close()))
 })
 afterAll(() => embedder.dispose())
 

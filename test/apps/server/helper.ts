@@ -1,5 +1,6 @@
 /** Servers of the stand-in inside the test, what they logged, and clients for them. */
 import { Writable } from 'node:stream'
+import { afterEach } from 'vitest'
 import type { ServedEmbedder } from '../../../lib/apps/server/core/served.js'
 import { createServer, type Server, type ServerOptions } from '../../../lib/exports/server.js'
 import { standinPath } from '../../helpers/standins.js'
@@ -63,6 +64,19 @@ export async function testServer(options: ServerOptions = {}): Promise<TestServe
     post: (path, body, headers = {}) => call('POST', path, { body: JSON.stringify(body), headers }),
     get: (path, headers = {}) => call('GET', path, { headers }),
     close: () => server.close(),
+  }
+}
+
+/** `testServer`, whose servers are closed when the test has ended. */
+export function useServers(): typeof testServer {
+  const open: TestServer[] = []
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((served) => served.close()))
+  })
+  return async (options) => {
+    const served = await testServer(options)
+    open.push(served)
+    return served
   }
 }
 

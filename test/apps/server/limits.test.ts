@@ -1,12 +1,12 @@
 /** Limits: places, turns, memory, items, tokens, time. */
 import http from 'node:http'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HttpError } from '../../../lib/apps/server/core/errors.js'
 import { Gate } from '../../../lib/apps/server/core/limits.js'
 import { Embedder } from '../../../lib/embedder/embedder.js'
 import { tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
-import { type TestServer, testServer, withOverrides } from './helper.js'
+import { useServers, withOverrides } from './helper.js'
 
 const never = new AbortController().signal
 const tick = () => new Promise((resolve) => setImmediate(resolve))
@@ -75,17 +75,9 @@ describe('Gate', () => {
 })
 
 let embedder: Embedder
-const open: TestServer[] = []
-const serve = async (...args: Parameters<typeof testServer>) => {
-  const served = await testServer(...args)
-  open.push(served)
-  return served
-}
+const serve = useServers()
 beforeAll(async () => {
   embedder = await Embedder.load({ model: await tinyPath() })
-})
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((served) => served.close()))
 })
 afterAll(() => embedder.dispose())
 

@@ -244,10 +244,13 @@ const GRACE_MS = 1000
  * Follows the response: it ends the work, whichever way it closes. When the work is over before an
  * answer that has begun has ended (nobody reads it, say), the connection is ended.
  */
-export function followResponse(work: RequestWork, reply: FastifyReply): void {
-  const { raw } = reply
+export function followResponse(
+  work: RequestWork,
+  request: FastifyRequest,
+  { raw }: FastifyReply,
+): void {
   let timer: NodeJS.Timeout | undefined
-  raw.once('close', () => {
+  request.onceClosed(() => {
     clearTimeout(timer)
     work.end(raw.writableFinished)
   })

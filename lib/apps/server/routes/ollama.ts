@@ -44,7 +44,7 @@ const embedSchema = {
 const embeddingsSchema = {
   summary: 'The dense embedding of one text, as Ollama had it before /api/embed',
   tags,
-  body: schemas.body(['prompt'], { prompt: { type: 'string', description: 'a text' }, ...theirs }),
+  body: schemas.body(['prompt'], { prompt: schemas.text, ...theirs }),
   response: responses({ embedding: vector }),
 }
 
@@ -95,12 +95,12 @@ export function ollamaRoutes(app: FastifyInstance, context: ServerContext): void
   app.post<{ Body: { prompt: string } }>(
     '/api/embeddings',
     { schema: embeddingsSchema, config },
-    async (request) => {
+    async (request, reply) => {
       const texts = [request.body.prompt]
       await checkInputs(context, { texts }, 'prompt')
       context.metrics.items(1)
       const [embedding] = await workOf(request).embed({ texts }, options(true))
-      return { embedding: JSON.parse(floatsToJson(embedding?.dense as Float32Array)) }
+      return sendJson(reply, [`{"embedding":${floatsToJson(embedding?.dense as Float32Array)}}`])
     },
   )
 

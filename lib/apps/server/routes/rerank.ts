@@ -10,6 +10,7 @@ import { colbertScore } from '../../../scoring/colbert.js'
 import { dot } from '../../../scoring/dense.js'
 import { hybridScore } from '../../../scoring/hybrid.js'
 import { lexicalScore } from '../../../scoring/sparse.js'
+import { type Hit, topKScores } from '../../../scoring/topk.js'
 import type { ServerContext } from '../core/context.js'
 import { HttpError, ofQueryOr } from '../core/errors.js'
 import { checkInputs, WRITTEN_OUT, withPrompts } from '../core/inputs.js'
@@ -34,8 +35,7 @@ interface RerankBody {
   truncate?: boolean | null
 }
 
-const text = { type: 'string', description: 'a text' }
-
+const { text } = schemas
 const schema = {
   summary: 'Texts in the order of their relevance to a query',
   description:
@@ -43,7 +43,7 @@ const schema = {
   tags: ['Rerank'],
   body: schemas.body(['query'], {
     query: text,
-    texts: { type: 'array', description: 'an array of texts', items: text },
+    texts: schemas.texts,
     raw_scores: schemas.flag,
     return_text: schemas.flag,
     documents: {
@@ -63,11 +63,6 @@ const schema = {
     description:
       'TEI’s list of {index, score, text}, or {model, results: [{index, relevance_score, document}], usage}',
   }),
-}
-
-interface Rank {
-  index: number
-  score: number
 }
 
 export function rerankRoutes(app: FastifyInstance, context: ServerContext): void {
@@ -121,7 +116,7 @@ async function ranked(
   request: FastifyRequest<{ Body: RerankBody }>,
   param: string,
   contents: readonly string[],
-): Promise<{ ranks: Rank[]; tokens: number }> {
+): Promise<{ ranks: Hit[]; tokens: number }> {
   const { query, truncate } = request.body
   if (contents.length === 0)
     throw new HttpError(400, 'empty', `'${param}' must not be empty.`, { param })
@@ -137,11 +132,9 @@ async function ranked(
     .catch((error: unknown) => {
       throw ofQueryOr('text', param, error)
     })) as [Embedding, ...Embedding[]]
-  const ranks = passages
-    .map((passage, index) => ({ index, score: score(asked, passage) }))
-    .sort((a, b) => b.score - a.score || a.index - b.index)
+  const scores = passages.map((passage) => score(asked, passage))
   const tokens = passages.reduce((sum, { tokenCount }) => sum + tokenCount, asked.tokenCount)
-  return { ranks, tokens }
+  return { ranks: topKScores(scores, scores.length), tokens }
 }
 
 interface Scorer {

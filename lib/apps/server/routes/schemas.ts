@@ -5,6 +5,10 @@ export const textOrTexts = {
   anyOf: [{ type: 'string' }, { type: 'array', minItems: 1, items: { type: 'string' } }],
 }
 
+export const text = { type: 'string', description: 'a text' }
+
+export const texts = { type: 'array', description: 'an array of texts', items: text }
+
 const ids = {
   type: 'array',
   minItems: 1,

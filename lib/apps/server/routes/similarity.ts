@@ -45,12 +45,10 @@ const schema = {
   body: schemas.body(
     [],
     {
-      query: { type: 'string', description: 'a text' },
+      query: schemas.text,
       passages: {
-        type: 'array',
-        description: 'an array of texts',
+        ...schemas.texts,
         minItems: 1,
-        items: { type: 'string', description: 'a text' },
       },
       weights: {
         type: 'array',
@@ -68,12 +66,10 @@ const schema = {
         description: 'TEI’s form: source_sentence and sentences',
         required: ['source_sentence', 'sentences'],
         properties: {
-          source_sentence: { type: 'string', description: 'a text' },
+          source_sentence: schemas.text,
           sentences: {
-            type: 'array',
-            description: 'an array of texts',
+            ...schemas.texts,
             minItems: 1,
-            items: { type: 'string', description: 'a text' },
           },
         },
       },

@@ -40,7 +40,7 @@ const tokenize = {
   body: schemas.body([], {
     inputs: schemas.textOrTexts,
     add_special_tokens: flag,
-    content: { type: 'string', description: 'a text' },
+    content: schemas.text,
     add_special: flag,
     with_pieces: flag,
   }),
@@ -120,15 +120,15 @@ export function tokenizeRoutes(app: FastifyInstance, context: ServerContext): vo
   app.post<{ Body: DecodeBody }>('/decode', { schema: decode, config: tei }, async (request) => {
     const { ids = [], skip_special_tokens } = request.body
     const lists = (typeof ids[0] === 'number' || ids.length === 0 ? [ids] : ids) as number[][]
-    const skips = skip_special_tokens ?? true
-    return textsOf(context, lists, skips)
+    return textsOf(context, lists, { param: 'ids', skipsSpecial: skip_special_tokens ?? true })
   })
 
   app.post<{ Body: { tokens: number[] } }>(
     '/detokenize',
     { schema: detokenize, config: { work: true, param: 'tokens' } },
     async (request) => {
-      const [content] = await textsOf(context, [request.body.tokens], true)
+      const { tokens } = request.body
+      const [content] = await textsOf(context, [tokens], { param: 'tokens', skipsSpecial: true })
       return { content }
     },
   )
@@ -169,13 +169,9 @@ function asTei(text: string, tokens: readonly WireToken[]): object[] {
 async function textsOf(
   context: ServerContext,
   lists: readonly (readonly number[])[],
-  skipsSpecial: boolean,
+  { param, skipsSpecial }: { param: string; skipsSpecial: boolean },
 ): Promise<string[]> {
-  const { maxItems, maxRequestTokens } = context.config
-  const count = lists.reduce((sum, ids) => sum + ids.length, 0)
-  if (lists.length > maxItems || count > maxRequestTokens) {
-    throw new HttpError(400, 'too_many_items', `There are more ids than a request may have.`)
-  }
+  await checkInputs(context, { ids: lists }, param)
   const pieces = await context.pieces()
   return lists.map((ids) => {
     const texts = ids.map((id) => {

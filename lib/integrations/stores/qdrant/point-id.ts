@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { InvalidInputError } from '../../../common/errors.js'
 import { checkText } from '../../../common/given.js'
+import { isWellFormed } from '../../../common/utf8.js'
 
 /** Of our own: version 5 of `urn:bge-m3-node:point` in RFC 9562's namespace of URLs. Never to change. */
 const NAMESPACE = Buffer.from('f92983fb927959bf88fbcbfe29372a9e', 'hex')
@@ -31,11 +32,6 @@ export function pointId(id: string): string {
     hex.slice(16, 20),
     hex.slice(20, 32),
   ].join('-')
-}
-
-/** Whether every surrogate has its other half. `String.prototype.isWellFormed` is newer than our types. */
-export function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text)
 }
 
 /** With U+FFFD for every half surrogate pair, as UTF-8 encoders put it; Qdrant refuses JSON with one. */

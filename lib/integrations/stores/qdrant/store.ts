@@ -10,6 +10,7 @@ import {
   refuseUnknown,
 } from '../../../common/given.js'
 import type { EmbedderInfo, Embedding, Outputs } from '../../../common/types.js'
+import { isWellFormed } from '../../../common/utf8.js'
 import type { EmbeddingStore } from '../../store.js'
 import {
   type CollectionShape,
@@ -26,7 +27,7 @@ import {
   type QdrantConnectionOptions,
   QdrantRequestError,
 } from './connection.js'
-import { isWellFormed, pointId } from './point-id.js'
+import { pointId } from './point-id.js'
 import {
   type Point,
   type PreparedPoint,

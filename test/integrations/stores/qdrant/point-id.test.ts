@@ -1,11 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../../../lib/common/errors.js'
-import {
-  isWellFormed,
-  pointId,
-  wellFormed,
-} from '../../../../lib/integrations/stores/qdrant/point-id.js'
+import { isWellFormed } from '../../../../lib/common/utf8.js'
+import { pointId, wellFormed } from '../../../../lib/integrations/stores/qdrant/point-id.js'
 
 const REFERENCE = [
   ['a', 'e6a837d7-ae63-5379-8b0c-ac40970fb7ef'],
