@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Embedder, Reranker } from '../../../lib/index.js'
 import { standinPath, tinyPath } from '../../helpers/standins.js'
+import { TestHub } from '../../model/hub/test-hub.js'
 import { cli } from './run.js'
 
 let model: string
@@ -30,6 +31,23 @@ describe('rerank', () => {
     await reranker.dispose()
     const results = expected.map((result) => ({ ...result, id: result.index }))
     expect(JSON.parse(stdout)).toEqual({ model: ranker, results })
+  })
+
+  it('fetches a re-ranker that is named and not here, as every command does', async () => {
+    const hub = await TestHub.start()
+    try {
+      hub.publish('o/ranker', { 'm-q8_0.gguf': await readFile(ranker) })
+      const env = { HF_ENDPOINT: hub.endpoint, BGE_M3_OFFLINE: '', BGE_M3_CACHE_DIR: directory }
+      for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+      const args = ['rerank', '--model', 'hf:o/ranker', '--json', QUERY, ...DOCUMENTS]
+      const { code, stdout, stderr } = await cli(args)
+      expect(code, stderr).toBe(0)
+      expect(stderr).toContain('Fetching hf:o/ranker (')
+      expect(JSON.parse(stdout).results).toHaveLength(3)
+    } finally {
+      vi.unstubAllEnvs()
+      await hub.stop()
+    }
   })
 
   it("gives the order of an embedder's outputs where the model is one", async () => {

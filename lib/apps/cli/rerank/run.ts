@@ -5,11 +5,10 @@ import type { RankedDocument, RerankBy, RerankResult } from '../../../embedder/r
 import { Reranker } from '../../../embedder/reranker.js'
 import { type InputItem, isText, type TextItem } from '../../../integrations/files/items.js'
 import { inspectModel } from '../../../model/inspect.js'
-import { findModel } from '../../../model/locations.js'
 import type { OptionValues } from '../../../options/table.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
+import { modelPath, openEmbedder } from '../shared/load.js'
 import { loggerOf } from '../shared/logger.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
@@ -100,12 +99,12 @@ async function openRanker(
   { by, weights: text }: RerankFlags,
 ): Promise<Ranker> {
   const weights = text === undefined ? undefined : parseWeights(text)
-  const path = await findModel(values.model, { cacheDir: values.cacheDir, env: io.env })
+  const path = await modelPath(io, values)
   const { pooling } = await inspectModel(path)
   const { maxTokens, truncate, threads, cacheDir } = values
   const call = { signal: io.signal, ...present({ maxTokens }) }
   if (pooling !== 'rank') {
-    const embedder = await openEmbedder(io, values)
+    const embedder = await openEmbedder(io, { ...values, model: path })
     const options = { ...call, ...present({ by, weights, truncate }) }
     return {
       model: path,

@@ -18,7 +18,8 @@ export async function openEmbedder(io: CliIo, values: OptionValues): Promise<Emb
   return Embedder.load({ ...loadOptions(values), model, logger, signal: io.signal })
 }
 
-async function modelPath(io: CliIo, values: OptionValues): Promise<string> {
+/** The file of that model. */
+export async function modelPath(io: CliIo, values: OptionValues): Promise<string> {
   const fetching = fetchingOf(io, values)
   try {
     const isVariable = values.model === io.env.BGE_M3_MODEL
