@@ -118,6 +118,13 @@ export function checkEmbedder(embedder: unknown, ...methods: readonly string[]):
   )
 }
 
+/** @throws InvalidInputError for what is neither left out nor a whole number in the range */
+export function checkRange(name: string, value: unknown, least: number, most: number): void {
+  const isIn = Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+  if (value === undefined || isIn) return
+  throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${most}.`)
+}
+
 /** @throws InvalidInputError for what is no array, of any type */
 export function checkList(value: unknown, what: string): void {
   if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) return

@@ -7,6 +7,7 @@ import { InvalidInputError } from '../../common/errors.js'
 import {
   checkEmbedder,
   checkFunction,
+  checkRange,
   checkSignal,
   namesOf,
   refuseUnknown,
@@ -99,10 +100,10 @@ export async function enqueue(
     corpus = 'corpus',
     signal,
   } = options
-  checkRange('jobTokens', jobTokens, 1_000_000)
-  checkRange('maxTokens', maxTokens, 1_000_000)
-  checkRange('maxWaiting', maxWaiting, 1_000_000)
-  checkRange('attempts', attempts, 1000)
+  checkRange('jobTokens', jobTokens, 1, 1_000_000)
+  checkRange('maxTokens', maxTokens, 1, 1_000_000)
+  checkRange('maxWaiting', maxWaiting, 1, 1_000_000)
+  checkRange('attempts', attempts, 1, 1000)
   checkSource(source)
   throwIfAborted(signal)
   const queue = await openQueue(options)
@@ -121,11 +122,6 @@ export async function enqueue(
   } finally {
     await queue.close()
   }
-}
-
-function checkRange(name: string, value: number, most: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= most) return
-  throw new InvalidInputError(`\`${name}\` must be an integer from 1 to ${most}.`)
 }
 
 function checkSource(source: unknown): void {

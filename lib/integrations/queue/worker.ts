@@ -8,6 +8,7 @@ import { EmbedderError, InvalidInputError } from '../../common/errors.js'
 import {
   checkEmbedder,
   checkFunction,
+  checkRange,
   checkSignal,
   namesOf,
   refuseUnknown,
@@ -116,11 +117,6 @@ export async function runWorker(embedder: Embedder, options: WorkerOptions): Pro
   } finally {
     await queue.close()
   }
-}
-
-function checkRange(name: string, value: number, least: number, most: number): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return
-  throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${most}.`)
 }
 
 /** Every option that the numbers depend on: stores take float32. */

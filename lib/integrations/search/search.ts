@@ -1,6 +1,7 @@
 /** A query to hits. */
 
 import { InvalidInputError } from '../../common/errors.js'
+import { checkRange } from '../../common/given.js'
 import type { Embedding } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { combineScores, DEFAULT_WEIGHTS, type ScoreWeights } from '../../scoring/hybrid.js'
@@ -116,15 +117,10 @@ function check(
   }
   combineScores({}, weights) // checks them
   const rerank = options.rerank === true ? RERANKED : options.rerank || 0
-  integer('limit', limit, 1)
-  integer('rerank', rerank, 0)
+  checkRange('limit', limit, 1, MOST_HITS)
+  checkRange('rerank', rerank, 0, MOST_HITS)
   if (rerank > 0 && !embedder.info.outputs.colbert) {
     throw new InvalidInputError('Reranking needs a model with a ColBERT head.')
   }
   return { limit, mode, fusion, weights, rerank }
-}
-
-function integer(name: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least && value <= MOST_HITS) return
-  throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${MOST_HITS}.`)
 }

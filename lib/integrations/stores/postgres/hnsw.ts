@@ -1,6 +1,7 @@
 /** pgvector's HNSW indexes. */
 
 import { InvalidInputError } from '../../../common/errors.js'
+import { checkRange } from '../../../common/given.js'
 import type { Connection, Queryable } from './connection.js'
 import { createOnce } from './own-tables.js'
 import { quoteIdentifier, SPARSEVEC_LIMITS } from './sql.js'
@@ -28,8 +29,8 @@ export function checkHnsw(
   { m, efConstruction }: HnswOptions,
   dimensions: number,
 ): void {
-  checkInteger('m', m, 2, 100)
-  checkInteger('efConstruction', efConstruction, 4, 1000)
+  checkRange('m', m, 2, 100)
+  checkRange('efConstruction', efConstruction, 4, 1000)
   if (efConstruction !== undefined && efConstruction < 2 * (m ?? 16)) {
     throw new InvalidInputError('`efConstruction` must be at least twice `m`.')
   }
@@ -43,11 +44,6 @@ export function checkHnsw(
   throw new InvalidInputError(
     `An HNSW index on ${denseKind} takes ${most} dimensions at most, and this model gives ${dimensions}.`,
   )
-}
-
-function checkInteger(name: string, value: number | undefined, least: number, most: number): void {
-  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return
-  throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${most}.`)
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   checkEmbedder,
   checkFunction,
   checkObject,
+  checkRange,
   checkSignal,
   namesOf,
   refuseUnknown,
@@ -85,11 +86,6 @@ export async function loadTable(
   } finally {
     await connection.close()
   }
-}
-
-function checkRange(name: string, value: number, least: number, most: number): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return
-  throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${most}.`)
 }
 
 function checkSwitch(name: string, value: unknown): void {

@@ -4,7 +4,13 @@
  */
 
 import { InvalidInputError } from '../../../common/errors.js'
-import { checkObject, checkText, namesOf, refuseUnknown } from '../../../common/given.js'
+import {
+  checkObject,
+  checkRange,
+  checkText,
+  namesOf,
+  refuseUnknown,
+} from '../../../common/given.js'
 import { isTyped } from '../../../common/realms.js'
 import type { EmbedderInfo } from '../../../common/types.js'
 import { checkRetry, withRetries } from '../../retry.js'
@@ -107,13 +113,7 @@ export class PostgresStore implements EmbeddingStore {
     if (columns.sparse !== undefined && !model.outputs.sparse) {
       throw new InvalidInputError('This model has no sparse head: leave out the sparse column.')
     }
-    const most = SPARSEVEC_LIMITS.stored
-    if (
-      sparseLimit !== undefined &&
-      !(Number.isInteger(sparseLimit) && sparseLimit >= 1 && sparseLimit <= most)
-    ) {
-      throw new InvalidInputError(`\`sparseLimit\` must be an integer from 1 to ${most}.`)
-    }
+    checkRange('sparseLimit', sparseLimit, 1, SPARSEVEC_LIMITS.stored)
     return new PostgresStore(await connect(target), options)
   }
 

@@ -5,6 +5,7 @@ import { URL } from 'node:url'
 import type { QdrantClient } from '@qdrant/js-client-rest'
 import { type AbortSignalLike, throwIfAborted } from '../../../common/abort.js'
 import { InvalidInputError, StoreError } from '../../../common/errors.js'
+import { checkRange } from '../../../common/given.js'
 import { optional } from '../../../common/optional.js'
 import { clearTimeout, setTimeout, sleep } from '../../../common/timers.js'
 import { type Failure, failureOf } from './failure.js'
@@ -237,14 +238,4 @@ export function parseAddress(text: string): {
 
 function wrongAddress(what: string): InvalidInputError {
   return new InvalidInputError(`The address of Qdrant ${what}.`)
-}
-
-export function checkRange(
-  name: string,
-  value: number | undefined,
-  least: number,
-  most: number,
-): void {
-  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return
-  throw new InvalidInputError(`\`${name}\` must be an integer from ${least} to ${most}.`)
 }

@@ -6,7 +6,13 @@
 import { createHash } from 'node:crypto'
 import { throwIfAborted } from '../../../common/abort.js'
 import { EmbedderError, InferenceError, InvalidInputError } from '../../../common/errors.js'
-import { checkEmbedder, checkFunction, checkSignal, refuseUnknown } from '../../../common/given.js'
+import {
+  checkEmbedder,
+  checkFunction,
+  checkRange,
+  checkSignal,
+  refuseUnknown,
+} from '../../../common/given.js'
 import { clearTimeout, performance, setTimeout } from '../../../common/timers.js'
 import type { Chunk } from '../../../common/types.js'
 import { isWellFormed } from '../../../common/utf8.js'
@@ -15,7 +21,6 @@ import type { Source } from '../../../embedder/documents/source.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit, writeApart } from '../../write-apart.js'
-import { checkRange } from './connection.js'
 import { grouped } from './grouped.js'
 import type { QdrantChunk } from './points.js'
 import { MOST_REQUEST_BYTES, QdrantStore, type QdrantStoreOptions, STORE_NAMES } from './store.js'

@@ -6,6 +6,7 @@ import {
   checkNumbers,
   checkNumeric,
   checkObject,
+  checkRange,
   namesOf,
   refuseUnknown,
 } from '../../../common/given.js'
@@ -67,9 +68,9 @@ export function hybridQuery(
   checkObject(query, 'A query')
   const { limit = LIMIT, rrfK, filter, params, scoreThreshold, names } = options
   const { candidates = Math.max(CANDIDATES, limit), rerank = query.colbert !== undefined } = options
-  checkCount('limit', limit)
-  checkCount('candidates', candidates)
-  if (rrfK !== undefined) checkCount('rrfK', rrfK)
+  checkRange('limit', limit, 1, 100_000)
+  checkRange('candidates', candidates, 1, 100_000)
+  if (rrfK !== undefined) checkRange('rrfK', rrfK, 1, 100_000)
   if (candidates < limit) {
     throw new InvalidInputError('`candidates` must be at least as many as `limit`.')
   }
@@ -126,8 +127,3 @@ function checkMultiVector(colbert: ColbertEmbedding): void {
 }
 
 type Stage = { query: Schemas['VectorInput']; using: string }
-
-function checkCount(name: string, value: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= 100_000) return
-  throw new InvalidInputError(`\`${name}\` must be an integer from 1 to 100000.`)
-}

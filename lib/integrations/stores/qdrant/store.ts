@@ -5,6 +5,7 @@ import { InvalidInputError } from '../../../common/errors.js'
 import {
   checkNumeric,
   checkObject,
+  checkRange,
   checkSignal,
   namesOf,
   refuseUnknown,
@@ -21,7 +22,6 @@ import {
   quoted,
 } from './collection.js'
 import {
-  checkRange,
   FIRST_RETRIES,
   QdrantConnection,
   type QdrantConnectionOptions,
