@@ -34,6 +34,7 @@ export {
   type RerankerOptions,
   type RerankerStats,
 } from './embedder/reranker.js'
+export { Tokenizer, type TokenizerInfo, type TokenizerOptions } from './embedder/tokenizer.js'
 export * from './exports/scoring.js'
 export type { LoadOptions } from './options/types.js'
 export { fromBinary, fromInt8 } from './outputs/precision.js'

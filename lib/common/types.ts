@@ -218,12 +218,49 @@ export interface Progress {
   eta: number | null
 }
 
+/** Options of `tokenize`. */
+export interface TokenizeOptions {
+  /** The most tokens; more are an error unless `truncate: 'end'`. Default: no limit. */
+  maxTokens?: number | undefined
+  /** A text over the limit is an error (default), or loses its end. */
+  truncate?: 'error' | 'end' | undefined
+  /** Also the pieces, and where they stand in the text. */
+  pieces?: boolean | undefined
+}
+
 /** What goes through the model for a text. */
 export interface TokenizeResult {
   /** `<s>` and `</s>` included. */
   ids: Uint32Array
   /** Whether the end was cut off. */
   truncated: boolean
+  /** One for each id, with `pieces: true`. */
+  pieces?: PlacedToken[]
+}
+
+/** Options of `decode`. */
+export interface DecodeOptions {
+  /** Keep `<s>`, `</s>` and the like, spelt out. Default: false. */
+  specialTokens?: boolean | undefined
+}
+
+/** A token of the vocabulary. */
+export interface TokenPiece {
+  id: number
+  /** The vocabulary's own spelling; `▁` (U+2581) stands for a space in front. */
+  piece: string
+  /** The piece for reading, with its space in front. Empty for special tokens. */
+  text: string
+  /** `<s>`, `</s>`, `<unk>`, `<mask>` and the like. */
+  special: boolean
+}
+
+/** A token of a text, and where it stands: `text.slice(start, end)`, before the tokenizer normalised it. */
+export interface PlacedToken extends TokenPiece {
+  /** First UTF-16 unit; the same as `end` for what begins and ends every text. */
+  start: number
+  /** Behind the last UTF-16 unit. */
+  end: number
 }
 
 /** What is loaded, and how it runs. */

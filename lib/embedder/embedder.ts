@@ -4,10 +4,11 @@ import type { EmbeddingCache } from '../cache/cache.js'
 import { throwIfAborted } from '../common/abort.js'
 import { Deadline } from '../common/deadline.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from '../common/errors.js'
-import { checkNumbers, shown } from '../common/given.js'
+import { shown } from '../common/given.js'
 import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
+  DecodeOptions,
   EmbedderInfo,
   EmbedderStats,
   Embedding,
@@ -15,25 +16,20 @@ import type {
   EmbedOptionsFor,
   Estimate,
   OutputsOption,
+  PlacedToken,
   Precision,
   ResultFor,
   Settled,
+  TokenizeOptions,
   TokenizeResult,
+  TokenPiece,
 } from '../common/types.js'
-import {
-  countAll,
-  framed,
-  invalidText,
-  type TokenizedText,
-  type TokenizeOptions,
-  tokenizeAll,
-  yieldToEventLoop,
-} from '../engine/tokenize.js'
+import { framed } from '../engine/tokenize.js'
 import { ensureModel } from '../model/fetch/ensure.js'
-import { KeptPieces } from '../model/pieces.js'
+import type { NativeTokenizer } from '../native/addon.js'
 import { followLog } from '../native/log.js'
-import { checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
+import type { SparseInput } from '../scoring/outputs-of.js'
 import { useSimd } from '../scoring/simd.js'
 import { type ResolvedCall, resolveCall } from './call/call-options.js'
 import type { CallExtras, EmbedCore } from './call/embed-core.js'
@@ -48,6 +44,7 @@ import { addonFor, fetchOptions, resolveLoad } from './load-options.js'
 import { ModelHandle } from './model-handle.js'
 import { rerankByOutputs } from './rerank/own-outputs.js'
 import type { OutputsRerankOptions, RankedDocument } from './rerank/types.js'
+import { countTexts, decodeIds, piecesOf, tokenizeText, wordWeights } from './tokens.js'
 
 /** Options of `embed` that it does not name. */
 const OWN = { priority: 'interactive', onError: 'throw' } as const
@@ -65,7 +62,6 @@ export class Embedder {
   /** The model, or the model with its fallback. */
   readonly #core: EmbedCore
   #disposed = false
-  readonly #pieces = new KeptPieces()
 
   private constructor(model: ModelHandle, fallback: WithFallback<Embedder> | undefined) {
     this.#model = model
@@ -206,66 +202,55 @@ export class Embedder {
     return this.#model.estimate(texts, this.#resolve(options, 'estimate').call)
   }
 
-  /** Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. */
-  async tokenize(
+  /**
+   * Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. With `pieces: true`
+   * also each token's piece, and where it stands in the text.
+   */
+  tokenize(
     text: string,
-    options: { maxTokens?: number; truncate?: 'error' | 'end' } = {},
-  ): Promise<TokenizeResult> {
-    this.#assertUsable()
-    const names = ['maxTokens', 'truncate']
-    const { maxTokens, truncate } = checkOptions(options, { names, of: 'tokenize' })
-    const { takenOver } = this.#fallback ?? {}
-    if (takenOver) return takenOver.tokenize(text, options)
-    const invalid = invalidText(text)
-    if (invalid) throw invalid
-    const limit: TokenizeOptions = {
-      maxTokens: maxTokens ?? 0,
-      truncate: truncate ?? (maxTokens ? 'error' : 'end'),
-      positions: [0],
-    }
-    const [result] = await this.#model.use(({ model }) => tokenizeAll(model, [text], limit, true))
-    await yieldToEventLoop()
-    if (result instanceof EmbedderError) throw result
-    const { ids, truncated } = result as TokenizedText
-    return { ids: Uint32Array.from(ids), truncated: maxTokens ? truncated : false }
+    options: TokenizeOptions & { pieces: true },
+  ): Promise<TokenizeResult & { pieces: PlacedToken[] }>
+  tokenize(text: string, options?: TokenizeOptions): Promise<TokenizeResult>
+  async tokenize(text: string, options?: TokenizeOptions): Promise<TokenizeResult> {
+    return this.#withTokenizer((tokenizer) => tokenizeText(tokenizer, text, options))
   }
 
   /** Tokens of a text, `<s>` and `</s>` included. */
   countTokens(text: string): Promise<number>
   countTokens(texts: readonly string[]): Promise<number[]>
   async countTokens(input: string | readonly string[]): Promise<number | number[]> {
-    this.#assertUsable()
-    const { takenOver } = this.#fallback ?? {}
-    if (takenOver) return takenOver.countTokens(input as string)
-    const texts = Array.isArray(input) ? input : [input]
-    const counts = await this.#model.use(({ model }) =>
-      countAll(model, texts, !Array.isArray(input)),
-    )
-    const failures = failuresOf(counts)
-    if (Array.isArray(input)) {
-      if (failures.length > 0) throw new BatchError(failures, counts.map(withoutErrors))
-      return counts as number[]
-    }
-    if (failures[0]) throw failures[0].error
-    return counts[0] as number
+    return this.#withTokenizer((tokenizer) => countTexts(tokenizer, input))
   }
 
   /**
-   * The text of each token id by itself, as FlagEmbedding's `convert_id_to_token` has it: `the` for a token
-   * with a space in front and for one without, so add up what belongs to one text.
+   * What the vocabulary has for token ids.
    *
    * @throws InvalidInputError for an id outside the vocabulary
    */
-  async tokenTexts(ids: ArrayLike<number>): Promise<string[]> {
-    this.#assertUsable()
-    checkNumbers(ids, 'Token ids')
-    const { takenOver } = this.#fallback ?? {}
-    if (takenOver) return takenOver.tokenTexts(ids)
-    const pieces = await this.#model.use((engine) => this.#pieces.of(engine.path))
-    return Array.from(ids, (id) => {
-      if (Number.isInteger(id) && id >= 0 && id < pieces.size) return pieces.decoded(id)
-      throw new InvalidInputError(`There is no token ${id}: ids are below ${pieces.size}.`)
-    })
+  async pieces(ids: ArrayLike<number>): Promise<TokenPiece[]> {
+    return this.#withTokenizer((tokenizer) => piecesOf(tokenizer, ids))
+  }
+
+  /**
+   * The text of token ids, as `decode` of Hugging Face's `tokenizers` (special tokens are left out unless asked for): what the tokenizer normalised
+   * stays so.
+   *
+   * @throws InvalidInputError for an id outside the vocabulary
+   */
+  async decode(ids: ArrayLike<number>, options?: DecodeOptions): Promise<string> {
+    return this.#withTokenizer((tokenizer) => decodeIds(tokenizer, ids, options))
+  }
+
+  /**
+   * The words behind lexical weights, as FlagEmbedding's `convert_id_to_token`: the text of each token by
+   * itself. Of tokens with one text (`the` with a space in front and without) the larger weight counts.
+   *
+   * @example
+   * const embedding = await m3.embed('What is BGE M3?', { outputs: ['sparse'] })
+   * const weights = await m3.lexicalWeights(embedding) // Map { 'What' => 0.08, 'B' => 0.25, ... }
+   */
+  async lexicalWeights(embedding: SparseInput): Promise<Map<string, number>> {
+    return this.#withTokenizer((tokenizer) => wordWeights(tokenizer, embedding))
   }
 
   /**
@@ -387,6 +372,14 @@ export class Embedder {
   /** `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
+  }
+
+  /** With the tokenizer of the model that embeds. */
+  async #withTokenizer<T>(use: (tokenizer: NativeTokenizer) => Promise<T> | T): Promise<T> {
+    this.#assertUsable()
+    const { takenOver } = this.#fallback ?? {}
+    if (takenOver) return takenOver.#withTokenizer(use)
+    return this.#model.use(async ({ tokenizer }) => use(tokenizer))
   }
 
   #assertUsable(): void {

@@ -29,7 +29,7 @@ export async function estimateCall(
   call: CallOptions,
 ): Promise<Estimate> {
   if (!Array.isArray(texts)) throw new InvalidInputError('estimate takes an array of texts.')
-  const { rates, session, scheduler, model, info, prepared } = engine
+  const { rates, session, scheduler, tokenizer, info, prepared } = engine
   checkAgainstModel(call, engine)
   const { dim } = info
   const { colbertDim } = prepared
@@ -38,7 +38,7 @@ export async function estimateCall(
   const outputs = outputBits(call.outputs)
   const started = performance.now()
   const prompted = withPrompt(texts, promptText(prepared.prompts, call.prompt))
-  const counted = await countAll(model, prompted, false, { signal })
+  const counted = await countAll(tokenizer, prompted, false, { signal })
   // embed does the same work before it computes
   const tokenizeMs = performance.now() - started
   const { all, distinct } = lengthsOf(texts, counted, { ...call, maxTokens })
@@ -65,11 +65,11 @@ export async function estimateCall(
 
 /** Embeds made-up texts of such lengths. */
 async function runSynthetic(
-  { scheduler, info, model }: Engine,
+  { scheduler, info, tokenizer }: Engine,
   lengths: readonly number[],
   outputs: number,
 ): Promise<void> {
-  const { ids: frame } = await model.tokenize([''], 0, 1)
+  const { ids: frame } = await tokenizer.tokenize([''], 0, 1)
   const job = scheduler.open({ outputs, priority: 'interactive', onOutcome: () => {} })
   lengths.forEach((length, text) => {
     const ids = Int32Array.from({ length }, () => Math.floor(Math.random() * info.vocabSize))

@@ -83,7 +83,7 @@ export async function settingsOf(config: Config, listeners: Listeners): Promise<
 }
 
 /** The environment's and the caller's word are one in `config`; a message names whose it was. */
-function pathOfModel(config: Config, listeners: Listeners): Promise<string> {
+export function pathOfModel(config: Config, listeners: Listeners): Promise<string> {
   const { model } = config
   const isVariable = model === undefined || model === process.env.BGE_M3_MODEL
   return ensureModel(isVariable ? undefined : model, fetchOptions(config, listeners))

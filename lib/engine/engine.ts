@@ -3,7 +3,12 @@ import type { AbortSignalLike } from '../common/abort.js'
 import { DisposedError, ModelLoadError } from '../common/errors.js'
 import type { Outputs } from '../common/types.js'
 import { checkIntegrity } from '../model/integrity.js'
-import type { NativeModel, NativeModelInfo, NativeSession } from '../native/addon.js'
+import type {
+  NativeModel,
+  NativeModelInfo,
+  NativeSession,
+  NativeTokenizer,
+} from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 import { loadAddon } from '../native/load.js'
 import type { Log } from '../native/log.js'
@@ -81,6 +86,7 @@ export class Engine {
   /** How fast this model runs here. */
   readonly rates: Rates
   readonly model: NativeModel
+  readonly tokenizer: NativeTokenizer
   readonly session: NativeSession
   readonly maxTokens: number
   readonly cache: TextCache | undefined
@@ -100,6 +106,7 @@ export class Engine {
   ) {
     this.path = options.path
     this.model = model
+    this.tokenizer = model.tokenizer()
     this.info = model.info()
     this.prepared = prepared
     this.session = session
@@ -187,6 +194,7 @@ export class Engine {
     this.#retired?.()
     this.scheduler.close()
     await this.session.release()
+    await this.tokenizer.release()
     await this.model.release()
   }
 }

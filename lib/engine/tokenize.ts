@@ -5,7 +5,7 @@ import { type EmbedderError, InputTooLongError, InvalidInputError } from '../com
 import { typeName } from '../common/given.js'
 import { performance, turn } from '../common/timers.js'
 import { isWellFormed } from '../common/utf8.js'
-import { type NativeModel, type NativeTokens, TokenizeMode } from '../native/addon.js'
+import { type NativeTokenizer, type NativeTokens, TokenizeMode } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
 
 /** UTF-16 units handed to the native side at once: converting them takes about a millisecond. */
@@ -14,6 +14,8 @@ const SLICE_TEXTS = 2048
 
 export interface TokenizedText {
   ids: Int32Array
+  /** Begin and end of each id in the text, in UTF-16 units, if asked for. */
+  spans?: Uint32Array
   truncated: boolean
   /** Its share of the time that its slice took. */
   tokenizeMs: number
@@ -22,6 +24,8 @@ export interface TokenizedText {
 export interface TokenizeOptions {
   maxTokens: number
   truncate: 'error' | 'end'
+  /** Whether to tell where tokens stand. */
+  spans?: boolean
   signal?: AbortSignalLike | undefined
   /** Positions in `texts` to tokenize, all of them texts; the others are left out of the result. */
   positions: readonly number[]
@@ -137,11 +141,12 @@ export async function checkTexts(
  * turn in between.
  */
 async function eachSlice(
-  model: NativeModel,
+  tokenizer: NativeTokenizer,
   texts: readonly unknown[],
   options: {
     maxTokens: number
     mode: number
+    spans?: boolean
     signal?: AbortSignalLike | undefined
     positions: readonly number[]
   },
@@ -166,7 +171,7 @@ async function eachSlice(
     const started = performance.now()
     let tokens: NativeTokens
     try {
-      tokens = await model.tokenize(slice, options.maxTokens, options.mode)
+      tokens = await tokenizer.tokenize(slice, options.maxTokens, options.mode, options.spans)
     } catch (error) {
       throw fromNative(error)
     }
@@ -177,15 +182,15 @@ async function eachSlice(
 
 /** The ids of the texts at `positions`, or the error of one that is too long. */
 export async function tokenizeAll(
-  model: NativeModel,
+  tokenizer: NativeTokenizer,
   texts: readonly unknown[],
-  { maxTokens, truncate, signal, positions }: TokenizeOptions,
+  { maxTokens, truncate, spans = false, signal, positions }: TokenizeOptions,
   single = false,
 ): Promise<(TokenizedText | EmbedderError)[]> {
   const out: (TokenizedText | EmbedderError)[] = new Array(texts.length)
   const mode = truncate === 'end' ? TokenizeMode.cut : TokenizeMode.refuse
-  const options = { maxTokens, mode, signal, positions }
-  await eachSlice(model, texts, options, ({ indices, tokens, milliseconds }) => {
+  const options = { maxTokens, mode, spans, signal, positions }
+  await eachSlice(tokenizer, texts, options, ({ indices, tokens, milliseconds }) => {
     const tokenizeMs = milliseconds / indices.length
     let at = 0
     indices.forEach((index, i) => {
@@ -194,7 +199,10 @@ export async function tokenizeAll(
         out[index] = tooLong(tokens.totals[i] as number, maxTokens, single ? undefined : index)
       } else {
         const ids = Int32Array.from(tokens.ids.subarray(at, at + count))
-        out[index] = { ids, truncated: tokens.truncated[i] === 1, tokenizeMs }
+        const truncated = tokens.truncated[i] === 1
+        out[index] = spans
+          ? { ids, spans: tokens.spans.slice(2 * at, 2 * (at + count)), truncated, tokenizeMs }
+          : { ids, truncated, tokenizeMs }
       }
       at += count
     })
@@ -204,7 +212,7 @@ export async function tokenizeAll(
 
 /** Tokens of every text, `<s>` and `</s>` included, or the error of what is none. */
 export async function countAll(
-  model: NativeModel,
+  tokenizer: NativeTokenizer,
   texts: readonly unknown[],
   single = false,
   { signal, positions }: Partial<Pick<TokenizeOptions, 'signal' | 'positions'>> = {},
@@ -216,7 +224,7 @@ export async function countAll(
     signal,
     positions: positions ?? (await checkTexts(texts, out, { single, signal })),
   }
-  await eachSlice(model, texts, options, ({ indices, tokens }) => {
+  await eachSlice(tokenizer, texts, options, ({ indices, tokens }) => {
     indices.forEach((index, i) => {
       out[index] = tokens.totals[i] as number
     })

@@ -20,6 +20,7 @@ export {
 } from '../scoring/hybrid.js'
 export { type Clusters, type KMeansOptions, kMeans } from '../scoring/kmeans.js'
 export { similarities, similarityMatrix, toMatrix } from '../scoring/matrix.js'
+export type { ColbertInput, DenseInput, SparseInput } from '../scoring/outputs-of.js'
 export { lexicalMatrix, lexicalScore, sparseFromWeights } from '../scoring/sparse.js'
 export { type Hit, topK, topKScores } from '../scoring/topk.js'
 export type {

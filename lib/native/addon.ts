@@ -27,8 +27,6 @@ export interface NativeModelInfo {
   vocabSize: number
   /** `rank`: a re-ranker, whose pooled state is one score. */
   pooling: 'cls' | 'mean' | 'rank'
-  /** What texts are cut by: XLM-RoBERTa's SentencePiece model or BERT's. */
-  vocabulary: 'unigram' | 'wordpiece'
   standin: boolean
   weightBytes: number
   /** Whether texts packed into one micro-batch keep their bits. */
@@ -39,6 +37,8 @@ export interface NativeModelInfo {
 export interface NativeTokens {
   /** The ids of all texts, one text after the other. */
   ids: Uint32Array
+  /** Where they stand in their text, if asked for: first UTF-16 unit and the one behind the last, of each id. */
+  spans: Uint32Array
   /** How many of `ids` belong to each text; 0 for a text that is too long and was not cut. */
   counts: Uint32Array
   /** Tokens each text has, kept or not; after a cut a lower bound. */
@@ -105,10 +105,24 @@ export interface NativeSession {
   release(): Promise<void>
 }
 
+/** A tokenizer; its handle is released apart from its model's. */
+export interface NativeTokenizer {
+  info(): {
+    /** What texts are cut by: XLM-RoBERTa's SentencePiece model or BERT's. */
+    vocabulary: 'unigram' | 'wordpiece'
+    vocabSize: number
+    contextLength: number
+  }
+  /** `maxTokens` 0 = no limit, else at least 2; `mode` is a `TokenizeMode`. */
+  tokenize(texts: string[], maxTokens: number, mode: number, spans?: boolean): Promise<NativeTokens>
+  /** The vocabulary's own spelling of each id, and 1 where it is no text of its own: `<s>` and the like. */
+  pieces(ids: Uint32Array): { pieces: string[]; special: Uint32Array }
+  release(): Promise<void>
+}
+
 export interface NativeModel {
   info(): NativeModelInfo
-  /** `maxTokens` 0 = no limit, else at least 2; `mode` is a `TokenizeMode`. */
-  tokenize(texts: string[], maxTokens: number, mode: number): Promise<NativeTokens>
+  tokenizer(): NativeTokenizer
   /** `threads` 0 = one per real core. The session is shared with whoever asked for the same. */
   session(threads: number): NativeSession
   release(): Promise<void>
@@ -119,6 +133,8 @@ export interface NativeAddon {
   /** The first call in the process chooses the kernels: those of `isa` where the machine has it, else the best. */
   machine(isa?: string): NativeMachine
   loadModel(path: string): Promise<NativeModel>
+  /** The tokenizer of a model file, without its weights. */
+  loadTokenizer(path: string): Promise<NativeTokenizer>
   setLogger(log: ((level: NativeLogLevel, line: string) => void) | null): void
   /** Row-major a (m x k) times the transpose of row-major b (n x k); see lib/scoring/simd.ts. */
   matmulTransposed(

@@ -6,8 +6,9 @@ import { checkNumbers, checkNumeric, checkObject } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { fromBinary } from '../outputs/precision.js'
 import { dotNumbers } from './dense.js'
+import { type ColbertInput, colbertOf } from './outputs-of.js'
 import { matmulTransposed } from './simd.js'
-import type { Matrix, MultiVector } from './types.js'
+import type { Matrix } from './types.js'
 
 // Entries of the score tile: small enough to stay in the second-level cache beside the rows.
 const TILE_ENTRIES = 32768
@@ -21,7 +22,7 @@ const TILE_ENTRIES = 32768
  *
  * @throws InvalidInputError when the row lengths differ, or either side has no rows.
  */
-export function colbertScore(query: MultiVector, passage: MultiVector): number {
+export function colbertScore(query: ColbertInput, passage: ColbertInput): number {
   const best = maxSimilarities(query, passage)
   let sum = 0
   for (const similarity of best) sum += similarity
@@ -32,7 +33,7 @@ export function colbertScore(query: MultiVector, passage: MultiVector): number {
  * For each query row the largest inner product with a passage row: the addends of the ColBERT score.
  * NaN where the query row, or any passage row, has a NaN.
  */
-export function maxSimilarities(query: MultiVector, passage: MultiVector): Float32Array {
+export function maxSimilarities(query: ColbertInput, passage: ColbertInput): Float32Array {
   const q = rowsOf(query, 'query')
   const p = rowsOf(passage, 'passage')
   if (q.cols !== p.cols) {
@@ -57,7 +58,8 @@ export function maxSimilarities(query: MultiVector, passage: MultiVector): Float
 }
 
 /** Float32 rows of a multi-vector in any precision. */
-function rowsOf(vectors: MultiVector, side: string): Matrix {
+function rowsOf(input: ColbertInput, side: string): Matrix {
+  const vectors = colbertOf(input)
   checkObject(vectors, `The ${side}`)
   const { data, rows, cols } = vectors
   checkNumbers(data, `The ${side}'s \`data\``)

@@ -1,5 +1,5 @@
 /**
- * Similarity and distance of two dense vectors.
+ * Similarity and distance of two dense vectors, or of embeddings with one.
  *
  * Sums are accumulated in float64, in interleaved partial sums: the order is fixed, so a score is
  * the same in every run. A NaN component makes the score NaN. Every function throws
@@ -11,13 +11,15 @@ import { shown } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { binaryDot } from './binary.js'
 import { components, type Numbers } from './components.js'
-import type { Metric, Vector } from './types.js'
+import { type DenseInput, denseOf } from './outputs-of.js'
+import type { Metric } from './types.js'
 
 /** Inner product. Of packed bits: agreeing components minus disagreeing ones. */
-export function dot(a: Vector, b: Vector): number {
-  if (isTyped(a, 'Uint8Array') || isTyped(b, 'Uint8Array')) return binaryDot(a, b)
-  const x = components(a)
-  const y = components(b)
+export function dot(a: DenseInput, b: DenseInput): number {
+  const [v, w] = [denseOf(a), denseOf(b)]
+  if (isTyped(v, 'Uint8Array') || isTyped(w, 'Uint8Array')) return binaryDot(v, w)
+  const x = components(v)
+  const y = components(w)
   checkLengths(x, y)
   return dotNumbers(x, y)
 }
@@ -25,13 +27,14 @@ export function dot(a: Vector, b: Vector): number {
 /**
  * Cosine of the angle, within [-1, 1]. A zero vector has no direction: its cosine with anything is 0.
  */
-export function cosine(a: Vector, b: Vector): number {
-  if (isTyped(a, 'Uint8Array') || isTyped(b, 'Uint8Array')) {
-    const bits = a.length * 8
-    return bits === 0 ? 0 : binaryDot(a, b) / bits
+export function cosine(a: DenseInput, b: DenseInput): number {
+  const [v, w] = [denseOf(a), denseOf(b)]
+  if (isTyped(v, 'Uint8Array') || isTyped(w, 'Uint8Array')) {
+    const bits = v.length * 8
+    return bits === 0 ? 0 : binaryDot(v, w) / bits
   }
-  const x = components(a)
-  const y = components(b)
+  const x = components(v)
+  const y = components(w)
   checkLengths(x, y)
   // One pass over both: reading is what costs.
   let xy0 = 0
@@ -65,7 +68,7 @@ export function cosine(a: Vector, b: Vector): number {
 }
 
 /** Euclidean (L2) distance. */
-export function euclidean(a: Vector, b: Vector): number {
+export function euclidean(a: DenseInput, b: DenseInput): number {
   const x = components(a)
   const y = components(b)
   checkLengths(x, y)
@@ -89,7 +92,7 @@ export function euclidean(a: Vector, b: Vector): number {
 }
 
 /** Manhattan (L1) distance. */
-export function manhattan(a: Vector, b: Vector): number {
+export function manhattan(a: DenseInput, b: DenseInput): number {
   const x = components(a)
   const y = components(b)
   checkLengths(x, y)
@@ -109,13 +112,13 @@ export function manhattan(a: Vector, b: Vector): number {
 }
 
 /** Euclidean (L2) length. */
-export function norm(a: Vector): number {
+export function norm(a: DenseInput): number {
   const x = components(a)
   return Math.sqrt(dotNumbers(x, x))
 }
 
 /** A copy of unit length in float32. A zero vector stays zero. */
-export function normalize(a: Vector): Float32Array {
+export function normalize(a: DenseInput): Float32Array {
   const x = components(a)
   const length = Math.sqrt(dotNumbers(x, x))
   const out = new Float32Array(x.length)
@@ -124,7 +127,7 @@ export function normalize(a: Vector): Float32Array {
   return out
 }
 
-const SCORES: Record<Metric, (a: Vector, b: Vector) => number> = {
+const SCORES: Record<Metric, (a: DenseInput, b: DenseInput) => number> = {
   cosine,
   dot,
   euclidean,
@@ -132,7 +135,7 @@ const SCORES: Record<Metric, (a: Vector, b: Vector) => number> = {
 }
 
 /** The function of a metric's name. */
-export function metricFunction(metric: Metric): (a: Vector, b: Vector) => number {
+export function metricFunction(metric: Metric): (a: DenseInput, b: DenseInput) => number {
   const isKnown = typeof metric === 'string' && Object.hasOwn(SCORES, metric)
   const score = isKnown ? SCORES[metric] : undefined
   if (score === undefined) {

@@ -63,8 +63,8 @@ export type ScorePair<T extends ScoredOutputs = ScoredOutputs> = readonly [query
  * The dense score is the inner product, as in FlagEmbedding; of int8 and packed bits, which carry no
  * scale, the cosine.
  *
- * @throws InvalidInputError for weights that are not three finite numbers from 0, or add up to 0; or
- * when dimensions differ.
+ * @throws InvalidInputError for weights that are not three finite numbers from 0, or add up to 0; when
+ * dimensions differ; or where the two have no output in common.
  */
 export function computeScore(query: AllOutputs, passage: AllOutputs, options?: ScoreOptions): Scores
 export function computeScore(
@@ -90,12 +90,12 @@ export function computeScore(
   if (options !== undefined) refuseUnknown(options, ['weights'], 'computeScore')
   if (!isPairs(first)) {
     if (second === undefined) throw new InvalidInputError('computeScore needs a passage.')
-    return combineScores(partScores(first, second as ScoredOutputs), third?.weights)
+    return pairScores(first, second as ScoredOutputs, third?.weights)
   }
   const weights = (second as ScoreOptions | undefined)?.weights
   const each = first.map((pair) => {
     checkList(pair, 'A pair')
-    return combineScores(partScores(pair[0], pair[1]), weights)
+    return pairScores(pair[0], pair[1], weights)
   })
   const lists: Partial<Scores<number[]>> = {}
   for (const mode of SCORE_MODES) {
@@ -158,6 +158,19 @@ export function combineScores(
     scores['colbert+sparse+dense'] = weightedMean([dense, sparse, colbert], weights)
   }
   return scores
+}
+
+/** @throws InvalidInputError where nothing can be compared */
+function pairScores(
+  query: ScoredOutputs,
+  passage: ScoredOutputs,
+  weights: ScoreWeights | undefined,
+): Partial<Scores> {
+  const parts = partScores(query, passage)
+  if (Object.keys(parts).length > 0) return combineScores(parts, weights)
+  throw new InvalidInputError(
+    'The two embeddings have no output in common: ask for the same ones with the option `outputs`.',
+  )
 }
 
 function partScores(

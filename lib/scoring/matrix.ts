@@ -5,6 +5,7 @@ import { checkNumeric, checkObject, refuseUnknown } from '../common/given.js'
 import { isTyped } from '../common/realms.js'
 import { components } from './components.js'
 import { clampCosine, dotNumbers, isDistance, metricFunction } from './dense.js'
+import { type DenseInput, denseOf } from './outputs-of.js'
 import { matmulTransposed } from './simd.js'
 import { MAX_ENTRIES, type Matrix, type Metric, type Vector, type VectorSet } from './types.js'
 
@@ -50,14 +51,15 @@ export function similarityMatrix(
  * `euclidean` and `manhattan`, in float64.
  */
 export function similarities(
-  query: Vector,
+  query: DenseInput,
   vectors: VectorSet,
   options: { metric?: Metric } = {},
 ): Float64Array {
   refuseUnknown(options, ['metric'], 'similarities')
   const score = metricFunction(options.metric ?? 'cosine')
   // Unpacked once, not once a vector. Packed bits have a faster way of their own.
-  const left = isTyped(query, 'Uint16Array') ? components(query) : query
+  const vector = denseOf(query)
+  const left = isTyped(vector, 'Uint16Array') ? components(vector) : vector
   if (!isMatrix(vectors)) return Float64Array.from(vectors, (vector) => score(left, vector))
   const { data, rows, cols } = toMatrix(vectors)
   const out = new Float64Array(rows)
@@ -85,7 +87,7 @@ export function toMatrix(vectors: VectorSet): Matrix {
   const cols = components(first).length
   const data = new Float32Array(rows * cols)
   for (let i = 0; i < rows; i++) {
-    const row = components(vectors[i] as Vector)
+    const row = components(vectors[i] as DenseInput)
     if (row.length !== cols) {
       throw new InvalidInputError(`Vector ${i} has ${row.length} dimensions, the first ${cols}.`)
     }

@@ -3,6 +3,7 @@
 import { InvalidInputError } from '../common/errors.js'
 import { checkList, checkNumbers, checkNumeric, checkObject } from '../common/given.js'
 import { isMap } from '../common/realms.js'
+import { type SparseInput, sparseOf } from './outputs-of.js'
 import { MAX_ENTRIES, type Matrix, type SparseVector } from './types.js'
 
 /**
@@ -11,9 +12,9 @@ import { MAX_ENTRIES, type Matrix, type SparseVector } from './types.js'
  *
  * @throws InvalidInputError when indices and values differ in number, or indices do not ascend.
  */
-export function lexicalScore(a: SparseVector, b: SparseVector): number {
-  checkSparse(a)
-  checkSparse(b)
+export function lexicalScore(first: SparseInput, second: SparseInput): number {
+  const a = checkedSparse(first)
+  const b = checkedSparse(second)
   let sum = 0
   let i = 0
   let j = 0
@@ -32,7 +33,7 @@ export function lexicalScore(a: SparseVector, b: SparseVector): number {
  *
  * @throws InvalidInputError as {@link lexicalScore}, and for more scores than a matrix may have.
  */
-export function lexicalMatrix(a: readonly SparseVector[], b: readonly SparseVector[] = a): Matrix {
+export function lexicalMatrix(a: readonly SparseInput[], b: readonly SparseInput[] = a): Matrix {
   checkList(a, 'What is scored')
   checkList(b, 'What is scored')
   if (a.length * b.length > MAX_ENTRIES) {
@@ -41,8 +42,8 @@ export function lexicalMatrix(a: readonly SparseVector[], b: readonly SparseVect
     )
   }
   const postings = new Map<number, { column: number; weight: number }[]>()
-  b.forEach((vector, column) => {
-    checkSparse(vector)
+  b.forEach((given, column) => {
+    const vector = checkedSparse(given)
     vector.values.forEach((weight, i) => {
       const id = vector.indices[i] as number
       const list = postings.get(id)
@@ -51,8 +52,8 @@ export function lexicalMatrix(a: readonly SparseVector[], b: readonly SparseVect
     })
   })
   const out = { data: new Float32Array(a.length * b.length), rows: a.length, cols: b.length }
-  a.forEach((vector, row) => {
-    checkSparse(vector)
+  a.forEach((given, row) => {
+    const vector = checkedSparse(given)
     // by ascending id, as one pair is summed
     const sums = new Float64Array(b.length)
     vector.values.forEach((weight, i) => {
@@ -91,6 +92,13 @@ export function sparseFromWeights(
     values: Float32Array.from(entries, ([, weight]) => weight),
   }
   checkSparse(vector) // "1" and "01" are one id
+  return vector
+}
+
+/** The lexical weights of what is given. @throws InvalidInputError */
+export function checkedSparse(given: SparseInput): SparseVector {
+  const vector = sparseOf(given)
+  checkSparse(vector)
   return vector
 }
 

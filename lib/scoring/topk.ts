@@ -4,7 +4,8 @@ import { InvalidInputError } from '../common/errors.js'
 import { checkNumbers, refuseUnknown, shown } from '../common/given.js'
 import { isDistance } from './dense.js'
 import { similarities } from './matrix.js'
-import type { Metric, Vector, VectorSet } from './types.js'
+import type { DenseInput } from './outputs-of.js'
+import type { Metric, VectorSet } from './types.js'
 
 /** One of the best. */
 export interface Hit {
@@ -21,7 +22,7 @@ export interface Hit {
  * @throws InvalidInputError when lengths differ, or `k` is not a whole number from 0.
  */
 export function topK(
-  query: Vector,
+  query: DenseInput,
   vectors: VectorSet,
   k: number,
   options: { metric?: Metric } = {},

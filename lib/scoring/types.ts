@@ -35,9 +35,9 @@ export interface MultiVector {
   readonly cols: number
 }
 
-/** A set of dense vectors of one length: a list of them, or one row after another. */
+/** A set of dense vectors of one length: a list of them or of embeddings, or one row after another. */
 export type VectorSet =
-  | readonly Vector[]
+  | readonly (Vector | { readonly dense: Vector })[]
   | { readonly data: Float32Array; readonly rows: number; readonly cols: number }
 
 /** The most entries a matrix may have: 8 GiB of float32, what one typed array can hold everywhere. */

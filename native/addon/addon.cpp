@@ -11,6 +11,7 @@
 #include "native_heads.h"
 #include "native_model.h"
 #include "native_session.h"
+#include "native_tokenizer.h"
 
 namespace bge::addon {
 namespace {
@@ -112,10 +113,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
     data->dispatcher = std::make_shared<Dispatcher>(env);
     data->model = Napi::Persistent(NativeModel::define(env));
     data->session = Napi::Persistent(NativeSession::define(env));
+    data->tokenizer = Napi::Persistent(NativeTokenizer::define(env));
     env.SetInstanceData<EnvData>(data.release()); // the environment owns it from here
 
     exports.Set("machine", Napi::Function::New(env, machine, "machine"));
     exports.Set("loadModel", Napi::Function::New(env, NativeModel::load, "loadModel"));
+    exports.Set("loadTokenizer", Napi::Function::New(env, NativeTokenizer::load, "loadTokenizer"));
     exports.Set("NativeHeads", NativeHeads::define(env));
     exports.Set("setLogger", Napi::Function::New(env, set_logger, "setLogger"));
     exports.Set("matmulTransposed", Napi::Function::New(env, matmul, "matmulTransposed"));

@@ -13,10 +13,12 @@ struct EnvData {
     std::shared_ptr<Dispatcher> dispatcher;
     Napi::FunctionReference model;
     Napi::FunctionReference session;
-    /// What the next NativeModel and NativeSession wrap: theirs alone to take, so that no
-    /// constructor can be handed another pointer from JavaScript.
+    Napi::FunctionReference tokenizer;
+    /// What the next object of each class wraps: its alone to take, so that no constructor
+    /// can be handed another pointer from JavaScript.
     std::shared_ptr<Model> new_model;
     std::shared_ptr<Session> new_session;
+    TokenizerFile new_tokenizer;
     Napi::FunctionReference logger;
     int log_sink = 0;
 

@@ -4,66 +4,15 @@
 
 #include "../engine/pages.h"
 #include "native_session.h"
+#include "native_tokenizer.h"
 #include "promise.h"
 
 namespace bge::addon {
 
 namespace {
 
-/// Below this many bytes of text tokenizing takes well under a millisecond: a thread would cost
-/// more.
-constexpr size_t kInlineBytes = 2048;
-
-/// What JavaScript asks of `tokenize`.
-enum class TokenizeMode {
-    Refuse, ///< a text over the limit gives its exact total and no ids
-    Cut,    ///< it loses its end
-    Count,  ///< totals alone
-};
-constexpr uint32_t kModes = 3;
-
 /// More threads than any machine has cores.
 constexpr uint32_t kMostThreads = 4096;
-
-struct Tokens {
-    std::vector<uint32_t> ids;       // all texts' ids, one after the other
-    std::vector<uint32_t> counts;    // ids kept of each text
-    std::vector<double> totals;      // tokens each text has; after a cut a lower bound
-    std::vector<uint32_t> truncated; // 1 where a text lost its end
-};
-
-Tokens tokenize_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts,
-                    size_t max_tokens, TokenizeMode mode) {
-    Tokens out;
-    EncodeOptions options;
-    options.max_tokens = max_tokens;
-    options.truncate = mode == TokenizeMode::Cut;
-    for (const std::string& text : texts) {
-        if (mode == TokenizeMode::Count) {
-            out.counts.push_back(0);
-            out.totals.push_back(static_cast<double>(tokenizer.count(text)));
-            out.truncated.push_back(0);
-            continue;
-        }
-        const Encoding encoding = tokenizer.encode(text, options);
-        out.ids.insert(out.ids.end(), encoding.ids.begin(), encoding.ids.end());
-        out.counts.push_back(static_cast<uint32_t>(encoding.ids.size()));
-        out.totals.push_back(static_cast<double>(encoding.total));
-        out.truncated.push_back(encoding.truncated ? 1 : 0);
-    }
-    return out;
-}
-
-Napi::Object to_js(Napi::Env env, const Tokens& tokens) {
-    Napi::Object out = Napi::Object::New(env);
-    out.Set("ids", to_uint32(env, tokens.ids));
-    out.Set("counts", to_uint32(env, tokens.counts));
-    auto totals = Napi::Float64Array::New(env, tokens.totals.size());
-    std::copy(tokens.totals.begin(), tokens.totals.end(), totals.Data());
-    out.Set("totals", totals);
-    out.Set("truncated", to_uint32(env, tokens.truncated));
-    return out;
-}
 
 const char* pooling_name(Pooling pooling) {
     return pooling == Pooling::Rank ? "rank" : pooling == Pooling::Mean ? "mean" : "cls";
@@ -75,7 +24,7 @@ Napi::Function NativeModel::define(Napi::Env env) {
     return DefineClass(env, "NativeModel",
                        {
                            InstanceMethod("info", &NativeModel::info),
-                           InstanceMethod("tokenize", &NativeModel::tokenize),
+                           InstanceMethod("tokenizer", &NativeModel::tokenizer),
                            InstanceMethod("session", &NativeModel::session),
                            InstanceMethod("release", &NativeModel::release),
                        });
@@ -128,8 +77,6 @@ Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
     out.Set("contextLength", spec.context_length);
     out.Set("vocabSize", spec.vocab_size);
     out.Set("pooling", pooling_name(spec.pooling));
-    out.Set("vocabulary",
-            spec.vocabulary_kind == VocabularyKind::WordPiece ? "wordpiece" : "unigram");
     out.Set("standin", spec.standin);
     out.Set("weightBytes", static_cast<double>(m->weight_bytes()));
     out.Set("packsExactly", m->packs_exactly());
@@ -140,32 +87,11 @@ Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
     return out;
 }
 
-/// tokenize(texts: string[], maxTokens, mode): Promise<{ ids, counts, totals, truncated }>
-Napi::Value NativeModel::tokenize(const Napi::CallbackInfo& info) {
+/// tokenizer(): NativeTokenizer
+Napi::Value NativeModel::tokenizer(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    return guarded(env, [&]() -> Napi::Value {
-        const auto m = model(env);
-        if (!info[0].IsArray())
-            refuse("texts", "no array");
-        const auto list = info[0].As<Napi::Array>();
-        std::vector<std::string> texts;
-        texts.reserve(list.Length());
-        size_t bytes = 0;
-        for (uint32_t i = 0; i < list.Length(); ++i) {
-            texts.push_back(to_string(list.Get(i), "a text"));
-            bytes += texts.back().size();
-        }
-        const size_t max_tokens = to_count(info[1], "maxTokens");
-        const auto mode = static_cast<TokenizeMode>(to_count(info[2], "mode", kModes - 1));
-        const auto work = [m, max_tokens, mode, texts = std::move(texts)] {
-            return tokenize_all(m->tokenizer(), texts, max_tokens, mode);
-        };
-        if (bytes > kInlineBytes)
-            return in_background(env, ErrorCode::Inference, work, to_js);
-        const auto deferred = Napi::Promise::Deferred::New(env);
-        deferred.Resolve(to_js(env, work()));
-        return deferred.Promise();
-    });
+    const auto m = model(env);
+    return NativeTokenizer::create(env, {m->shared_tokenizer(), m->spec().context_length});
 }
 
 /// session(threads): NativeSession

@@ -19,7 +19,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
 
   private:
     Napi::Value info(const Napi::CallbackInfo& info);
-    Napi::Value tokenize(const Napi::CallbackInfo& info);
+    Napi::Value tokenizer(const Napi::CallbackInfo& info);
     Napi::Value session(const Napi::CallbackInfo& info);
     Napi::Value release(const Napi::CallbackInfo& info);
 

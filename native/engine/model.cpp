@@ -219,6 +219,13 @@ std::shared_ptr<Model> Model::load(const LoadOptions& options) {
     }
 }
 
+TokenizerFile load_tokenizer(const std::string& path) {
+    limit_hoarding();
+    const GgufFile file(path);
+    const ModelSpec spec = check_model(file);
+    return {Tokenizer::create(read_vocabulary(file, spec)), spec.context_length};
+}
+
 void pool_states(const float* states, uint32_t length, size_t dim, Pooling pooling, float* out) {
     if (pooling == Pooling::Cls) {
         std::copy(states, states + dim, out);

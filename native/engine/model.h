@@ -37,6 +37,7 @@ class Model {
 
     const ModelSpec& spec() const { return spec_; }
     const Tokenizer& tokenizer() const { return *tokenizer_; }
+    std::shared_ptr<const Tokenizer> shared_tokenizer() const { return tokenizer_; }
     llama_model* handle() const { return llama_.get(); }
     /// Whether texts packed into one micro-batch keep their bits: true when our kernels run all of
     /// it.
@@ -70,6 +71,15 @@ class Model {
     bool packs_exactly_ = false;
     bool float_attention_ = false;
 };
+
+/// A model's tokenizer without its weights, and the longest text in tokens.
+struct TokenizerFile {
+    std::shared_ptr<const Tokenizer> tokenizer;
+    uint32_t context_length = 0;
+};
+
+/// Reads the file's header alone. Throws as `Model::load` does, but never MemoryLimit for weights.
+TokenizerFile load_tokenizer(const std::string& path);
 
 /// One text's pooled state from its token states (length x dim, row after row): the first row for
 /// CLS, the mean over rows (summed in double, in order) for MEAN.

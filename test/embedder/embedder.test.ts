@@ -290,15 +290,6 @@ describe('loading', () => {
     expect(await m3.countTokens(['Hello world', ''])).toEqual([4, 2])
   })
 
-  it('gives the text of tokens, and refuses what is no token', async () => {
-    const { ids } = await m3.tokenize('Hello world, <unk>')
-    expect(await m3.tokenTexts(ids)).toEqual(['<s>', 'Hello', 'world', ',', '<unk>', '</s>'])
-    expect(await m3.tokenTexts([])).toEqual([])
-    for (const id of [-1, 0.5, m3.info.vocabSize, Number.NaN]) {
-      await expect(m3.tokenTexts([id])).rejects.toThrow(InvalidInputError)
-    }
-  })
-
   it('lets timers run while short texts are tokenized one after the other', async () => {
     let ticks = 0
     const timer = setInterval(() => ticks++, 5)

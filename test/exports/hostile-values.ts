@@ -180,7 +180,13 @@ function targetsOf({
       truncate: 'end',
     }),
     'index.countTokens': fn((given: never) => m3.countTokens(given), ['a']),
-    'index.tokenTexts': fn((given: never) => m3.tokenTexts(given), [5, 6]),
+    'index.pieces': fn((given: never) => m3.pieces(given), [5, 6]),
+    'index.decode': fn((...given: [never, never]) => m3.decode(...given), [5, 6], {
+      specialTokens: true,
+    }),
+    'index.lexicalWeights': fn((given: never) => m3.lexicalWeights(given), {
+      sparse: { indices: [5, 6], values: [0.5, 0.25] },
+    }),
     'index.swapModel': fn((given: never) => m3.swapModel(given), { model: file }),
     'index.cache describe': fn(
       (...given: [never, never, never]) => m3.cache?.describe(...given),

@@ -1,12 +1,18 @@
 /** The contract with the addon, broken in every argument: an error with a code, never a read past an end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { NativeAddon, NativeModel, NativeSession } from '../../lib/native/addon.js'
+import type {
+  NativeAddon,
+  NativeModel,
+  NativeSession,
+  NativeTokenizer,
+} from '../../lib/native/addon.js'
 import { loadAddon } from '../../lib/native/load.js'
 import { tinyPath } from '../helpers/standins.js'
 
 let path: string
 let addon: NativeAddon
 let model: NativeModel
+let tokenizer: NativeTokenizer
 let session: NativeSession
 let dim: number
 
@@ -14,11 +20,13 @@ beforeAll(async () => {
   path = await tinyPath()
   addon = loadAddon()
   model = await addon.loadModel(path)
+  tokenizer = model.tokenizer()
   session = model.session(1)
   dim = model.info().dim
 })
 afterAll(async () => {
   await session.release()
+  await tokenizer.release()
   await model.release()
 })
 
@@ -53,7 +61,7 @@ const refused = (call: () => unknown, what: string) => {
   }
   expect(error?.code, what).toBe('INVALID_INPUT')
   expect(error?.message, what).toMatch(
-    /^(isa|path|texts|a text|maxTokens|mode|threads|id|tokens|lengths|outputs|heads|dim|sparse\w+|a|b|out|m|n|k) is no /,
+    /^(isa|path|texts|a text|ids|maxTokens|mode|threads|id|tokens|lengths|outputs|heads|dim|sparse\w+|a|b|out|m|n|k) is no /,
   )
 }
 
@@ -64,7 +72,9 @@ describe('an argument of another kind', () => {
   const calls: [string, () => object, unknown[]][] = [
     ['loadModel', () => addon, ['x.gguf']],
     ['matmulTransposed', () => addon, [f32, f32, f32, 2, 2, 2]],
-    ['tokenize', () => model, [['text'], 8, 0]],
+    ['loadTokenizer', () => addon, ['x.gguf']],
+    ['tokenize', () => tokenizer, [['text'], 8, 0]],
+    ['pieces', () => tokenizer, [Uint32Array.of(5)]],
     ['session', () => model, [1]],
     ['run', () => session, [1, ids, Uint32Array.of(3), 1]],
     ['cancel', () => session, [1]],
@@ -86,7 +96,7 @@ describe('an argument of another kind', () => {
 
   it('tokenize, a text among texts', () => {
     for (const wrong of WRONG)
-      refused(() => model.tokenize(['a', wrong as never], 8, 0), String(wrong))
+      refused(() => tokenizer.tokenize(['a', wrong as never], 8, 0), String(wrong))
   })
 
   it('heads', async () => {

@@ -10,7 +10,6 @@ import { clearInterval, performance, setInterval } from '../../common/timers.js'
 import type { EmbedderInfo } from '../../common/types.js'
 import { Embedder } from '../../embedder/embedder.js'
 import { checkLoadOptions } from '../../embedder/load-options.js'
-import { KeptPieces, type TokenPieces } from '../../model/pieces.js'
 import { type Environment, type OptionValues, readEnvironment } from '../../options/table.js'
 import type { LoadOptions } from '../../options/types.js'
 import { buildApp } from './app.js'
@@ -104,7 +103,6 @@ class Context implements ServerContext {
   loaded: ServedEmbedder | undefined
   #info: EmbedderInfo | undefined
   #infoReadAt = 0
-  readonly #pieces = new KeptPieces()
 
   constructor(
     readonly config: ServerConfig,
@@ -139,10 +137,6 @@ class Context implements ServerContext {
       if (!this.#info) throw error
     }
     return this.#info
-  }
-
-  pieces(): Promise<TokenPieces> {
-    return this.#pieces.of(this.info.model)
   }
 
   stats() {

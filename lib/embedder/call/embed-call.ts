@@ -170,7 +170,7 @@ export class EmbedCall implements JobCaller {
   /** Tokens of each text that can be computed; gives their ids where all of them fit into memory. */
   async #check(misses: readonly number[]): Promise<readonly Tokenized[] | undefined> {
     const { ids, single = false } = this.#extras
-    const { model, memory } = this.#engine
+    const { tokenizer, memory } = this.#engine
     this.#lengths = new Uint32Array(this.#texts.length)
     this.#truncated = new Uint8Array(this.#texts.length)
     this.#tokenizeMs = new Float64Array(this.#texts.length)
@@ -182,7 +182,7 @@ export class EmbedCall implements JobCaller {
     else {
       const started = performance.now()
       const { signal } = this.#call
-      counts = await countAll(model, this.#texts, single, { signal, positions: misses })
+      counts = await countAll(tokenizer, this.#texts, single, { signal, positions: misses })
       this.#engine.stats.tokenizeMs += performance.now() - started
     }
     let longest = 0
@@ -217,7 +217,7 @@ export class EmbedCall implements JobCaller {
     if (ids) return ids.map((given) => cut(given, maxTokens, truncate))
     const started = performance.now()
     const options = { maxTokens, truncate, signal, positions }
-    const found = await tokenizeAll(this.#engine.model, this.#texts, options, single)
+    const found = await tokenizeAll(this.#engine.tokenizer, this.#texts, options, single)
     this.#engine.stats.tokenizeMs += performance.now() - started
     return found
   }

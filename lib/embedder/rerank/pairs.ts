@@ -46,9 +46,9 @@ export async function tokenizePairs(
   documents: readonly string[],
   limit: PairLimit,
 ): Promise<(Pair | EmbedderError)[]> {
-  const { info, model } = engine
+  const { tokenizer } = engine
   const { truncate, maxTokens, signal } = limit
-  const between = info.vocabulary === 'wordpiece' ? 1 : 2
+  const between = tokenizer.info().vocabulary === 'wordpiece' ? 1 : 2
   const special = 2 + between
   /** Tokens of both texts. */
   const room = maxTokens - special
@@ -82,7 +82,7 @@ export async function tokenizePairs(
   }
   /** Which is longer decides who gets the odd token where both are cut to a half. */
   const whole = async (text: string) =>
-    (await countAll(model, [text], true, { signal, positions: [0] }))[0] as number
+    (await countAll(tokenizer, [text], true, { signal, positions: [0] }))[0] as number
   const pairs: Pair[] = []
   let queryTokens: number | undefined
   for (const [index, each] of found.entries()) {
@@ -126,7 +126,7 @@ function tokenized(
   texts: readonly string[],
   { keep, truncate, signal }: PairLimit & { keep: number },
 ): Promise<(TokenizedText | EmbedderError)[]> {
-  return tokenizeAll(engine.model, texts, {
+  return tokenizeAll(engine.tokenizer, texts, {
     maxTokens: keep + 2,
     truncate: truncate === 'error' ? 'error' : 'end',
     signal,

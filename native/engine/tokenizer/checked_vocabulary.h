@@ -33,6 +33,13 @@ class CheckedVocabulary {
     std::uint32_t padding() const { return padding_; } ///< kNoToken when there is none
     std::uint32_t mask() const { return mask_; }       ///< kNoToken when there is none
 
+    /// `<s>`, `</s>`, `<pad>`, `<unk>`, `<mask>` and the like: what is no text of its own.
+    bool special(std::uint32_t id) const {
+        const TokenType kind = type(id);
+        return kind == TokenType::Control || kind == TokenType::Unknown || id == begin_ ||
+               id == end_ || id == padding_ || id == mask_;
+    }
+
     /// A token that stands for itself in raw text, before any normalisation.
     struct Literal {
         std::string text;

@@ -1,7 +1,6 @@
 /** What the routes share. */
 
 import type { EmbedderInfo } from '../../../common/types.js'
-import type { TokenPieces } from '../../../model/pieces.js'
 import type { OptionValues } from '../../../options/table.js'
 import type { Bodies } from './bodies.js'
 import type { Drift } from './drift.js'
@@ -34,8 +33,6 @@ export interface ServerContext {
    * @throws HttpError 503 as `embedder`
    */
   readonly info: EmbedderInfo
-  /** The loaded model's vocabulary; read from its file on first use. */
-  pieces(): Promise<TokenPieces>
   /** The readings of `GET /stats`. */
   stats(): WireStats
 }

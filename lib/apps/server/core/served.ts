@@ -5,7 +5,16 @@ import type { Embedder } from '../../../embedder/embedder.js'
 /** What the server uses of an embedder. */
 export type ServedEmbedder = Pick<
   Embedder,
-  'embed' | 'embedTokens' | 'tokenize' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
+  | 'embed'
+  | 'embedTokens'
+  | 'tokenize'
+  | 'countTokens'
+  | 'pieces'
+  | 'decode'
+  | 'warmup'
+  | 'info'
+  | 'stats'
+  | 'dispose'
 >
 
 /**

@@ -11,7 +11,7 @@ export interface WireToken {
   text: string
   /** `<s>`, `</s>` and the like. */
   special: boolean
-  /** UTF-16 units of the text that was sent; absent where the tokenizer rewrote it. */
+  /** UTF-16 units of the text that was sent; absent for special tokens. */
   start?: number
   end?: number
 }

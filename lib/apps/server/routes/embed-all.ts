@@ -1,8 +1,7 @@
 /** `POST /embed_all`: all three outputs of texts, with the tokens they belong to. */
 
 import type { FastifyInstance } from 'fastify'
-import type { Embedding, Outputs } from '../../../common/types.js'
-import type { TokenPieces } from '../../../model/pieces.js'
+import type { Embedding, Outputs, TokenPiece } from '../../../common/types.js'
 import type { ServerContext } from '../core/context.js'
 import { checkInputs } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
@@ -100,9 +99,10 @@ export function embedAllRoutes(app: FastifyInstance, context: ServerContext): vo
         truncate: truncation(body.truncate),
         dimensions: body.dimensions,
       }
-      const pieces = body.tokens || options.outputs.sparse ? await context.pieces() : undefined
       const write = async (text: string, embedding: Embedding, index: number) => {
-        const tokens = body.tokens ? await tokensOf(context, pieces, text, embedding) : undefined
+        const tokens = body.tokens ? await tokensOf(context, text, embedding) : undefined
+        const { sparse } = embedding
+        const pieces = sparse && (await context.embedder.pieces(sparse.indices))
         return embeddingToJson({ embedding, index, tokens, pieces, encoding: body.encoding })
       }
       context.metrics.items(texts.length)
@@ -150,23 +150,18 @@ export function truncation(truncate: boolean | null | undefined): 'end' | 'error
 /** The tokens that the embedding was made of. */
 export async function tokensOf(
   { embedder }: ServerContext,
-  pieces: TokenPieces | undefined,
   text: string,
   embedding: Embedding,
-): Promise<WireToken[] | undefined> {
-  if (!pieces) return undefined
-  const { ids } = await embedder.tokenize(text, {
-    maxTokens: Math.max(3, embedding.tokenCount),
-    truncate: 'end',
-  })
-  return describeTokens(pieces, text, ids)
+): Promise<WireToken[]> {
+  const maxTokens = Math.max(3, embedding.tokenCount)
+  return describeTokens(embedder, text, { maxTokens, truncate: 'end' })
 }
 
 interface Written {
   embedding: Embedding
   index: number
   tokens: WireToken[] | undefined
-  pieces: TokenPieces | undefined
+  pieces: TokenPiece[] | undefined
   encoding: 'float' | 'base64' | undefined
 }
 
@@ -183,7 +178,7 @@ function* embeddingToJson({
   if (dense)
     yield `,"dense":${isBase64 ? JSON.stringify(floatsToBase64(dense)) : floatsToJson(dense)}`
   if (sparse && pieces) {
-    yield `,"sparse":${JSON.stringify(weightsOf(sparse, (id) => pieces.piece(id)))}`
+    yield `,"sparse":${JSON.stringify(weightsOf(sparse, pieces))}`
   }
   if (colbert && isBase64) {
     const { data, rows, cols } = colbert

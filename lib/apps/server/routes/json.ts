@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { turn } from '../../../common/timers.js'
-import type { SparseEmbedding } from '../../../common/types.js'
+import type { SparseEmbedding, TokenPiece } from '../../../common/types.js'
 import { shortestFloat32 } from '../../../outputs/shortest-decimal.js'
 
 /** Characters handed to the socket at a time. */
@@ -44,11 +44,11 @@ export function* rowsToJson(rows: {
 /** Lexical weights of an id and what it says, `[]` for none. */
 export function weightsOf(
   sparse: SparseEmbedding,
-  piece: (id: number) => string,
+  pieces: readonly TokenPiece[],
 ): { index: number; token: string; weight: number }[] {
   return Array.from(sparse.indices, (index, i) => ({
     index,
-    token: piece(index),
+    token: pieces[i]?.piece as string,
     weight: shortestFloat32(sparse.values[i] as number),
   }))
 }

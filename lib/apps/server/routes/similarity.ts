@@ -230,19 +230,18 @@ async function describe(
   embeddings: readonly Embedding[],
   { tokens: wantsTokens = false, alignment = false }: SimilarityBody,
 ): Promise<Described[]> {
-  const pieces = wantsTokens || alignment ? await context.pieces() : undefined
   const described: Described[] = []
   for (const [i, embedding] of embeddings.entries()) {
     const { tokenCount, truncated, sparse } = embedding
-    const tokens = await tokensOf(context, pieces, texts[i] as string, embedding)
+    const tokens =
+      wantsTokens || alignment ? await tokensOf(context, texts[i] as string, embedding) : undefined
+    const pieces = wantsTokens && sparse ? await context.embedder.pieces(sparse.indices) : undefined
     described.push({
       index: i - 1,
       tokenCount,
       truncated,
       ...(tokens && { tokens }),
-      ...(wantsTokens &&
-        pieces &&
-        sparse && { sparse: weightsOf(sparse, (id) => pieces.piece(id)) }),
+      ...(pieces && sparse && { sparse: weightsOf(sparse, pieces) }),
     })
   }
   return described

@@ -144,12 +144,10 @@ async function describe(
   }
   await checkInputs(context, { texts }, 'inputs')
   context.metrics.items(texts.length)
-  const pieces = await context.pieces()
   const described: WireToken[][] = []
   for (const text of texts) {
-    const { ids } = await context.embedder.tokenize(text)
+    described.push(await describeTokens(context.embedder, text))
     throwIfAborted(signal)
-    described.push(describeTokens(pieces, text, ids))
   }
   return described
 }
@@ -172,20 +170,9 @@ async function textsOf(
   { param, skipsSpecial }: { param: string; skipsSpecial: boolean },
 ): Promise<string[]> {
   await checkInputs(context, { ids: lists }, param)
-  const pieces = await context.pieces()
-  return lists.map((ids) => {
-    const texts = ids.map((id) => {
-      if (id >= pieces.size) {
-        throw new HttpError(
-          400,
-          'invalid_value',
-          `There is no such token: ids are below ${pieces.size}.`,
-        )
-      }
-      return pieces.special(id) && !skipsSpecial ? pieces.piece(id) : pieces.text(id)
-    })
-    return texts.join('').replace(/^ /, '')
-  })
+  return Promise.all(
+    lists.map((ids) => context.embedder.decode(ids, { specialTokens: !skipsSpecial })),
+  )
 }
 
 /** UTF-16 positions, which only grow, as counts of code points; null for none. */

@@ -1,23 +1,16 @@
 /** Tokens of texts as pages and programs want to see them: ids, pieces, places. */
 
-import { locatePieces, type TokenPieces } from '../../../model/pieces.js'
+import type { ServedEmbedder } from '../core/served.js'
 import type { WireToken } from '../core/wire.js'
 
-/** The tokens of `text`, whose ids are `ids`. */
-export function describeTokens(
-  pieces: TokenPieces,
+/** The tokens of `text`; special ones have no place, as in TEI. */
+export async function describeTokens(
+  embedder: ServedEmbedder,
   text: string,
-  ids: ArrayLike<number>,
-): WireToken[] {
-  const tokens = Array.from(ids, (id) => ({
-    id,
-    piece: pieces.piece(id),
-    text: pieces.text(id),
-    special: pieces.special(id),
-  }))
-  const places = locatePieces(
-    text,
-    tokens.map((token) => token.text),
+  limit: { maxTokens?: number; truncate?: 'end' } = {},
+): Promise<WireToken[]> {
+  const { pieces } = await embedder.tokenize(text, { ...limit, pieces: true })
+  return pieces.map(({ start, end, ...token }) =>
+    token.special ? token : { ...token, start, end },
   )
-  return tokens.map((token, i) => ({ ...token, ...places[i] }))
 }

@@ -14,7 +14,7 @@ import random
 import struct
 import sys
 
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 XLMR_PIECES = 250002
 
@@ -90,6 +90,7 @@ def bert_uncased(models_dir):
     out.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     out.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 101), ("[SEP]", 102)])
+    out.decoder = decoders.WordPiece(prefix="##", cleanup=True)
     out.add_special_tokens([AddedToken(t, special=True, normalized=False)
                             for t in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")])
     return out
@@ -164,8 +165,13 @@ def random_texts(count, seed, pieces):
 
 def write(path, tokenizer, texts):
     with open(path, "w", encoding="ascii") as out:
-        lines = [json.dumps({"text": t, "ids": tokenizer.encode(t).ids}, separators=(",", ":"))
-                 for t in dict.fromkeys(texts)]
+        lines = []
+        for text in dict.fromkeys(texts):
+            found = tokenizer.encode(text)
+            line = {"text": text, "ids": found.ids, "decoded": tokenizer.decode(found.ids),
+                    # first code point, and the one behind the last, of each token
+                    "offsets": [place for pair in found.offsets for place in pair]}
+            lines.append(json.dumps(line, separators=(",", ":")))
         out.write("[\n" + ",\n".join(lines) + "\n]\n")
     print(path, len(lines))
 

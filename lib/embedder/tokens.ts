@@ -1,0 +1,131 @@
+/** What an embedder and a tokenizer say of tokens: from text to ids, and back. */
+
+import { BatchError, EmbedderError, InvalidInputError } from '../common/errors.js'
+import { checkNumbers, refuseUnknown } from '../common/given.js'
+import { failuresOf, withoutErrors } from '../common/item-errors.js'
+import type {
+  DecodeOptions,
+  PlacedToken,
+  TokenizeOptions,
+  TokenizeResult,
+  TokenPiece,
+} from '../common/types.js'
+import {
+  countAll,
+  invalidText,
+  type TokenizedText,
+  tokenizeAll,
+  yieldToEventLoop,
+} from '../engine/tokenize.js'
+import type { NativeTokenizer } from '../native/addon.js'
+import { checkOptions } from '../options/table.js'
+import type { SparseInput } from '../scoring/outputs-of.js'
+import { checkedSparse } from '../scoring/sparse.js'
+
+/** Stands for a space in front of a piece. */
+const SPACE_MARK = '\u2581'
+
+/** What the WordPiece decoder of Hugging Face's `tokenizers` joins to the word in front. */
+const CLEAN_UP = / ([.?!,])/g
+
+/** See `Embedder.tokenize`. */
+export async function tokenizeText(
+  tokenizer: NativeTokenizer,
+  text: string,
+  options: TokenizeOptions = {},
+): Promise<TokenizeResult> {
+  const names = ['maxTokens', 'truncate', 'pieces']
+  const { pieces, ...limit } = options
+  const { maxTokens, truncate } = checkOptions(limit, { names, of: 'tokenize' })
+  if (pieces !== undefined && typeof pieces !== 'boolean') {
+    throw new InvalidInputError('The option `pieces` must be true or false.')
+  }
+  const invalid = invalidText(text)
+  if (invalid) throw invalid
+  const [result] = await tokenizeAll(
+    tokenizer,
+    [text],
+    {
+      maxTokens: maxTokens ?? 0,
+      truncate: truncate ?? (maxTokens ? 'error' : 'end'),
+      spans: pieces === true,
+      positions: [0],
+    },
+    true,
+  )
+  await yieldToEventLoop()
+  if (result instanceof EmbedderError) throw result
+  const { ids, spans, truncated } = result as TokenizedText
+  const found = { ids: Uint32Array.from(ids), truncated: maxTokens ? truncated : false }
+  return spans ? { ...found, pieces: placed(tokenizer, found.ids, spans) } : found
+}
+
+function placed(tokenizer: NativeTokenizer, ids: Uint32Array, spans: Uint32Array): PlacedToken[] {
+  return piecesOf(tokenizer, ids).map((piece, i) => ({
+    ...piece,
+    start: spans[2 * i] as number,
+    end: spans[2 * i + 1] as number,
+  }))
+}
+
+/** See `Embedder.countTokens`. */
+export async function countTexts(
+  tokenizer: NativeTokenizer,
+  input: string | readonly string[],
+): Promise<number | number[]> {
+  const isList = Array.isArray(input)
+  const counts = await countAll(tokenizer, isList ? input : [input], !isList)
+  const failures = failuresOf(counts)
+  if (!isList) {
+    if (failures[0]) throw failures[0].error
+    return counts[0] as number
+  }
+  if (failures.length > 0) throw new BatchError(failures, counts.map(withoutErrors))
+  return counts as number[]
+}
+
+/** See `Embedder.pieces`. */
+export function piecesOf(tokenizer: NativeTokenizer, ids: ArrayLike<number>): TokenPiece[] {
+  checkNumbers(ids, 'Token ids')
+  const { vocabSize } = tokenizer.info()
+  const known = Uint32Array.from(ids as ArrayLike<number>, (id) => {
+    if (Number.isInteger(id) && id >= 0 && id < vocabSize) return id
+    throw new InvalidInputError(`There is no token ${id}: ids are below ${vocabSize}.`)
+  })
+  const { pieces, special } = tokenizer.pieces(known)
+  return pieces.map((piece, i) => {
+    const isSpecial = special[i] === 1
+    const text = isSpecial ? '' : piece.replaceAll(SPACE_MARK, ' ')
+    return { id: known[i] as number, piece, text, special: isSpecial }
+  })
+}
+
+/** See `Embedder.decode`. */
+export function decodeIds(
+  tokenizer: NativeTokenizer,
+  ids: ArrayLike<number>,
+  options: DecodeOptions = {},
+): string {
+  refuseUnknown(options, ['specialTokens'], 'decode')
+  const { specialTokens = false } = options
+  const words = piecesOf(tokenizer, ids).map(({ piece, text, special }) =>
+    special && specialTokens ? piece : text,
+  )
+  const joined = words.join('').replace(/^ /, '')
+  const isUnigram = tokenizer.info().vocabulary === 'unigram'
+  return isUnigram ? joined : joined.replace(CLEAN_UP, '$1')
+}
+
+/** See `Embedder.lexicalWeights`. */
+export function wordWeights(
+  tokenizer: NativeTokenizer,
+  embedding: SparseInput,
+): Map<string, number> {
+  const sparse = checkedSparse(embedding)
+  const weights = new Map<string, number>()
+  piecesOf(tokenizer, sparse.indices).forEach(({ piece }, i) => {
+    const word = piece.replaceAll(SPACE_MARK, ' ').replace(/^ /, '')
+    weights.set(word, Math.max(weights.get(word) ?? 0, sparse.values[i] as number))
+  })
+  return weights
+}
