@@ -86,11 +86,30 @@ export interface Timings {
   totalMs: number
 }
 
+/** The outputs as plain arrays, as stores and JSON take them. */
+export interface OutputArrays {
+  /** The components: of float16 as numbers, of binary the bytes. */
+  dense: number[]
+  sparse: { indices: number[]; values: number[] }
+  /** A row for each token. */
+  colbert: number[][]
+}
+
+/** What an embedding can turn into. Not there in a copy: `{ ...embedding }`, `structuredClone`. */
+export interface EmbeddingForms<W extends OutputsOption | undefined = OutputsOption> {
+  /** The outputs that are there, as plain arrays. */
+  toArrays(): { [K in SureOutput<W>]: OutputArrays[K] } & {
+    [K in Exclude<PossibleOutput<W>, SureOutput<W>>]?: OutputArrays[K]
+  }
+  /** For `JSON.stringify`: what is known of the text, and the outputs as plain arrays. */
+  toJSON(): EmbeddingFacts & Partial<OutputArrays>
+}
+
 /**
- * What one text gave. `W` is what was asked for: those outputs are there, others are not; where only running
- * can tell (the default: any), they may be.
+ * What is known of a text, and its outputs, without methods: what came back from a file or a database fits.
+ * `W` as in {@link Embedding}.
  */
-export type Embedding<
+export type EmbeddingData<
   P extends Precision = 'float32',
   W extends OutputsOption | undefined = OutputsOption,
 > = EmbeddingFacts & {
@@ -98,6 +117,15 @@ export type Embedding<
 } & {
   [K in Exclude<PossibleOutput<W>, SureOutput<W>>]?: OutputValues<P>[K]
 }
+
+/**
+ * What one text gave. `W` is what was asked for: those outputs are there, others are not; where only running
+ * can tell (the default: any), they may be.
+ */
+export type Embedding<
+  P extends Precision = 'float32',
+  W extends OutputsOption | undefined = OutputsOption,
+> = EmbeddingData<P, W> & EmbeddingForms<W>
 
 /** The outputs that `W` asks for, whatever happens. */
 type SureOutput<W> = [W] extends [undefined]

@@ -1,6 +1,13 @@
 /** The types of the public API. */
 import type { CacheStats } from './cache-stats.js'
-import type { Embedding, Outputs, OutputsOption, Precision, Timings } from './embedding.js'
+import type {
+  Embedding,
+  EmbeddingForms,
+  Outputs,
+  OutputsOption,
+  Precision,
+  Timings,
+} from './embedding.js'
 import type { EmbedderError } from './errors.js'
 
 export type * from './embedding.js'
@@ -23,12 +30,27 @@ export interface Chunk {
   id: string
   /** What is embedded. */
   text: string
-  /** Handed through as it is. */
+  /** Handed through as it is, and so is any further field. */
   metadata?: Record<string, unknown>
 }
 
-/** What a chunk gave. */
-export interface EmbeddedChunk<
+/**
+ * What a chunk gave, with all that it came with.
+ *
+ * - `C`: the chunk's type
+ * - `T`: `keepText`; where only running can tell, the text may be there
+ */
+export type EmbeddedChunk<
+  P extends Precision = 'float32',
+  W extends OutputsOption | undefined = OutputsOption,
+  C = string,
+  T extends boolean = boolean,
+> = ChunkOutputs<P, W> &
+  ([T] extends [false] ? unknown : [T] extends [true] ? { text: string } : { text?: string }) &
+  (C extends string ? unknown : Omit<C, keyof ChunkOutputs | 'text'>)
+
+/** What is known of an embedded chunk. */
+export interface ChunkOutputs<
   P extends Precision = 'float32',
   W extends OutputsOption | undefined = OutputsOption,
 > {
@@ -144,7 +166,11 @@ export interface DownloadProgress {
 export type FallbackFunction = (
   texts: readonly string[],
   options: EmbedOptions,
-) => Promise<readonly Settled<Omit<Embedding<Precision>, 'fallback' | 'timings' | 'cached'>>[]>
+) => Promise<
+  readonly Settled<
+    Omit<Embedding<Precision>, 'fallback' | 'timings' | 'cached' | keyof EmbeddingForms>
+  >[]
+>
 
 /** What goes in front of a text: by its name in the model, or as a text of its own. */
 export type Prompt = string | { readonly text: string }

@@ -1,5 +1,6 @@
 /** The embedder: the one object most users hold. */
 
+import type { inspect as inspectValue } from 'node:util'
 import type { EmbeddingCache } from '../cache/cache.js'
 import { throwIfAborted } from '../common/abort.js'
 import { Deadline } from '../common/deadline.js'
@@ -45,6 +46,9 @@ import { ModelHandle } from './model-handle.js'
 import { rerankByOutputs } from './rerank/own-outputs.js'
 import type { OutputsRerankOptions, RankedDocument } from './rerank/types.js'
 import { countTexts, decodeIds, piecesOf, tokenizeText, wordWeights } from './tokens.js'
+
+/** Node's own name of it. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** Options of `embed` that it does not name. */
 const OWN = { priority: 'interactive', onError: 'throw' } as const
@@ -164,34 +168,44 @@ export class Embedder {
     const W extends OutputsOption | undefined = undefined,
     P extends Precision = 'float32',
     E extends 'throw' | 'collect' = 'throw',
+    C extends Chunk | string = Chunk | string,
+    const T extends boolean = true,
   >(
-    source: Source<Chunk | string>,
-    options?: EmbedOptionsFor<W, P, E, StreamOptions>,
-  ): AsyncGenerator<StreamResultFor<E, P, W>, void, undefined> {
+    source: Source<C>,
+    options?: EmbedOptionsFor<W, P, E, StreamOptions> & { keepText?: T | undefined },
+  ): AsyncGenerator<StreamResultFor<E, P, W, C, T>, void, undefined> {
     this.#assertUsable()
-    return embedStream(this.#core, source, options)
+    return embedStream<W, P, E, C, T>(this.#core, source, options)
   }
 
   /** Embeds chunks: items, failures, statistics, quality and batches. See docs/documents.md. */
   async embedChunks<
     const W extends OutputsOption | undefined = undefined,
     P extends Precision = 'float32',
-  >(chunks: ChunkList, options?: EmbedOptionsFor<W, P>): Promise<EmbeddingResult<P, W>> {
+    C extends Chunk | string = Chunk | string,
+    const T extends boolean = true,
+  >(
+    chunks: ChunkList<C>,
+    options?: EmbedOptionsFor<W, P> & { keepText?: T | undefined },
+  ): Promise<EmbeddingResult<P, W, C, T>> {
     this.#assertUsable()
-    return (await embedChunks(this.#core, chunks, options)) as EmbeddingResult<P, W>
+    const result = await embedChunks(this.#core, chunks, options)
+    return result as unknown as EmbeddingResult<P, W, C, T>
   }
 
   /** Embeds the chunks of many documents in shared batches: a result per document. */
   async embedDocuments<
     const W extends OutputsOption | undefined = undefined,
     P extends Precision = 'float32',
+    C extends Chunk | string = Chunk | string,
+    const T extends boolean = true,
   >(
-    documents: Documents,
-    options?: EmbedOptionsFor<W, P>,
-  ): Promise<Map<string, EmbeddingResult<P, W>>> {
+    documents: Documents<C>,
+    options?: EmbedOptionsFor<W, P> & { keepText?: T | undefined },
+  ): Promise<Map<string, EmbeddingResult<P, W, C, T>>> {
     this.#assertUsable()
     const results = await embedDocuments(this.#core, documents, options)
-    return results as Map<string, EmbeddingResult<P, W>>
+    return results as unknown as Map<string, EmbeddingResult<P, W, C, T>>
   }
 
   /**
@@ -372,6 +386,15 @@ export class Embedder {
   /** `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
+  }
+
+  /** What `console.log` shows. */
+  [INSPECT](_depth: number, options: object, inspect: typeof inspectValue): string {
+    const engine = this.#disposed ? undefined : this.#model.current
+    if (!engine) return `Embedder { ${this.#disposed ? 'disposed' : 'not loaded'} }`
+    const { name, model, outputs, threads } = infoOf(engine)
+    const given = Object.entries(outputs).flatMap(([output, isThere]) => (isThere ? [output] : []))
+    return `Embedder ${inspect({ model: name || model, outputs: given, threads }, options)}`
   }
 
   /** With the tokenizer of the model that embeds. */

@@ -1,11 +1,11 @@
 /** Where embedded chunks go: the one thing that a loader, a queue worker and a search index ask of a store. */
 
 import { InferenceError } from '../common/errors.js'
-import type { EmbeddedChunk, Embedding, Precision } from '../common/types.js'
+import type { EmbeddedChunk, Embedding, EmbeddingData, Precision } from '../common/types.js'
 
 /** A chunk with its text, for stores that keep it; `text` is absent where only vectors are kept. */
 export interface StoredChunk {
-  chunk: EmbeddedChunk
+  chunk: Omit<EmbeddedChunk, 'embedding'> & { embedding: EmbeddingData }
   text?: string | undefined
 }
 

@@ -2,12 +2,16 @@
 import type {
   ColbertEmbedding,
   Embedding,
+  EmbeddingFacts,
+  EmbeddingForms,
+  OutputArrays,
   Outputs,
   Precision,
   PrecisionArrays,
   SparseEmbedding,
   Timings,
 } from '../common/types.js'
+import { numbersOf, rowsOf } from './arrays.js'
 import { rowsToPrecision, toPrecision } from './precision.js'
 
 /** Divides by the Euclidean norm, summed in float64 in index order. A zero vector stays zero. */
@@ -72,18 +76,43 @@ export interface TextOutputs {
   colbert?: Float32Array
 }
 
+/** An embedding as it is handed out. What was not asked for is no property of it. */
+export class MadeEmbedding<P extends Precision = Precision> implements EmbeddingForms {
+  declare dense?: PrecisionArrays[P]
+  declare sparse?: SparseEmbedding
+  declare colbert?: ColbertEmbedding<P>
+  declare fallback?: string
+
+  constructor(
+    readonly tokenCount: number,
+    readonly truncated: boolean,
+    readonly cached: boolean,
+    readonly timings: Timings,
+  ) {}
+
+  toArrays(): Partial<OutputArrays> {
+    const { dense, sparse, colbert } = this
+    const { indices, values } = sparse ?? {}
+    return {
+      ...(dense && { dense: numbersOf(dense) }),
+      ...(indices && values && { sparse: { indices: [...indices], values: numbersOf(values) } }),
+      ...(colbert && { colbert: rowsOf(colbert) }),
+    }
+  }
+
+  toJSON(): EmbeddingFacts & Partial<OutputArrays> {
+    return { ...(this as EmbeddingFacts), ...this.toArrays() }
+  }
+}
+
 /** The outputs that were asked for, in the form that was asked for. */
 export function embeddingOf<P extends Precision>(
   raw: TextOutputs,
   options: FinishOptions<P> & { outputs: Outputs },
-  about: { cached: boolean; timings: Timings },
+  { cached, timings }: { cached: boolean; timings: Timings },
 ): Embedding<P> {
   const { outputs } = options
-  const embedding: Embedding<P> = {
-    tokenCount: raw.tokenCount,
-    truncated: raw.truncated,
-    ...about,
-  }
+  const embedding = new MadeEmbedding<P>(raw.tokenCount, raw.truncated, cached, timings)
   if (outputs.dense && raw.pooled) embedding.dense = finishDense(raw.pooled, options)
   if (outputs.sparse && raw.sparse) embedding.sparse = raw.sparse
   if (outputs.colbert && raw.colbert) {

@@ -81,7 +81,7 @@ describe('the type of a result', () => {
     type Item = Given<typeof chunks>['items'][number]['embedding']
     expectTypeOf<Item['dense']>().toEqualTypeOf<Uint16Array>()
     expectTypeOf<Item['colbert']>().toEqualTypeOf<ColbertEmbedding<'float16'>>()
-    const documents = () => m3.embedDocuments({ a: [] }, options)
+    const documents = () => m3.embedDocuments({ a: [{ id: 'a', text: 'x' }] }, options)
     type Found = Given<typeof documents> extends Map<string, infer R> ? R : never
     expectTypeOf<Found>().toEqualTypeOf<Given<typeof chunks>>()
     const tokens = () => m3.embedTokens([[0, 5, 2]], options)
@@ -92,6 +92,31 @@ describe('the type of a result', () => {
     const collected = () => m3.embedStream(['x'], { ...options, onError: 'collect' }).next()
     type Collected = Extract<Given<typeof collected>, { done?: false }>['value']
     expectTypeOf<Extract<Collected, { error: EmbedderError }>>().not.toBeNever()
+  })
+
+  it('has what a chunk came with', () => {
+    const chunk = { id: 'a', text: 'x', references: ['b'], page: 3 }
+    const kept = () => m3.embedChunks([chunk])
+    type Item = Given<typeof kept>['items'][number]
+    expectTypeOf<Item['text']>().toEqualTypeOf<string>()
+    expectTypeOf<Item['references']>().toEqualTypeOf<string[]>()
+    expectTypeOf<Item['page']>().toEqualTypeOf<number>()
+    expectTypeOf<Item['embedding']['dense']>().toEqualTypeOf<Float32Array>()
+    const bare = () => m3.embedChunks([chunk], { keepText: false })
+    expectTypeOf<Given<typeof bare>['items'][number]>().not.toHaveProperty('text')
+    const streamed = () => m3.embedStream([chunk]).next()
+    type Streamed = Extract<Given<typeof streamed>, { done?: false }>['value']
+    expectTypeOf<Streamed['references']>().toEqualTypeOf<string[]>()
+    const strings = () => m3.embedChunks(['x'])
+    expectTypeOf<Given<typeof strings>['items'][number]['text']>().toEqualTypeOf<string>()
+  })
+
+  it('has the same outputs as plain arrays', () => {
+    const one = async () => (await m3.embed('x', { outputs: ['dense', 'sparse'] })).toArrays()
+    type Arrays = Awaited<ReturnType<typeof one>>
+    expectTypeOf<Arrays['dense']>().toEqualTypeOf<number[]>()
+    expectTypeOf<Arrays['sparse']['indices']>().toEqualTypeOf<number[]>()
+    expectTypeOf<Arrays>().not.toHaveProperty('colbert')
   })
 
   it('is none for an option that there is not', () => {

@@ -8,6 +8,8 @@ export interface CheckedChunk {
   /** Whether it is a text is for the embedder to say: that costs this chunk alone. */
   text: unknown
   metadata: Record<string, unknown> | undefined
+  /** What else it came with, such as `references`. */
+  fields?: Record<string, unknown>
 }
 
 /**
@@ -30,7 +32,8 @@ export function checkChunk(value: unknown, index: number): CheckedChunk | Invali
   if (metadata !== undefined && (typeof metadata !== 'object' || metadata === null)) {
     return wrong(`has metadata of type ${typeName(metadata)}; it must be an object`)
   }
-  return { id, text, metadata }
+  const { id: _, text: __, metadata: ___, ...fields } = value as Record<string, unknown>
+  return { id, text, metadata, fields }
 }
 
 /** All chunks of a list, each with an id of its own. @throws InvalidInputError */

@@ -2,17 +2,19 @@
 
 import { InvalidInputError } from '../../common/errors.js'
 import { isMap, isPlain } from '../../common/realms.js'
-import type { Chunk, EmbedOptions, Precision } from '../../common/types.js'
+import type { Chunk, Precision } from '../../common/types.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { checkChunks } from './chunk-input.js'
 import { embedLists } from './run.js'
-import type { EmbeddingResult } from './types.js'
+import type { ChunkOptions, EmbeddingResult } from './types.js'
 
 /** Strings are chunks whose ids are their positions. */
-export type ChunkList = readonly (Chunk | string)[]
+export type ChunkList<C extends Chunk | string = Chunk | string> = readonly C[]
 
 /** Document id to its chunks. */
-export type Documents = ReadonlyMap<string, ChunkList> | Readonly<Record<string, ChunkList>>
+export type Documents<C extends Chunk | string = Chunk | string> =
+  | ReadonlyMap<string, ChunkList<C>>
+  | Readonly<Record<string, ChunkList<C>>>
 
 /**
  * Embeds chunks. A chunk that fails (its text is no string, or too long) is among the `failures` of the
@@ -25,7 +27,7 @@ export type Documents = ReadonlyMap<string, ChunkList> | Readonly<Record<string,
 export async function embedChunks(
   core: EmbedCore,
   chunks: ChunkList,
-  options: EmbedOptions = {},
+  options: ChunkOptions = {},
 ): Promise<EmbeddingResult<Precision>> {
   const [result] = await embedLists(
     core,
@@ -46,7 +48,7 @@ export async function embedChunks(
 export async function embedDocuments(
   core: EmbedCore,
   documents: Documents,
-  options: EmbedOptions = {},
+  options: ChunkOptions = {},
 ): Promise<Map<string, EmbeddingResult<Precision>>> {
   const entries = entriesOf(documents)
   const lists = entries.map(([, chunks], i) => {

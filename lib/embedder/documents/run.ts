@@ -18,10 +18,10 @@ import type {
 import { type CallOptions, resolveCall } from '../call/call-options.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { atIndex, type CheckedChunk } from './chunk-input.js'
-import { embeddedChunk } from './embedded-chunk.js'
+import { embeddedChunk, takeKeepText } from './embedded-chunk.js'
 import { reportLater, scoreVector } from './quality.js'
 import { PeakMemory, runStats } from './run-stats.js'
-import type { EmbeddingResult } from './types.js'
+import type { ChunkOptions, EmbeddingResult } from './types.js'
 
 /** A batch, and which texts of the call were in it. */
 interface SeenBatch {
@@ -46,16 +46,17 @@ interface Pending {
 export async function embedLists(
   core: EmbedCore,
   lists: readonly (readonly CheckedChunk[])[],
-  options: EmbedOptions,
+  options: ChunkOptions,
   of: string,
 ): Promise<EmbeddingResult<Precision>[]> {
   const own = { priority: 'bulk', onError: 'collect', prompt: 'passage' } as const
-  const { call, timeout, onProgress } = resolveCall(options, core.defaults, own, of)
+  const { keepText, rest } = takeKeepText(options)
+  const { call, timeout, onProgress } = resolveCall(rest, core.defaults, own, of)
   throwIfAborted(call.signal)
   const deadline = new Deadline(call.signal, timeout).start()
   const memory = new PeakMemory()
   try {
-    const run = new Run(core, lists, { onProgress, normalized: call.normalize })
+    const run = new Run(core, lists, { onProgress, normalized: call.normalize, keepText })
     await run.embed({ ...call, signal: deadline.signal })
     if (call.onError === 'throw') run.throwFailures()
     return run.results(memory.stop())
@@ -73,15 +74,17 @@ class Run {
   readonly #batches: SeenBatch[] = []
   readonly #started = performance.now()
   readonly #normalized: boolean
+  readonly #keepText: boolean
   readonly #options: Pick<EmbedOptions, 'onProgress'>
 
   constructor(
     core: EmbedCore,
     lists: readonly (readonly CheckedChunk[])[],
-    options: { onProgress: EmbedOptions['onProgress']; normalized: boolean },
+    options: { onProgress: EmbedOptions['onProgress']; normalized: boolean; keepText: boolean },
   ) {
     this.#core = core
     this.#normalized = options.normalized
+    this.#keepText = options.keepText
     this.#options = options.onProgress ? { onProgress: options.onProgress } : {}
     this.#lists = lists.map((chunks) => ({
       chunks,
@@ -108,7 +111,11 @@ class Run {
       if (result instanceof EmbedderError) {
         pending.failures.push({ id: chunk.id, index, error: atIndex(result, index) })
       } else {
-        pending.items[index] = embeddedChunk(chunk, result, model, score)
+        pending.items[index] = embeddedChunk(chunk, result, {
+          model,
+          score,
+          keepText: this.#keepText,
+        })
       }
       if (--pending.left === 0) pending.seconds = this.#seconds
       progress(result instanceof EmbedderError ? 0 : result.tokenCount)

@@ -34,27 +34,33 @@ import { CALL_NAMES } from '../../options/table.js'
 import { type CallOptions, resolveCall } from '../call/call-options.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { atIndex, type CheckedChunk, checkChunk } from './chunk-input.js'
-import { embeddedChunk, type ScoreVector } from './embedded-chunk.js'
+import { embeddedChunk, type ScoreVector, takeKeepText } from './embedded-chunk.js'
 import { scoreVector } from './quality.js'
 import { checkSource, type Source, SourceReader } from './source.js'
 
 export interface StreamOptions extends EmbedOptions {
   /** The most chunks taken from the source and not yet handed out. Default: 512. */
   maxInFlight?: number | undefined
+  /** Whether items carry their texts. Default: true. */
+  keepText?: boolean | undefined
 }
 
 /** What a stream gives with `onError: 'collect'`: `'error' in item` tells which. */
 export type StreamItem<
   P extends Precision = 'float32',
   W extends OutputsOption | undefined = OutputsOption,
-> = EmbeddedChunk<P, W> | ChunkFailure
+  C = string,
+  T extends boolean = boolean,
+> = EmbeddedChunk<P, W, C, T> | ChunkFailure
 
 /** What a stream gives with such an `onError`. */
 export type StreamResultFor<
   E extends 'throw' | 'collect',
   P extends Precision = 'float32',
   W extends OutputsOption | undefined = OutputsOption,
-> = 'collect' extends E ? StreamItem<P, W> : EmbeddedChunk<P, W>
+  C = string,
+  T extends boolean = boolean,
+> = 'collect' extends E ? StreamItem<P, W, C, T> : EmbeddedChunk<P, W, C, T>
 
 /** Chunks under way: enough for several batches, also of short texts. */
 const MAX_IN_FLIGHT = 512
@@ -86,14 +92,16 @@ export function embedStream<
   const W extends OutputsOption | undefined = undefined,
   P extends Precision = 'float32',
   E extends 'throw' | 'collect' = 'throw',
+  C extends Chunk | string = string,
+  const T extends boolean = true,
 >(
   core: EmbedCore,
-  source: Source<Chunk | string>,
-  options: EmbedOptionsFor<W, P, E, StreamOptions> = {},
-): AsyncGenerator<StreamResultFor<E, P, W>, void, undefined> {
+  source: Source<C>,
+  options: EmbedOptionsFor<W, P, E, StreamOptions> & { keepText?: T | undefined } = {},
+): AsyncGenerator<StreamResultFor<E, P, W, C, T>, void, undefined> {
   checkSource(source)
   const stream: AsyncGenerator<unknown, void, undefined> = new EmbedStream(core, source, options)
-  return stream as AsyncGenerator<StreamResultFor<E, P, W>, void, undefined>
+  return stream as AsyncGenerator<StreamResultFor<E, P, W, C, T>, void, undefined>
 }
 
 /** A chunk that was taken from the source and not handed out yet. */
@@ -119,6 +127,7 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   readonly #call: CallOptions
   readonly #deadline: Deadline
   readonly #score: ScoreVector
+  readonly #keepText: boolean
   readonly #limits: { chunks: number; units: number }
   /** Every group under way listens. */
   readonly #work = abortController()
@@ -144,8 +153,10 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   readonly #onAbort = () => void this.#end({ reason: abortReason(this.#deadline.signal) })
 
   constructor(core: EmbedCore, source: Source<unknown>, options: StreamOptions) {
-    refuseUnknown(options, [...CALL_NAMES, 'maxInFlight'], 'embedStream')
-    const { maxInFlight = MAX_IN_FLIGHT, ...rest } = options
+    refuseUnknown(options, [...CALL_NAMES, 'maxInFlight', 'keepText'], 'embedStream')
+    const { keepText, rest: others } = takeKeepText(options)
+    const { maxInFlight = MAX_IN_FLIGHT, ...rest } = others
+    this.#keepText = keepText
     if (!Number.isInteger(maxInFlight) || maxInFlight < 1 || maxInFlight > 65_536) {
       throw new InvalidInputError(
         `The option \`maxInFlight\` must be an integer from 1 to 65536, not ${shown(maxInFlight)}.`,
@@ -360,7 +371,11 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
       slot.item = { id: chunk.id, index, error }
       if (this.#call.onError === 'throw') slot.fatal = { reason: error }
     } else {
-      slot.item = embeddedChunk(chunk, result, model, this.#score)
+      slot.item = embeddedChunk(chunk, result, {
+        model,
+        score: this.#score,
+        keepText: this.#keepText,
+      })
     }
     // nobody needs the text any more
     chunk.text = undefined

@@ -4,19 +4,28 @@ import type {
   BatchInfo,
   ChunkFailure,
   EmbeddedChunk,
+  EmbedOptions,
   OutputsOption,
   Precision,
   RunStats,
 } from '../../common/types.js'
 import type { QualityReport } from '../../quality/types.js'
 
-/** The result of a list of chunks, or of one document. */
+/** Options of `embedChunks` and `embedDocuments`. */
+export interface ChunkOptions extends EmbedOptions {
+  /** Whether results carry their texts. Default: true. */
+  keepText?: boolean | undefined
+}
+
+/** The result of a list of chunks, or of one document. `C` and `T` as in {@link EmbeddedChunk}. */
 export interface EmbeddingResult<
   P extends Precision = 'float32',
   W extends OutputsOption | undefined = OutputsOption,
+  C = string,
+  T extends boolean = boolean,
 > {
   /** In input order, without those that failed. */
-  items: EmbeddedChunk<P, W>[]
+  items: EmbeddedChunk<P, W, C, T>[]
   /** In input order. */
   failures: ChunkFailure[]
   /** Times, tokens, rates. */

@@ -9,27 +9,26 @@
  */
 
 import type { EmbedderError } from '../../common/errors.js'
-import { isTyped } from '../../common/realms.js'
-import type { ColbertEmbedding, Embedding, Precision, PrecisionArrays } from '../../common/types.js'
-import { shortestFloat16, shortestFloat32 } from '../../outputs/shortest-decimal.js'
+import type { EmbeddingData, Precision } from '../../common/types.js'
+import { numbersOf, rowsOf } from '../../outputs/arrays.js'
 
 /** A bigint is an integer that a double cannot hold, echoed digit by digit. */
 export type RecordId = string | number | bigint
 
-type Components = PrecisionArrays[Precision]
-
 /** One line, its newline included. */
 export function embeddingLine(
   id: RecordId,
-  embedding: Omit<Embedding<Precision>, 'timings'>,
+  embedding: Omit<EmbeddingData<Precision>, 'timings'>,
 ): string {
   const parts = [`"id":${idJson(id)}`]
-  if (embedding.dense) parts.push(`"dense":${vectorJson(embedding.dense)}`)
+  if (embedding.dense) parts.push(`"dense":${JSON.stringify(numbersOf(embedding.dense))}`)
   if (embedding.sparse) {
     const { indices, values } = embedding.sparse
-    parts.push(`"sparse":{"indices":[${indices.join()}],"values":${vectorJson(values)}}`)
+    parts.push(
+      `"sparse":{"indices":[${indices.join()}],"values":${JSON.stringify(numbersOf(values))}}`,
+    )
   }
-  if (embedding.colbert) parts.push(`"colbert":${rowsJson(embedding.colbert)}`)
+  if (embedding.colbert) parts.push(`"colbert":${JSON.stringify(rowsOf(embedding.colbert))}`)
   parts.push(`"tokenCount":${embedding.tokenCount}`)
   if (embedding.truncated) parts.push('"truncated":true')
   return `{${parts.join()}}\n`
@@ -42,26 +41,4 @@ export function errorLine(id: RecordId, { code, message }: EmbedderError): strin
 
 export function idJson(id: RecordId): string {
   return typeof id === 'bigint' ? String(id) : JSON.stringify(id)
-}
-
-function vectorJson(vector: Components): string {
-  if (isTyped(vector, 'Float32Array')) return JSON.stringify(mapped(vector, shortestFloat32))
-  if (isTyped(vector, 'Uint16Array')) return JSON.stringify(mapped(vector, shortestFloat16))
-  return `[${vector.join()}]`
-}
-
-/** `Array.from(vector, map)`, twice as fast. */
-function mapped(vector: Float32Array | Uint16Array, map: (value: number) => number): number[] {
-  const out = new Array<number>(vector.length)
-  for (let i = 0; i < out.length; i++) out[i] = map(vector[i] as number)
-  return out
-}
-
-function rowsJson({ data, rows }: ColbertEmbedding<Precision>): string {
-  // For packed bits a row is shorter than `cols`.
-  const width = rows === 0 ? 0 : data.length / rows
-  const lines = Array.from({ length: rows }, (_, row) =>
-    vectorJson(data.subarray(row * width, (row + 1) * width)),
-  )
-  return `[${lines.join()}]`
 }

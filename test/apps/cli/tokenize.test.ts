@@ -27,6 +27,16 @@ describe('tokenize', () => {
     expect(code).toBe(0)
   })
 
+  it('prints the pieces and their places', async () => {
+    const { stdout } = await tokenize(['--pieces', 'a  Hello'])
+    expect(jsonLines(stdout)[0].pieces).toEqual([
+      { piece: '<s>', start: 0, end: 0 },
+      { piece: '▁a', start: 0, end: 1 },
+      { piece: '▁Hello', start: 3, end: 8 },
+      { piece: '</s>', start: 8, end: 8 },
+    ])
+  })
+
   it('has every gold id, read from JSONL', async () => {
     const gold = JSON.parse(
       await readFile(

@@ -6,6 +6,7 @@ import {
   TimeoutError,
 } from '../../../lib/common/errors.js'
 import { embedChunks, embedDocuments } from '../../../lib/embedder/documents/chunks.js'
+import { embedStream } from '../../../lib/embedder/documents/stream.js'
 import type { Chunk, Progress } from '../../../lib/index.js'
 import { until } from '../../helpers/until.js'
 import { FakeCore, fakeEmbedding } from './fake-core.js'
@@ -247,5 +248,40 @@ describe('embedDocuments', () => {
     ]
     await expect(embedDocuments(core, { a: twins })).rejects.toThrow('position 0')
     expect(core.calls).toEqual([])
+  })
+})
+
+describe('what a chunk came with', () => {
+  const core = () => new FakeCore()
+  const chunk = {
+    id: 'a',
+    text: 'one text',
+    metadata: { page: 3 },
+    references: ['b', 'c'],
+    // ours win
+    norm: 'mine',
+    embedding: 'mine',
+  }
+
+  it('comes out again, in lists, documents and streams', async () => {
+    const wanted = { id: 'a', text: 'one text', metadata: { page: 3 }, references: ['b', 'c'] }
+    const list = await embedChunks(core(), [chunk])
+    expect(list.items[0]).toMatchObject(wanted)
+    expect(typeof list.items[0]?.norm).toBe('number')
+    const documents = await embedDocuments(core(), { d: [chunk] })
+    expect(documents.get('d')?.items[0]).toMatchObject(wanted)
+    for await (const item of embedStream(core(), [chunk])) expect(item).toMatchObject(wanted)
+    const strings = await embedChunks(core(), ['x'])
+    expect(strings.items[0]).toMatchObject({ id: '0', text: 'x' })
+  })
+
+  it('leaves the text out where that is asked for', async () => {
+    const list = await embedChunks(core(), [chunk], { keepText: false })
+    expect(list.items[0]).not.toHaveProperty('text')
+    for await (const item of embedStream(core(), ['x'], { keepText: false }))
+      expect(item).not.toHaveProperty('text')
+    const wrong = { keepText: 'no' } as never
+    await expect(embedChunks(core(), [chunk], wrong)).rejects.toThrow(/keepText/)
+    expect(() => embedStream(core(), ['x'], wrong)).toThrow(/keepText/)
   })
 })

@@ -9,6 +9,7 @@ import { sleep } from '../../../lib/common/timers.js'
 import type { EmbedCore, EmbedHooks } from '../../../lib/embedder/call/embed-core.js'
 import type { Embedding, EmbedOptions, Precision, Settled } from '../../../lib/index.js'
 import { resolveOptions } from '../../../lib/options/table.js'
+import { MadeEmbedding } from '../../../lib/outputs/embedding.js'
 
 export interface FakeOptions {
   /** Milliseconds for one text. */
@@ -120,11 +121,8 @@ export function fakeEmbedding(text: string): Embedding {
   const dense = new Float32Array(16)
   for (let i = 0; i < 16; i++) dense[i] = Math.sin((i + 1) * (text.length + 1) + text.charCodeAt(0))
   const length = Math.hypot(...dense)
-  return {
-    dense: dense.map((x) => x / length),
-    tokenCount: text.length,
-    truncated: false,
-    cached: text.startsWith('cached'),
-    timings: { tokenizeMs: 1, queueMs: 2, computeMs: 3, totalMs: 6 },
-  }
+  const timings = { tokenizeMs: 1, queueMs: 2, computeMs: 3, totalMs: 6 }
+  const embedding = new MadeEmbedding(text.length, false, text.startsWith('cached'), timings)
+  embedding.dense = dense.map((x) => x / length)
+  return embedding as Embedding
 }

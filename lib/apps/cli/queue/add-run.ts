@@ -6,7 +6,7 @@ import type { CorpusItem } from '../../../integrations/queue/cut.js'
 import { type EnqueueResult, enqueue } from '../../../integrations/queue/enqueue.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
+import { openTokenizer } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { NO_BAR, progressBar } from '../shared/progress-bar.js'
@@ -33,15 +33,15 @@ export async function runQueueAdd(
   const { jobTokens, maxWaiting, attempts } = own
   const input = await openTexts(io, texts, flags)
   try {
-    const embedder = await openEmbedder(io, values)
+    const tokenizer = await openTokenizer(io, values)
     try {
       const total = input.size !== undefined && 'bytes' in input.size ? input.size.bytes : undefined
       const bar = own.json ? NO_BAR : progressBar(io, { label: 'queue', total })
       const reading = { bytes: 0 }
-      const result = await enqueue(embedder, corpusOf(input.items, reading), {
+      const result = await enqueue(tokenizer, corpusOf(input.items, reading), {
         ...queueAddress(io, flags),
         ...present({ jobTokens, maxWaiting, attempts }),
-        maxTokens: values.maxTokens ?? embedder.info.maxTokens,
+        maxTokens: values.maxTokens ?? tokenizer.info.maxTokens,
         corpus: own.corpus ?? (own.input ? basename(own.input) : 'stdin'),
         signal: io.signal,
         onProgress: ({ items, jobs }) =>
@@ -50,7 +50,7 @@ export async function runQueueAdd(
       await report(io, result, own.json ?? false)
       return result.failed > 0 ? EXIT.failed : EXIT.done
     } finally {
-      await embedder.dispose()
+      await tokenizer.dispose()
     }
   } finally {
     await input.close()

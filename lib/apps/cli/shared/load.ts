@@ -2,6 +2,7 @@
 
 import { InvalidInputError } from '../../../common/errors.js'
 import { Embedder } from '../../../embedder/embedder.js'
+import { Tokenizer } from '../../../embedder/tokenizer.js'
 import { ensureModel } from '../../../model/fetch/ensure.js'
 import { inspectModel } from '../../../model/inspect.js'
 import type { OptionValues } from '../../../options/table.js'
@@ -16,6 +17,11 @@ export async function openEmbedder(io: CliIo, values: OptionValues): Promise<Emb
   await checkDimensions(model, values)
   const logger = loggerOf(io, values.logLevel)
   return Embedder.load({ ...loadOptions(values), model, logger, signal: io.signal })
+}
+
+/** The tokenizer of that model, for what needs no weights. */
+export async function openTokenizer(io: CliIo, values: OptionValues): Promise<Tokenizer> {
+  return Tokenizer.load({ model: await modelPath(io, values), signal: io.signal })
 }
 
 /** The file of that model. */

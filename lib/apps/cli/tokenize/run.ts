@@ -1,13 +1,13 @@
 /** `bge-m3 tokenize`: a line of token ids per text. */
 
 import { EmbedderError } from '../../../common/errors.js'
-import type { TokenizeResult } from '../../../common/types.js'
-import type { Embedder } from '../../../embedder/embedder.js'
+import type { TokenizeOptions, TokenizeResult } from '../../../common/types.js'
+import type { Tokenizer } from '../../../embedder/tokenizer.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import { errorLine, idJson } from '../../../integrations/files/jsonl-output.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
+import { openTokenizer } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { mapAhead, windows } from '../shared/pipeline.js'
 import { present } from '../shared/present.js'
@@ -24,21 +24,29 @@ export async function runTokenize(
   flags: Flags,
 ): Promise<number> {
   const values = optionValues(flags, io.env)
-  const { input: inputFile, output } = flags as { input?: string; output?: string }
+  const {
+    input: inputFile,
+    output,
+    pieces,
+  } = flags as {
+    input?: string
+    output?: string
+    pieces?: boolean
+  }
   await checkTarget(output)
   const input = await openTexts(io, texts, flags)
   try {
-    const embedder = await openEmbedder(io, values)
+    const tokenizer = await openTokenizer(io, values)
     try {
       const { truncate } = values
       // To cut without a number is to cut where the model does.
-      const limit = truncate === 'end' ? embedder.info.maxTokens : undefined
-      const options = present({ truncate, maxTokens: values.maxTokens ?? limit })
+      const limit = truncate === 'end' ? tokenizer.info.maxTokens : undefined
+      const options = present({ truncate, maxTokens: values.maxTokens ?? limit, pieces })
       const sink = await openOutputSink(io, output, inputFile)
       let count = 0
       let failures = 0
       const work = (window: InputItem[]) =>
-        Promise.all(window.map((item) => tokenizeItem(embedder, item, options)))
+        Promise.all(window.map((item) => tokenizeItem(tokenizer, item, options)))
       try {
         for await (const done of mapAhead(windows(input.items, WINDOW), WINDOWS_AHEAD, work)) {
           for (const { item, result } of done) {
@@ -54,7 +62,7 @@ export async function runTokenize(
       say(io, `${failures} of ${count} texts failed.`)
       return EXIT.failed
     } finally {
-      await embedder.dispose()
+      await tokenizer.dispose()
     }
   } finally {
     await input.close()
@@ -67,13 +75,13 @@ interface Tokenized {
 }
 
 async function tokenizeItem(
-  embedder: Embedder,
+  tokenizer: Tokenizer,
   item: InputItem,
-  options: { maxTokens?: number; truncate?: 'error' | 'end' },
+  options: TokenizeOptions,
 ): Promise<Tokenized> {
   if (!isText(item)) return { item, result: item.error }
   try {
-    return { item, result: await embedder.tokenize(item.text, options) }
+    return { item, result: await tokenizer.tokenize(item.text, options) }
   } catch (error) {
     if (!(error instanceof EmbedderError)) throw error
     return { item, result: renamed(error, `text at index ${item.index}`) }
@@ -82,5 +90,8 @@ async function tokenizeItem(
 
 function lineOf({ id }: InputItem, result: Tokenized['result']): string {
   if (result instanceof EmbedderError) return errorLine(id, result)
-  return `{"id":${idJson(id)},"ids":[${result.ids.join()}],"truncated":${result.truncated}}\n`
+  const { ids, truncated, pieces } = result
+  const tokens = pieces?.map(({ piece, start, end }) => ({ piece, start, end }))
+  const more = tokens ? `,"pieces":${JSON.stringify(tokens)}` : ''
+  return `{"id":${idJson(id)},"ids":[${ids.join()}]${more},"truncated":${truncated}}\n`
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../../../lib/common/errors.js'
-import type { Embedding } from '../../../../lib/common/types.js'
+import type { EmbeddingData } from '../../../../lib/common/types.js'
 import {
   MULTIVECTOR_NUMBERS,
   numbers,
@@ -20,7 +20,7 @@ const OPTIONS = {
 const float32 = fc.float({ noNaN: true, noDefaultInfinity: true })
 
 /** An embedding of arbitrary finite numbers. */
-const embeddings: fc.Arbitrary<Embedding> = fc
+const embeddings: fc.Arbitrary<EmbeddingData> = fc
   .record({
     dense: fc.array(float32, { minLength: 1, maxLength: 20 }),
     weights: fc.uniqueArray(fc.tuple(fc.nat({ max: 2 ** 32 - 1 }), float32), {

@@ -1,6 +1,6 @@
 /** Embeddings without a model, and a store over the contract server. */
 
-import type { Embedding } from '../../../../lib/common/types.js'
+import type { EmbeddingData } from '../../../../lib/common/types.js'
 import type { StoredChunk } from '../../../../lib/integrations/store.js'
 
 export const DIMENSIONS = 8
@@ -31,7 +31,7 @@ function unitRow(next: () => number, length: number): number[] {
 export function embedding(
   seed: number,
   { rows = 4, weights = 5, dimensions = DIMENSIONS } = {},
-): Embedding {
+): EmbeddingData {
   const next = random(seed * 7919 + 1)
   const indices = new Set<number>()
   while (indices.size < weights) indices.add(Math.floor(next() * 40))
@@ -56,7 +56,7 @@ export function embedding(
 export function stored(
   id: string,
   seed: number,
-  more: { text?: string; metadata?: Record<string, unknown>; embedding?: Embedding } = {},
+  more: { text?: string; metadata?: Record<string, unknown>; embedding?: EmbeddingData } = {},
 ): StoredChunk {
   const { text = `text ${seed}`, metadata } = more
   const made = more.embedding ?? embedding(seed)
