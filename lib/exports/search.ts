@@ -1,5 +1,6 @@
 /** `bge-m3-node/search`: an index of files on disk, and search in it. */
 
+export type { Snippet } from '../common/snippet.js'
 export {
   type OpenIndexOptions,
   openIndex,
@@ -8,8 +9,10 @@ export {
 export type {
   ChunkSettings,
   FileFailure,
+  IndexedChunk,
   IndexModel,
   IndexStats,
+  ReadOptions,
   SearchHit,
   SearchMode,
   SearchOptions,

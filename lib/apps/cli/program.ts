@@ -7,6 +7,7 @@ import { embedCommand } from './embed/command.js'
 import { evaluateCommand } from './evaluate/command.js'
 import { indexCommand } from './index/command.js'
 import { loadCommand } from './load/command.js'
+import { mcpCommand } from './mcp/command.js'
 import { modelCommand } from './model/command.js'
 import { queueCommand } from './queue/command.js'
 import { reportCommand } from './report/command.js'
@@ -28,6 +29,7 @@ const COMMANDS = [
   evaluateCommand,
   indexCommand,
   searchCommand,
+  mcpCommand,
   loadCommand,
   queueCommand,
   workerCommand,

@@ -23,6 +23,7 @@ export interface IndexedFile {
 /** A chunk's place, and which vector is its. */
 export interface FileChunk {
   line: number
+  endLine: number
   vector: number
 }
 
@@ -100,13 +101,14 @@ export function putFile(db: Database, { path, state, seen, hash, chunks }: FileC
     seen,
     Buffer.from(hash, 'hex'),
   )
-  chunks.forEach(({ line, vector }, part) => {
+  chunks.forEach(({ line, endLine, vector }, part) => {
     db.run(
-      'INSERT INTO chunks (vector, file, part, line) VALUES (?, ?, ?, ?)',
+      'INSERT INTO chunks (vector, file, part, line, end_line) VALUES (?, ?, ?, ?, ?)',
       vector,
       file,
       part,
       line,
+      endLine,
     )
   })
 }

@@ -1,8 +1,14 @@
 /** Vectors that were found to the chunks that have them. */
 
+import { markedSnippet } from '../../common/snippet.js'
+import { turn } from '../../common/timers.js'
+import { chunkOf } from './chunk.js'
 import { blobText, type Database } from './database.js'
 import type { Ranked } from './rank.js'
 import type { SearchHit } from './types.js'
+
+/** Hits that are made before others get their turn. */
+const SLICE = 16
 
 /** The text of each vector that has one. */
 export function textsOf(db: Database, ids: readonly number[]): Map<number, string> {
@@ -14,9 +20,13 @@ export function textsOf(db: Database, ids: readonly number[]): Map<number, strin
 }
 
 /** A hit for every chunk that has one of the vectors, in their order; within one by path and place. */
-export function hitsOf(db: Database, ranked: readonly Ranked[], limit: number): SearchHit[] {
+export async function hitsOf(
+  db: Database,
+  ranked: readonly Ranked[],
+  { query, limit }: { query: string; limit: number },
+): Promise<SearchHit[]> {
   const rows = db.all(
-    `SELECT chunks.vector, files.path, chunks.part, chunks.line, chunks.name, chunks.metadata
+    `SELECT chunks.vector, files.path, chunks.part, chunks.line, chunks.end_line, chunks.name, chunks.metadata
      FROM chunks LEFT JOIN files ON files.id = chunks.file
      WHERE chunks.vector IN (SELECT value FROM json_each(?)) ORDER BY files.path, chunks.part, chunks.name`,
     JSON.stringify(ranked.map(({ id }) => id)),
@@ -31,23 +41,23 @@ export function hitsOf(db: Database, ranked: readonly Ranked[], limit: number): 
     .flatMap((hit) => (places.get(hit.id) ?? []).map((place) => ({ hit, place })))
     .slice(0, limit)
   const texts = textsOf(db, [...new Set(found.map(({ hit }) => hit.id))])
-  return found.map(({ hit, place }) => {
-    const { path, part, line, name, metadata } = place
-    const isFile = typeof path === 'string'
+  const hits: SearchHit[] = []
+  for (const [i, { hit, place }] of found.entries()) {
+    // words are looked for in every text: a thousand of them take a second
+    if (i % SLICE === SLICE - 1) await turn()
     const { dense, sparse, colbert } = hit
-    return {
-      id: isFile ? `${path}#${part}` : blobText(name),
-      path: isFile ? path : null,
-      line: isFile ? Number(line) : null,
-      chunk: isFile ? Number(part) : null,
+    const text = texts.get(hit.id) ?? null
+    hits.push({
+      ...chunkOf(place),
+      text,
       score: hit.score,
       scores: {
         dense,
         ...(sparse !== undefined && { sparse }),
         ...(colbert !== undefined && { colbert }),
       },
-      text: texts.get(hit.id) ?? null,
-      metadata: metadata == null ? null : JSON.parse(blobText(metadata)),
-    }
-  })
+      snippet: text === null ? null : markedSnippet(text, query),
+    })
+  }
+  return hits
 }

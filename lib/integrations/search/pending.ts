@@ -15,7 +15,7 @@ export interface PendingFile {
   hash: string
   /** Of each chunk; 0 for those under way. */
   vectors: number[]
-  lines: readonly number[]
+  lines: readonly Pick<TextPart, 'line' | 'endLine'>[]
   missing: number
   /** Why it cannot be indexed. */
   error?: EmbedderError
@@ -51,7 +51,7 @@ export class PendingFiles {
     const pending: PendingFile = {
       ...file,
       vectors: new Array(parts.length).fill(0),
-      lines: parts.map(({ line }) => line),
+      lines: parts.map(({ line, endLine }) => ({ line, endLine })),
       missing: 0,
     }
     const texts: PendingText[] = []
@@ -120,7 +120,10 @@ export class PendingFiles {
   }
 
   #put({ path, state, seen, hash, vectors, lines }: PendingFile): void {
-    const chunks = vectors.map((vector, part) => ({ vector, line: lines[part] as number }))
+    const chunks = vectors.map((vector, part) => {
+      const { line, endLine } = lines[part] as PendingFile['lines'][number]
+      return { vector, line, endLine }
+    })
     putFile(this.#db, { path, state, seen, hash, chunks })
   }
 }

@@ -23,6 +23,8 @@ export interface TextPart {
   text: string
   /** Line of the file that it begins on, from 1. */
   line: number
+  /** Line that it ends on. */
+  endLine: number
 }
 
 /** @throws InvalidInputError when it cannot be read */
@@ -73,7 +75,11 @@ export class FileCutter {
     })
     return chunks
       .filter((chunk) => chunk.text.trim() !== '')
-      .map((chunk) => ({ text: chunk.text, line: lineOf(chunk.start + blanksOf(chunk.text)) }))
+      .map((chunk) => ({
+        text: chunk.text,
+        line: lineOf(chunk.start + blanksOf(chunk.text)),
+        endLine: lineOf(chunk.start + chunk.text.trimEnd().length - 1),
+      }))
   }
 }
 

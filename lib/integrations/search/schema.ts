@@ -6,7 +6,7 @@ import type { ChunkSettings, IndexModel } from './types.js'
 
 /** "bgM3" in `PRAGMA application_id`: tells an index from other SQLite files. */
 const APPLICATION = 0x62674d33
-const VERSION = 1
+const VERSION = 2
 
 /*
  * A vector belongs to a text, not to a place: chunks with equal text share one, so what is renamed, moved
@@ -46,6 +46,7 @@ CREATE TABLE chunks (
   file INTEGER REFERENCES files ON DELETE CASCADE,
   part INTEGER,
   line INTEGER,
+  end_line INTEGER,
   name BLOB UNIQUE,          -- the id of a chunk that is of no file
   metadata BLOB              -- JSON
 );

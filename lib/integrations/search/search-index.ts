@@ -19,6 +19,7 @@ import {
 import { pathOf } from '../../common/path.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import type { EmbeddingStore } from '../store.js'
+import { readChunk } from './chunk.js'
 import { Database } from './database.js'
 import { IndexStore } from './embedding-store.js'
 import { filesUnder, removeFiles } from './files.js'
@@ -34,7 +35,9 @@ import {
 import { search } from './search.js'
 import type {
   ChunkSettings,
+  IndexedChunk,
   IndexStats,
+  ReadOptions,
   SearchHit,
   SearchOptions,
   UpdateOptions,
@@ -207,6 +210,16 @@ export class SearchIndex {
     }
     checkModel(settings.model, embedder.info.fingerprint)
     return search({ db: this.#db, embedder, settings }, query, options)
+  }
+
+  /**
+   * A chunk by the id that a hit has, with its neighbours in the file, in their order. As the index has them:
+   * no file is looked at. Needs no embedder.
+   *
+   * @throws InvalidInputError for an id that the index does not have
+   */
+  async read(id: string, options: ReadOptions = {}): Promise<IndexedChunk[]> {
+    return readChunk(this.#db, id, options)
   }
 
   /** Takes a folder, or a file, out of the index. @returns the number of files */

@@ -65,7 +65,7 @@ export async function search(
           weights,
         })
       : ranked
-  return hitsOf(db, ordered, limit)
+  return hitsOf(db, ordered, { query, limit })
 }
 
 /** Vectors without a chunk: of files that are only partly done, or of an update that was cut off. */

@@ -2,6 +2,7 @@
 
 import type { AbortSignalLike } from '../../common/abort.js'
 import type { EmbedderError } from '../../common/errors.js'
+import type { Snippet } from '../../common/snippet.js'
 import type { ScoreWeights } from '../../scoring/hybrid.js'
 
 /** How files are cut into chunks; fixed when the index is made, since chunks of two kinds do not compare. */
@@ -138,24 +139,40 @@ export interface SearchOptions {
   signal?: AbortSignalLike
 }
 
-/** A chunk that was found. */
-export interface SearchHit {
+/** A chunk that an index holds. */
+export interface IndexedChunk {
   /** `path#chunk`, or the id that a store was given. */
   id: string
   /** Absolute path of the file; null for what did not come from a file. */
   path: string | null
   /** Line of the file on which the chunk begins, from 1; null for what did not come from a file. */
   line: number | null
+  /** Line on which it ends; null for what did not come from a file. */
+  endLine: number | null
   /** Position among the file's chunks, from 0; null for what did not come from a file. */
   chunk: number | null
-  /** Higher is better. What it is depends on `mode`, `fusion` and `rerank`. */
-  score: number
-  /** What the score was made of, as far as it was computed. */
-  scores: { dense?: number; sparse?: number; colbert?: number }
   /** The chunk's text; null where only vectors were stored. */
   text: string | null
   /** As it was stored; null for chunks of files. */
   metadata: Record<string, unknown> | null
+}
+
+/** A chunk that was found. */
+export interface SearchHit extends IndexedChunk {
+  /** Higher is better. What it is depends on `mode`, `fusion` and `rerank`. */
+  score: number
+  /** What the score was made of, as far as it was computed. */
+  scores: { dense?: number; sparse?: number; colbert?: number }
+  /** The part of the text with the most different words of the query, and where those are; null without a text. */
+  snippet: Snippet | null
+}
+
+/** What to read around a chunk. */
+export interface ReadOptions {
+  /** Chunks of the file before it, at most 100. Default: 0. */
+  before?: number
+  /** Chunks of the file behind it, at most 100. Default: 0. */
+  after?: number
 }
 
 /** What an index holds. */

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { printable } from '../../../lib/apps/cli/shared/printable.js'
-import { snippet } from '../../../lib/apps/cli/shared/snippet.js'
 import { openIndex } from '../../../lib/exports/search.js'
 import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { paragraphs } from '../../helpers/texts.js'
@@ -41,7 +40,7 @@ describe('search', () => {
     expect(stderr).toMatch(/stand-in/)
     const lines = stdout.trimEnd().split('\n')
     expect(lines).toHaveLength(20)
-    expect(lines[0]).toMatch(/^1\. {2}.*docs\/3\.txt:1 {2}\d\.\d{4}$/)
+    expect(lines[0]).toMatch(/^1\. {2}.*docs\/3\.txt:1-3 {2}\d\.\d{4}$/)
     expect(lines[18]).toMatch(/^10\. /)
     expect(lines[1]).toMatch(/^ {4}\S/)
     for (const line of lines) expect(line.length).toBeLessThan(300)
@@ -57,6 +56,7 @@ describe('search', () => {
       id: `${join(docs, '3.txt')}#0`,
       path: join(docs, '3.txt'),
       line: 1,
+      endLine: 3,
       chunk: 0,
       score: expect.any(Number),
       scores: { dense: expect.any(Number), sparse: expect.any(Number) },
@@ -79,6 +79,18 @@ describe('search', () => {
     const reranked = await first('--rerank', '--candidates', '5')
     const { scores } = reranked
     expect(reranked.score).toBeCloseTo((scores.dense + scores.sparse + scores.colbert) / 3, 6)
+  })
+
+  it('marks the words of the query on a terminal, and nowhere else', async () => {
+    const query = texts[3] as string
+    const args = ['search', query, '-s', store, '-n', '3']
+    const marked = await cli(args, { tty: { stdout: true } })
+    expect(marked.stdout.toLowerCase()).toContain('\x1b[1manthem\x1b[22m')
+    const plain = (await cli(args)).stdout
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what marks
+    expect(marked.stdout.replace(/\x1b\[\d+m/g, '')).toBe(plain)
+    const quiet = await cli(args, { tty: { stdout: true }, env: { NO_COLOR: '1' } })
+    expect(quiet.stdout).toBe(plain)
   })
 
   it.each([
@@ -117,29 +129,6 @@ describe('search', () => {
       code: 0,
       stdout: 'nothing found\n',
     })
-  })
-})
-
-describe('snippet', () => {
-  const filler = 'lorem ipsum dolor sit amet '.repeat(30)
-  it('is the text, if that is short, on one line', () => {
-    expect(snippet(' One\n two\u0007\tthree ', 'x')).toBe('One two three')
-    expect(snippet('', 'x')).toBe('')
-  })
-  it('is where most words of the query are', () => {
-    const text = `${filler} the Rhine alone ${filler} the Rhine flows through Basel ${filler}`
-    const part = snippet(text, 'Which river flows through BASEL?', 100)
-    expect(part).toMatch(/^… .*flows through Basel.* …$/)
-    expect(part.length).toBeLessThanOrEqual(104)
-    expect(snippet(text, 'nothing of it', 100)).toMatch(/^lorem ipsum.* …$/)
-  })
-  it('cuts at words, and no character in two', () => {
-    for (const width of [10, 11, 12, 40]) {
-      const part = snippet('日本語のテキスト'.repeat(40), '日本', width)
-      expect(part.length).toBeLessThanOrEqual(width + 4)
-    }
-    expect(snippet('a'.repeat(500), 'b', 50)).toBe(`${'a'.repeat(50)} …`)
-    expect(snippet(`one ${'b'.repeat(500)}`, 'one', 50)).toMatch(/^one b* …$|^one …$/)
   })
 })
 

@@ -1,6 +1,7 @@
 /** `bge-m3 rerank`: documents in order, by a re-ranker or by an embedder's outputs. */
 
 import { BatchError, EmbedderError } from '../../../common/errors.js'
+import { snippet } from '../../../common/snippet.js'
 import type { RankedDocument, RerankBy, RerankResult } from '../../../embedder/rerank/types.js'
 import { Reranker } from '../../../embedder/reranker.js'
 import { type InputItem, isText, type TextItem } from '../../../integrations/files/items.js'
@@ -15,7 +16,6 @@ import { present } from '../shared/present.js'
 import { progressBar } from '../shared/progress-bar.js'
 import { renamed } from '../shared/renamed.js'
 import { Sink } from '../shared/sink.js'
-import { snippet } from '../shared/snippet.js'
 import { table } from '../shared/table.js'
 import { openTexts } from '../shared/texts.js'
 import { parseWeights } from '../shared/weights.js'

@@ -1,18 +1,17 @@
 /** `bge-m3 search`: a query to what an index has. */
 
-import { existsSync } from 'node:fs'
+import type { Snippet } from '../../../common/snippet.js'
 import { openIndex } from '../../../integrations/search/search-index.js'
 import type { SearchHit, SearchOptions } from '../../../integrations/search/types.js'
-import type { OptionValues } from '../../../options/table.js'
 import { fromHere } from '../index/run.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'
+import { modelOfIndex } from '../shared/model-of-index.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { printable } from '../shared/printable.js'
 import { Sink } from '../shared/sink.js'
-import { snippet } from '../shared/snippet.js'
 import { parseWeights } from '../shared/weights.js'
 
 interface SearchFlags {
@@ -31,14 +30,14 @@ export async function runSearch(io: CliIo, args: readonly string[], flags: Flags
   const own = flags as unknown as SearchFlags
   const options = searchOptions(io, own)
   const query = args[0] as string
-  const values = await withModel(optionValues(flags, io.env), own.store)
+  const values = await modelOfIndex(optionValues(flags, io.env), own.store)
   const embedder = await openEmbedder(io, values)
   try {
     const index = await openIndex(own.store, { embedder, create: false })
     try {
       const hits = await index.search(query, options)
       const { model } = embedder.info
-      const text = own.json ? `${JSON.stringify({ model, hits })}\n` : list(hits, query)
+      const text = own.json ? `${JSON.stringify({ model, hits })}\n` : list(hits, marker(io))
       await Sink.stdout(io).write(text)
       return EXIT.done
     } finally {
@@ -46,19 +45,6 @@ export async function runSearch(io: CliIo, args: readonly string[], flags: Flags
     }
   } finally {
     await embedder.dispose()
-  }
-}
-
-/** The model that is named, else the one that made the index. Also says at once if there is no index. */
-async function withModel(values: OptionValues, store: string): Promise<OptionValues> {
-  const index = await openIndex(store, { create: false })
-  try {
-    const made = (await index.stats()).model
-    if (!made) throw new UsageError(`The index in ${index.folder} is empty: index files first.`)
-    const isKnown = values.model === undefined && existsSync(made.file)
-    return isKnown ? { ...values, model: made.file } : values
-  } finally {
-    await index.close()
   }
 }
 
@@ -87,15 +73,33 @@ function whole(flag: string, text: string | undefined): number | undefined {
   return Number(text)
 }
 
-function list(hits: readonly SearchHit[], query: string): string {
+/** What marks a word: bold, on a terminal that was not asked to do without (https://no-color.org). */
+function marker({ stdout, env }: CliIo): (word: string) => string {
+  const isPlain = !stdout.isTTY || Boolean(env.NO_COLOR) || env.TERM === 'dumb'
+  return isPlain ? (word) => word : (word) => `\x1b[1m${word}\x1b[22m`
+}
+
+function list(hits: readonly SearchHit[], mark: (word: string) => string): string {
   if (hits.length === 0) return 'nothing found\n'
   const width = String(hits.length).length + 2
   return hits
     .map((hit, i) => {
-      const place = hit.path === null ? hit.id : `${fromHere(hit.path)}:${hit.line}`
+      const place = hit.path === null ? hit.id : `${fromHere(hit.path)}:${lines(hit)}`
       const head = `${`${i + 1}.`.padEnd(width)}${printable(place)}  ${hit.score.toFixed(4)}\n`
-      if (hit.text === null) return head
-      return `${head}${' '.repeat(width)}${printable(snippet(hit.text, query))}\n`
+      if (hit.snippet === null) return head
+      return `${head}${' '.repeat(width)}${marked(hit.snippet, mark)}\n`
     })
     .join('')
+}
+
+const lines = ({ line, endLine }: SearchHit) => (line === endLine ? line : `${line}-${endLine}`)
+
+function marked({ text, marks }: Snippet, mark: (word: string) => string): string {
+  let shown = ''
+  let at = 0
+  for (const [start, end] of marks) {
+    shown += printable(text.slice(at, start)) + mark(printable(text.slice(start, end)))
+    at = end
+  }
+  return shown + printable(text.slice(at))
 }

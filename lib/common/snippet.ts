@@ -2,8 +2,16 @@
 
 const WIDTH = 240
 
+/** A part of a text on one line, and where words of the query are in it. */
+export interface Snippet {
+  text: string
+  /** First UTF-16 unit of each such word, and the one behind it; in order. */
+  marks: [start: number, end: number][]
+}
+
 interface Word {
   start: number
+  end: number
   /** Whether it is one of the query's. */
   isWanted: boolean
   folded: string
@@ -14,11 +22,29 @@ interface Word {
  * first. Cut at words, with dots where something is missing.
  */
 export function snippet(text: string, query: string, width: number = WIDTH): string {
+  return markedSnippet(text, query, width).text
+}
+
+/** The same, with the words of the query that it has: whatever their case, whole words alone. */
+export function markedSnippet(text: string, query: string, width: number = WIDTH): Snippet {
   const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim()
-  if (line.length <= width) return line
   const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' })
   const wanted = new Set(wordsOf(segmenter, query).map(({ folded }) => folded))
   const words = wordsOf(segmenter, line, wanted)
+  const [from, to] = line.length <= width ? [0, line.length] : bestPart(line, words, width)
+  const part = line.slice(from, to).trimStart()
+  const shift = (from > 0 ? DOTS.length + 1 : 0) - (to - part.length)
+  return {
+    text: `${from > 0 ? `${DOTS} ` : ''}${part.trimEnd()}${to < line.length ? ` ${DOTS}` : ''}`,
+    marks: words
+      .filter(({ isWanted, start, end }) => isWanted && start >= from && end <= to)
+      .map(({ start, end }) => [start + shift, end + shift]),
+  }
+}
+
+const DOTS = '…'
+
+function bestPart(line: string, words: readonly Word[], width: number): [from: number, to: number] {
   const start = bestStart(words, width)
   let end = Math.min(start + width, line.length)
   if (end < line.length) {
@@ -26,8 +52,7 @@ export function snippet(text: string, query: string, width: number = WIDTH): str
     const cut = words.findLast((word) => word.start <= end)?.start ?? 0
     if (cut > start) end = cut
   }
-  const part = line.slice(start, end).trim()
-  return `${start > 0 ? '… ' : ''}${part}${end < line.length ? ' …' : ''}`
+  return [start, end]
 }
 
 function wordsOf(
@@ -39,7 +64,7 @@ function wordsOf(
     .filter(({ isWordLike }) => isWordLike)
     .map(({ segment, index }) => {
       const folded = segment.toLocaleLowerCase()
-      return { start: index, isWanted: wanted.has(folded), folded }
+      return { start: index, end: index + segment.length, isWanted: wanted.has(folded), folded }
     })
 }
 
