@@ -4,7 +4,7 @@ import { Embedder } from 'bge-m3-node'
 import { embeddingModel } from 'bge-m3-node/ai-sdk'
 
 const m3 = await Embedder.load() // BGE_M3_MODEL, or what `bge-m3 model pull` fetched
-const model = embeddingModel(m3) // for ai 6: embeddingModel(m3, { specification: 'v3' })
+const model = embeddingModel(m3)
 
 const values = [
   'The Rhine flows through Basel before it turns north.',

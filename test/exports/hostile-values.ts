@@ -239,8 +239,30 @@ function targetsOf({
       (embedder: never, given: never, call: never) =>
         aiSdk.embeddingModel(embedder, given).doEmbed(call),
       m3,
-      { ...adapter, specification: 'v4' },
+      { ...adapter, side: 'query' },
       { values: ['a'], dimensions: 8 },
+    ),
+    'ai-sdk.rerankingModel': fn(
+      (ranker: never, given: never, call: never) =>
+        aiSdk.rerankingModel(ranker, given).doRerank(call),
+      m3,
+      { topN: 1 },
+      { query: 'a', documents: { type: 'text', values: ['a'] } },
+    ),
+    'langchain.BgeM3DocumentCompressor': fn(
+      (ranker: never, given: never, documents: never, query: never) =>
+        new langchain.BgeM3DocumentCompressor(ranker, given).compressDocuments(documents, query),
+      m3,
+      { topN: 1 },
+      [{ pageContent: 'a', metadata: {} }],
+      'a',
+    ),
+    'llamaindex.llamaIndexPostprocessor': fn(
+      (ranker: never, given: never, query: never) =>
+        llamaindex.llamaIndexPostprocessor(ranker, given).postprocessNodes([], query),
+      m3,
+      { topN: 1 },
+      'a',
     ),
     'langchain.BgeM3Embeddings': fn(
       (embedder: never, given: never, texts: never) =>
@@ -429,6 +451,10 @@ function targetsOf({
       weights: [1, 1, 1],
       rerank: 2,
       signal,
+    }),
+    'search.SearchIndex read': fn((...given: [never, never]) => opened.read(...given), 'a#0', {
+      before: 1,
+      after: 1,
     }),
     'search.SearchIndex forget': fn((given: never) => opened.forget(given), folder),
     'search.openIndex': fn(

@@ -1,14 +1,16 @@
 /**
- * Vercel AI SDK: `bge-m3-node/ai-sdk`. A model for `embed` and `embedMany` of `ai` 7 (specification v4) and
- * of `ai` 6 (v3). Needs nothing of the SDK at run time.
+ * Vercel AI SDK: `bge-m3-node/ai-sdk`. Models for `embed`, `embedMany` and `rerank` of `ai` 6 and 7, which both
+ * take the specification v3. Needs nothing of the SDK at run time.
  */
 
 import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
-import { checkObject, shown } from '../../common/given.js'
+import { checkList, checkObject, shown } from '../../common/given.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import { checkRanker, type DocumentRanker, type RerankAdapterOptions, rankTexts } from './rerank.js'
 import { type AdapterOptions, checkAdapter, denseVectors } from './vectors.js'
 
+export type { DocumentRanker, RerankAdapterOptions } from './rerank.js'
 export type { AdapterOptions } from './vectors.js'
 
 /**
@@ -18,9 +20,7 @@ export type { AdapterOptions } from './vectors.js'
 const MAX_PER_CALL = 1024
 
 /** Options of `embeddingModel`. */
-export interface ModelOptions<Version extends 'v3' | 'v4' = 'v3' | 'v4'> extends AdapterOptions {
-  /** Which of the SDK's interfaces it has. `v4` (default) is that of `ai` 7, `v3` that of `ai` 6. */
-  specification?: Version
+export interface ModelOptions extends AdapterOptions {
   /**
    * Which side of retrieval its texts are on, for models with a prompt for each; the SDK does not tell them
    * apart. Default: the model's own default.
@@ -28,12 +28,9 @@ export interface ModelOptions<Version extends 'v3' | 'v4' = 'v3' | 'v4'> extends
   side?: 'query' | 'passage'
 }
 
-/**
- * What the SDK calls `EmbeddingModelV3` and `EmbeddingModelV4`, as far as we have it. Spelled out, since each
- * version of the SDK has types of its own.
- */
-export interface BgeM3EmbeddingModel<Version extends 'v3' | 'v4'> {
-  readonly specificationVersion: Version
+/** What the SDK calls `EmbeddingModelV3`. Spelled out, since each version of the SDK has types of its own. */
+export interface BgeM3EmbeddingModel {
+  readonly specificationVersion: 'v3'
   readonly provider: string
   readonly modelId: string
   readonly maxEmbeddingsPerCall: number
@@ -42,7 +39,7 @@ export interface BgeM3EmbeddingModel<Version extends 'v3' | 'v4'> {
   doEmbed(call: {
     values: string[]
     abortSignal?: AbortSignalLike | undefined
-    /** What v4 of the SDK asks for. */
+    /** What `ai` 7 asks for. */
     dimensions?: number | undefined
   }): Promise<{
     embeddings: number[][]
@@ -57,22 +54,17 @@ export interface BgeM3EmbeddingModel<Version extends 'v3' | 'v4'> {
  *
  * @param embedder stays the caller's: dispose it yourself
  */
-export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
+export function embeddingModel(
   embedder: Embedder,
-  options: ModelOptions<Version> = {},
-): BgeM3EmbeddingModel<Version> {
-  const { specification = 'v4' as Version, side, ...rest } = { ...options }
+  options: ModelOptions = {},
+): BgeM3EmbeddingModel {
+  const { side, ...rest } = { ...options }
   checkAdapter(embedder, rest, 'embeddingModel')
-  if (specification !== 'v3' && specification !== 'v4') {
-    throw new InvalidInputError(
-      `The option \`specification\` must be v3 or v4, not ${shown(specification)}.`,
-    )
-  }
   if (side !== undefined && side !== 'query' && side !== 'passage') {
     throw new InvalidInputError(`The option \`side\` must be query or passage, not ${shown(side)}.`)
   }
   return {
-    specificationVersion: specification,
+    specificationVersion: 'v3',
     provider: 'bge-m3-node',
     modelId: embedder.info.name,
     maxEmbeddingsPerCall: MAX_PER_CALL,
@@ -88,5 +80,69 @@ export function embeddingModel<Version extends 'v3' | 'v4' = 'v4'>(
       })
       return { embeddings: vectors, usage: { tokens }, warnings: [] }
     },
+  }
+}
+
+/** What the SDK calls `RerankingModelV3`. */
+export interface BgeM3RerankingModel {
+  readonly specificationVersion: 'v3'
+  readonly provider: string
+  readonly modelId: string
+  /** @throws BatchError naming each document that could not be scored */
+  doRerank(call: {
+    documents:
+      | { type: 'text'; values: string[] }
+      // biome-ignore lint/suspicious/noExplicitAny: the SDK's own type of JSON, which is not ours to name
+      | { type: 'object'; values: any[] }
+    query: string
+    topN?: number | undefined
+    abortSignal?: AbortSignalLike | undefined
+  }): Promise<{
+    /** Best first; `relevanceScore` is a re-ranker's relevance, 0 to 1, or the score of an embedder's outputs. */
+    ranking: { index: number; relevanceScore: number }[]
+    warnings: []
+  }>
+}
+
+/**
+ * A model for `rerank` of the AI SDK. Documents that are objects are re-ranked as their JSON.
+ *
+ * @param ranker stays the caller's: dispose it yourself
+ */
+export function rerankingModel<Ranker extends DocumentRanker>(
+  ranker: Ranker,
+  options: RerankAdapterOptions<Ranker> = {} as RerankAdapterOptions<Ranker>,
+): BgeM3RerankingModel {
+  checkRanker(ranker, options, 'rerankingModel')
+  return {
+    specificationVersion: 'v3',
+    provider: 'bge-m3-node',
+    modelId: ranker.info.name,
+    async doRerank(call) {
+      checkObject(call, 'A call')
+      const { documents, query, topN = options.topN, abortSignal } = call
+      checkObject(documents, 'The documents')
+      const { type, values } = documents
+      checkList(values, 'The documents')
+      const texts = type === 'object' ? values.map(jsonOf) : values
+      const ranking = await rankTexts(ranker, query, texts, {
+        ...options,
+        topN,
+        signal: abortSignal,
+      })
+      return {
+        ranking: ranking.map(({ index, relevance }) => ({ index, relevanceScore: relevance })),
+        warnings: [],
+      }
+    },
+  }
+}
+
+/** @throws InvalidInputError for what is no JSON, such as an object that holds itself */
+function jsonOf(value: unknown, index: number): string {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    throw new InvalidInputError(`The document at index ${index} is no JSON.`, { cause, index })
   }
 }

@@ -4,11 +4,17 @@
  */
 
 import type { BaseEmbedding } from '@llamaindex/core/embeddings'
-import type { MessageContentDetail } from '@llamaindex/core/llms'
+import type { MessageContent, MessageContentDetail } from '@llamaindex/core/llms'
+import type { BaseNodePostprocessor } from '@llamaindex/core/postprocessor'
+import type { MetadataMode, NodeWithScore } from '@llamaindex/core/schema'
+import { InvalidInputError } from '../../common/errors.js'
+import { checkList } from '../../common/given.js'
 import { optional } from '../../common/optional.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import { checkRanker, type DocumentRanker, type RerankAdapterOptions, rankTexts } from './rerank.js'
 import { type AdapterOptions, checkAdapter, denseVector, denseVectors } from './vectors.js'
 
+export type { DocumentRanker, RerankAdapterOptions } from './rerank.js'
 export type { AdapterOptions } from './vectors.js'
 
 /** Texts that LlamaIndex hands over at a time; its own default of 10 would leave batches half empty. */
@@ -63,3 +69,38 @@ export async function llamaIndexEmbedding(
   }
   return new BgeM3Embedding()
 }
+
+/**
+ * A node postprocessor, for `nodePostprocessors` of a query engine: nodes in the order of a re-ranker, or of an
+ * embedder's own outputs. What is scored of a node is what LlamaIndex embeds of it. A node's `score` is the
+ * relevance, 0 to 1, or the outputs' score.
+ *
+ * @param ranker stays the caller's: dispose it yourself
+ */
+export function llamaIndexPostprocessor<Ranker extends DocumentRanker>(
+  ranker: Ranker,
+  options: RerankAdapterOptions<Ranker> = {} as RerankAdapterOptions<Ranker>,
+): BaseNodePostprocessor {
+  checkRanker(ranker, options, 'llamaIndexPostprocessor')
+  return {
+    async postprocessNodes(nodes: NodeWithScore[], query?: MessageContent) {
+      checkList(nodes, 'The nodes')
+      const texts = nodes.map(({ node }) => node.getContent('EMBED' as MetadataMode))
+      const ranking = await rankTexts(ranker, queryText(query), texts, options)
+      return ranking.map(({ index, relevance }) => ({
+        ...(nodes[index] as NodeWithScore),
+        score: relevance,
+      }))
+    },
+  }
+}
+
+/** @throws InvalidInputError for a query without a text */
+function queryText(query: MessageContent | undefined): string {
+  const details = Array.isArray(query) ? (query as MessageContentDetail[]) : []
+  const parts = typeof query === 'string' ? [query] : details.flatMap(textOf)
+  if (parts.length === 0) throw new InvalidInputError('Re-ranking needs a query that is a text.')
+  return parts.join('\n')
+}
+
+const textOf = (part: MessageContentDetail) => (part?.type === 'text' ? [part.text] : [])

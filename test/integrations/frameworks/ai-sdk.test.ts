@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => embedder.dispose())
 
 const versions = {
-  'ai 7 (specification v4)': {
+  'ai 7': {
     embedMany: (values: string[], abortSignal?: AbortSignal) =>
       embedMany({
         model: embeddingModel(embedder),
@@ -23,16 +23,15 @@ const versions = {
       }),
     embed: (value: string) => embed({ model: embeddingModel(embedder), value }),
   },
-  'ai 6 (specification v3)': {
+  'ai 6': {
     embedMany: (values: string[], abortSignal?: AbortSignal) =>
       embedMany6({
-        model: embeddingModel(embedder, { specification: 'v3' }),
+        model: embeddingModel(embedder),
         values,
         maxRetries: 0,
         ...(abortSignal && { abortSignal }),
       }),
-    embed: (value: string) =>
-      embed6({ model: embeddingModel(embedder, { specification: 'v3' }), value }),
+    embed: (value: string) => embed6({ model: embeddingModel(embedder), value }),
   },
 }
 
