@@ -45,7 +45,7 @@ export async function hitsOf(
   for (const [i, { hit, place }] of found.entries()) {
     // words are looked for in every text: a thousand of them take a second
     if (i % SLICE === SLICE - 1) await turn()
-    const { dense, sparse, colbert } = hit
+    const { dense, sparse, colbert, rerank } = hit
     const text = texts.get(hit.id) ?? null
     hits.push({
       ...chunkOf(place),
@@ -55,6 +55,7 @@ export async function hitsOf(
         dense,
         ...(sparse !== undefined && { sparse }),
         ...(colbert !== undefined && { colbert }),
+        ...(rerank !== undefined && { rerank }),
       },
       snippet: text === null ? null : markedSnippet(text, query),
     })

@@ -18,6 +18,8 @@ export interface Ranked extends Scored {
   score: number
   /** Only of what was reranked. */
   colbert?: number
+  /** A re-ranker's logit. */
+  rerank?: number
 }
 
 /** Of reciprocal ranks (Cormack, Clarke and Büttcher, 2009): how little the first places stand out. */

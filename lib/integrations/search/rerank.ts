@@ -3,6 +3,7 @@
 import type { AbortSignalLike } from '../../common/abort.js'
 import type { Embedding } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import type { Reranker } from '../../embedder/reranker.js'
 import { colbertScore } from '../../scoring/colbert.js'
 import { combineScores, type ScoreWeights } from '../../scoring/hybrid.js'
 import { COMPARABLE, fallbackError } from '../store.js'
@@ -17,32 +18,20 @@ import type { Ranked } from './rank.js'
  * @param query with its multi-vector
  */
 export async function rerankBest(
-  {
-    db,
-    embedder,
-    signal,
-  }: { db: Database; embedder: Embedder; signal: AbortSignalLike | undefined },
+  { db, embedder }: { db: Database; embedder: Embedder },
   query: Embedding,
   ranked: readonly Ranked[],
-  { count, weights }: { count: number; weights: ScoreWeights },
+  { count, weights, signal }: Again,
 ): Promise<Ranked[]> {
-  const best = ranked.slice(0, count)
-  const texts = textsOf(
-    db,
-    best.map(({ id }) => id),
-  )
-  const known = best.filter(({ id }) => texts.has(id))
-  const passages = await embedder.embed(
-    known.map(({ id }) => texts.get(id) as string),
-    {
-      ...COMPARABLE,
-      prompt: 'passage',
-      outputs: { dense: false, colbert: true },
-      truncate: 'error',
-      onError: 'throw',
-      ...(signal && { signal }),
-    },
-  )
+  const { known, texts, others } = bestOf(db, ranked, count)
+  const passages = await embedder.embed(texts, {
+    ...COMPARABLE,
+    prompt: 'passage',
+    outputs: { dense: false, colbert: true },
+    truncate: 'error',
+    onError: 'throw',
+    ...(signal && { signal }),
+  })
   for (const passage of passages) {
     const foreign = fallbackError(passage)
     if (foreign) throw foreign
@@ -53,8 +42,49 @@ export async function rerankBest(
     return { ...hit, colbert, score: meanScore(hit, colbert, weights) }
   })
   scored.sort((a, b) => b.score - a.score || a.id - b.id)
+  return [...scored, ...others]
+}
+
+/** The same, in the order of a cross-encoder, which reads the query beside each text. */
+export async function rerankByModel(
+  { db, reranker }: { db: Database; reranker: Pick<Reranker, 'rerank'> },
+  query: string,
+  ranked: readonly Ranked[],
+  { count, signal }: Again,
+): Promise<Ranked[]> {
+  const { known, texts, others } = bestOf(db, ranked, count)
+  if (known.length === 0) return [...others]
+  // chunks may be as long as all that a re-ranker takes
+  const found = await reranker.rerank(query, texts, { truncate: 'document', signal })
+  const scored = found.map(({ index, score, relevance }) => ({
+    ...(known[index] as Ranked),
+    rerank: score,
+    score: relevance,
+  }))
+  return [...scored, ...others]
+}
+
+/** How many are put in order, and by which weights. */
+interface Again {
+  count: number
+  weights: ScoreWeights
+  signal: AbortSignalLike | undefined
+}
+
+/** The best so many of which the text is stored, and all others. */
+function bestOf(db: Database, ranked: readonly Ranked[], count: number) {
+  const best = ranked.slice(0, count)
+  const texts = textsOf(
+    db,
+    best.map(({ id }) => id),
+  )
+  const known = best.filter(({ id }) => texts.has(id))
   const isKnown = new Set(known)
-  return [...scored, ...ranked.filter((hit) => !isKnown.has(hit))]
+  return {
+    known,
+    texts: known.map(({ id }) => texts.get(id) as string),
+    others: ranked.filter((hit) => !isKnown.has(hit)),
+  }
 }
 
 /** FlagEmbedding's mean of all three scores, or of the two where there are no lexical weights. */

@@ -54,6 +54,7 @@ const SEARCH_NAMES = namesOf<SearchOptions>({
   fusion: 1,
   weights: 1,
   rerank: 1,
+  reranker: 1,
   signal: 1,
 })
 const UPDATE_NAMES = namesOf<UpdateOptions>({

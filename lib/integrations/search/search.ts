@@ -10,7 +10,7 @@ import { findCandidates } from './candidates.js'
 import type { Database } from './database.js'
 import { hitsOf } from './hits.js'
 import { ordersOf, type Ranked, rank } from './rank.js'
-import { rerankBest } from './rerank.js'
+import { rerankBest, rerankByModel } from './rerank.js'
 import type { IndexSettings } from './schema.js'
 import type { SearchHit, SearchMode, SearchOptions } from './types.js'
 
@@ -31,14 +31,19 @@ export async function search(
   query: string,
   options: SearchOptions,
 ): Promise<SearchHit[]> {
-  const { limit, mode, fusion, weights, rerank } = check(query, options, embedder, settings)
+  const { limit, mode, fusion, weights, rerank, reranker } = check(
+    query,
+    options,
+    embedder,
+    settings,
+  )
   const { signal } = options
   const [embedded] = await embedder.embed([query], {
     ...COMPARABLE,
     prompt: 'query',
     truncate: 'error',
     onError: 'throw',
-    outputs: { dense: true, sparse: settings.model.sparse, colbert: rerank > 0 },
+    outputs: { dense: true, sparse: settings.model.sparse, colbert: rerank > 0 && !reranker },
     ...(signal && { signal }),
   })
   const { dense, sparse } = embedded as Embedding
@@ -58,13 +63,13 @@ export async function search(
     },
   )
   const ranked = withChunks(db, rank(candidates, mode, fusion, weights))
+  const again = { count: rerank, weights, signal }
   const ordered =
-    rerank > 0
-      ? await rerankBest({ db, embedder, signal }, embedded as Embedding, ranked, {
-          count: rerank,
-          weights,
-        })
-      : ranked
+    rerank === 0
+      ? ranked
+      : reranker
+        ? await rerankByModel({ db, reranker }, query, ranked, again)
+        : await rerankBest({ db, embedder }, embedded as Embedding, ranked, again)
   return hitsOf(db, ordered, { query, limit })
 }
 
@@ -91,6 +96,7 @@ interface Checked {
   fusion: 'weighted' | 'rrf'
   weights: ScoreWeights
   rerank: number
+  reranker: SearchOptions['reranker']
 }
 
 function check(
@@ -116,11 +122,16 @@ function check(
     )
   }
   combineScores({}, weights) // checks them
-  const rerank = options.rerank === true ? RERANKED : options.rerank || 0
+  const { reranker } = options
+  const asked = options.rerank ?? reranker !== undefined
+  const rerank = asked === true ? RERANKED : asked || 0
+  if (reranker !== undefined && typeof Object(reranker).rerank !== 'function') {
+    throw new InvalidInputError('The option `reranker` is what Reranker.load gave.')
+  }
   checkRange('limit', limit, 1, MOST_HITS)
   checkRange('rerank', rerank, 0, MOST_HITS)
-  if (rerank > 0 && !embedder.info.outputs.colbert) {
-    throw new InvalidInputError('Reranking needs a model with a ColBERT head.')
+  if (rerank > 0 && !reranker && !embedder.info.outputs.colbert) {
+    throw new InvalidInputError('Reranking needs a model with a ColBERT head, or a `reranker`.')
   }
-  return { limit, mode, fusion, weights, rerank }
+  return { limit, mode, fusion, weights, rerank, reranker }
 }

@@ -3,6 +3,7 @@
 import type { AbortSignalLike } from '../../common/abort.js'
 import type { EmbedderError } from '../../common/errors.js'
 import type { Snippet } from '../../common/snippet.js'
+import type { Reranker } from '../../embedder/reranker.js'
 import type { ScoreWeights } from '../../scoring/hybrid.js'
 
 /** How files are cut into chunks; fixed when the index is made, since chunks of two kinds do not compare. */
@@ -136,6 +137,11 @@ export interface SearchOptions {
    * multi-vectors are computed now, which takes as long as embedding their texts.
    */
   rerank?: boolean | number
+  /**
+   * Puts them in order in place of `colbert+sparse+dense`: a `Reranker`. The score is then its relevance, 0 to
+   * 1. `rerank` says how many; default: 20.
+   */
+  reranker?: Pick<Reranker, 'rerank'>
   signal?: AbortSignalLike
 }
 
@@ -161,8 +167,8 @@ export interface IndexedChunk {
 export interface SearchHit extends IndexedChunk {
   /** Higher is better. What it is depends on `mode`, `fusion` and `rerank`. */
   score: number
-  /** What the score was made of, as far as it was computed. */
-  scores: { dense?: number; sparse?: number; colbert?: number }
+  /** What the score was made of, as far as it was computed; `rerank` is a re-ranker's logit. */
+  scores: { dense?: number; sparse?: number; colbert?: number; rerank?: number }
   /** The part of the text with the most different words of the query, and where those are; null without a text. */
   snippet: Snippet | null
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { printable } from '../../../lib/apps/cli/shared/printable.js'
+import { Reranker } from '../../../lib/embedder/reranker.js'
 import { openIndex } from '../../../lib/exports/search.js'
 import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { paragraphs } from '../../helpers/texts.js'
@@ -79,6 +80,35 @@ describe('search', () => {
     const reranked = await first('--rerank', '--candidates', '5')
     const { scores } = reranked
     expect(reranked.score).toBeCloseTo((scores.dense + scores.sparse + scores.colbert) / 3, 6)
+  })
+
+  it('reranks by a cross-encoder', async () => {
+    const file = await standinPath({ size: 'tiny', arch: 'bge-reranker', vocabSize: 8000 })
+    const query = texts[5] as string
+    const plain = JSON.parse((await search(query, '--json')).stdout).hits
+    const args = ['--rerank', file, '--candidates', '6', '--json']
+    const { hits } = JSON.parse((await search(query, ...args)).stdout)
+    const reranker = await Reranker.load({ model: file })
+    try {
+      const best = plain.slice(0, 6)
+      const expected = await reranker.rerank(
+        query,
+        best.map((hit: { text: string }) => hit.text),
+      )
+      const found = hits.slice(0, 6)
+      expect(found.map((hit: { id: string }) => hit.id)).toEqual(
+        expected.map(({ index }) => best[index].id),
+      )
+      expect(found.map((hit: { score: number }) => hit.score)).toEqual(
+        expected.map(({ relevance }) => relevance),
+      )
+      expect(found[0].scores.rerank).toBe(expected[0]?.score)
+      expect(hits.slice(6)).toEqual(plain.slice(6))
+    } finally {
+      await reranker.dispose()
+    }
+    const none = await search(query, '--rerank', model)
+    expect(none).toMatchObject({ code: 3, stdout: '' })
   })
 
   it('marks the words of the query on a terminal, and nowhere else', async () => {

@@ -41,7 +41,7 @@ afterAll(async () => {
 // short enough for every framework to leave them whole
 const documents = paragraphs('en')
   .slice(0, 12)
-  .map(({ text }) => text.slice(0, 300))
+  .map(({ text }) => text.slice(0, 300).trim())
 const query = 'Who won the game, and where was it played?'
 
 interface Place {

@@ -3,14 +3,12 @@
 import { BatchError, EmbedderError } from '../../../common/errors.js'
 import { snippet } from '../../../common/snippet.js'
 import type { RankedDocument, RerankBy, RerankResult } from '../../../embedder/rerank/types.js'
-import { Reranker } from '../../../embedder/reranker.js'
 import { type InputItem, isText, type TextItem } from '../../../integrations/files/items.js'
 import { inspectModel } from '../../../model/inspect.js'
 import type { OptionValues } from '../../../options/table.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { modelPath, openEmbedder } from '../shared/load.js'
-import { loggerOf } from '../shared/logger.js'
+import { modelPath, openEmbedder, openReranker } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { progressBar } from '../shared/progress-bar.js'
@@ -101,7 +99,7 @@ async function openRanker(
   const weights = text === undefined ? undefined : parseWeights(text)
   const path = await modelPath(io, values)
   const { pooling } = await inspectModel(path)
-  const { maxTokens, truncate, threads, cacheDir } = values
+  const { maxTokens, truncate } = values
   const call = { signal: io.signal, ...present({ maxTokens }) }
   if (pooling !== 'rank') {
     const embedder = await openEmbedder(io, { ...values, model: path })
@@ -118,13 +116,7 @@ async function openRanker(
   if (by !== undefined || weights !== undefined) {
     say(io, 'note: --by and --weights are of an embedder, and count for nothing here.')
   }
-  const logger = loggerOf(io, values.logLevel)
-  const reranker = await Reranker.load({
-    model: path,
-    ...present({ threads, cacheDir }),
-    logger,
-    signal: io.signal,
-  })
+  const reranker = await openReranker(io, { ...values, model: path })
   const options = { ...call, ...(truncate === 'end' && { truncate: 'document' as const }) }
   return {
     model: path,

@@ -7,7 +7,8 @@ Modes:
   hybrid   the best by meaning and by words, in one order (default)
   dense    by meaning: cosine of the dense vectors, exact
   sparse   by words: sum of the products of the weights of shared tokens, exact
-The score is FlagEmbedding's: sparse+dense, dense or sparse; with --rerank colbert+sparse+dense. With
+The score is FlagEmbedding's: sparse+dense, dense or sparse; with --rerank colbert+sparse+dense;
+with --rerank MODEL the relevance that the re-ranker sees, 0 to 1. With
 --fusion rrf it is a sum of reciprocal ranks. Without --model the model is used that made the index.`
 
 export function searchCommand(program: Command, cli: Cli): void {
@@ -26,7 +27,7 @@ export function searchCommand(program: Command, cli: Cli): void {
       ]),
     )
     .option('-w, --weights <D,S,C>', 'Weights of dense, sparse and colbert. Default: 1,1,1.')
-    .option('--rerank', 'Put the best in order by ColBERT, which embeds their texts now.')
+    .option('--rerank [MODEL]', 'Put the best in order by a re-ranker, or without one by ColBERT.')
     .option('--candidates <N>', 'How many --rerank puts in order. Default: 20.')
     .option('--json', 'Print JSON.')
   addTableOptions(command, LOADING)
@@ -36,6 +37,7 @@ export function searchCommand(program: Command, cli: Cli): void {
     ['bge-m3 search "how do I resume?" --store .bge-m3', 'ten hits: path:line, score, text'],
     ['bge-m3 search "error 1034" --store .bge-m3 --mode sparse -n 3', 'by words'],
     ['bge-m3 search "a question" --store .bge-m3 --rerank --json', 'for a program'],
+    ['bge-m3 search "a question" --store .bge-m3 --rerank reranker.gguf', 'by a cross-encoder'],
   )
   cli.action(command, async (args, flags) => {
     const { runSearch } = await import('./run.js')

@@ -1,12 +1,13 @@
 /** `bge-m3 search`: a query to what an index has. */
 
 import type { Snippet } from '../../../common/snippet.js'
+import type { Reranker } from '../../../embedder/reranker.js'
 import { openIndex } from '../../../integrations/search/search-index.js'
 import type { SearchHit, SearchOptions } from '../../../integrations/search/types.js'
 import { fromHere } from '../index/run.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
+import { openEmbedder, openReranker } from '../shared/load.js'
 import { modelOfIndex } from '../shared/model-of-index.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
@@ -20,7 +21,8 @@ interface SearchFlags {
   mode?: 'hybrid' | 'dense' | 'sparse'
   fusion?: 'weighted' | 'rrf'
   weights?: string
-  rerank?: boolean
+  /** `true` for --rerank without a model. */
+  rerank?: string | boolean
   candidates?: string
   json?: boolean
 }
@@ -32,10 +34,14 @@ export async function runSearch(io: CliIo, args: readonly string[], flags: Flags
   const query = args[0] as string
   const values = await modelOfIndex(optionValues(flags, io.env), own.store)
   const embedder = await openEmbedder(io, values)
+  let reranker: Reranker | undefined
   try {
+    if (typeof own.rerank === 'string') {
+      reranker = await openReranker(io, { ...values, model: own.rerank })
+    }
     const index = await openIndex(own.store, { embedder, create: false })
     try {
-      const hits = await index.search(query, options)
+      const hits = await index.search(query, { ...options, ...present({ reranker }) })
       const { model } = embedder.info
       const text = own.json ? `${JSON.stringify({ model, hits })}\n` : list(hits, marker(io))
       await Sink.stdout(io).write(text)
@@ -44,6 +50,7 @@ export async function runSearch(io: CliIo, args: readonly string[], flags: Flags
       await index.close()
     }
   } finally {
+    await reranker?.dispose()
     await embedder.dispose()
   }
 }
@@ -59,7 +66,7 @@ function searchOptions(io: CliIo, flags: SearchFlags): SearchOptions {
       mode,
       fusion,
       weights: weights === undefined ? undefined : parseWeights(weights),
-      rerank: rerank && (whole('--candidates', candidates) ?? true),
+      rerank: rerank !== false && (whole('--candidates', candidates) ?? true),
     }),
     signal: io.signal,
   }

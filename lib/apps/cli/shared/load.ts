@@ -1,7 +1,8 @@
-/** An embedder for a command. */
+/** An embedder, a tokenizer or a re-ranker for a command. */
 
 import { InvalidInputError } from '../../../common/errors.js'
 import { Embedder } from '../../../embedder/embedder.js'
+import { Reranker } from '../../../embedder/reranker.js'
 import { Tokenizer } from '../../../embedder/tokenizer.js'
 import { ensureModel } from '../../../model/fetch/ensure.js'
 import { inspectModel } from '../../../model/inspect.js'
@@ -10,6 +11,7 @@ import { fetchingOf } from './fetching.js'
 import type { CliIo } from './io.js'
 import { loggerOf } from './logger.js'
 import { loadOptions } from './options.js'
+import { present } from './present.js'
 
 /** Loads the model that the options name, the environment names, or bge-m3, and fetches it if need be. */
 export async function openEmbedder(io: CliIo, values: OptionValues): Promise<Embedder> {
@@ -22,6 +24,17 @@ export async function openEmbedder(io: CliIo, values: OptionValues): Promise<Emb
 /** The tokenizer of that model, for what needs no weights. */
 export async function openTokenizer(io: CliIo, values: OptionValues): Promise<Tokenizer> {
   return Tokenizer.load({ model: await modelPath(io, values), signal: io.signal })
+}
+
+/** A re-ranker: the file that `model` names, or a name, which is fetched if need be. */
+export async function openReranker(io: CliIo, values: OptionValues): Promise<Reranker> {
+  const { threads, cacheDir, logLevel } = values
+  return Reranker.load({
+    model: await modelPath(io, values),
+    ...present({ threads, cacheDir }),
+    logger: loggerOf(io, logLevel),
+    signal: io.signal,
+  })
 }
 
 /** The file of that model. */
