@@ -1,7 +1,13 @@
 /** The order in which modes and measures of an evaluation are shown. */
 import type { EvaluationMode, MetricName } from './types.js'
 
-export const EVALUATION_MODES: readonly EvaluationMode[] = ['dense', 'sparse', 'colbert', 'hybrid']
+export const EVALUATION_MODES: readonly EvaluationMode[] = [
+  'dense',
+  'sparse',
+  'colbert',
+  'hybrid',
+  'reranker',
+]
 
 export const METRIC_NAMES: readonly MetricName[] = [
   'accuracy@1',

@@ -119,6 +119,7 @@ export class RetrievalEvaluation {
   readonly #byBoth: TopList<Candidate>[]
   readonly #colbert = new Map<number, Scored[]>()
   readonly #hybrid = new Map<number, Scored[]>()
+  readonly #reranked = new Map<number, Scored[]>()
   /** For each document the queries that it is a candidate of. */
   #candidates: Map<number, { query: number; entry: Candidate }[]> | undefined
 
@@ -154,7 +155,9 @@ export class RetrievalEvaluation {
         else this.#index.set(token, [{ query: at, weight }])
       })
     })
-    this.#byDense = queries.map(() => new TopList(DEPTH))
+    this.#byDense = queries.map(
+      () => new TopList(this.#hasSparse ? DEPTH : Math.max(rerank, DEPTH)),
+    )
     this.#bySparse = queries.map(() => new TopList(DEPTH))
     this.#byBoth = queries.map(() => new TopList(Math.max(rerank, DEPTH)))
   }
@@ -185,7 +188,20 @@ export class RetrievalEvaluation {
     })
   }
 
-  /** The numbers of the documents that ColBERT is wanted of; empty without a sparse output. */
+  /**
+   * The positions of the queries that a document is a candidate of: those to re-rank it for. Without a sparse
+   * output candidates are the best by dense.
+   */
+  candidateQueries(number: number): number[] {
+    return (this.#candidateMap().get(number) ?? []).map(({ query }) => query)
+  }
+
+  /** What a re-ranker says of a candidate, at a position of the queries. */
+  addRerankScore(query: number, number: number, score: number): void {
+    if (!Number.isNaN(score)) push(this.#reranked, query, { document: number, score })
+  }
+
+  /** The numbers of the documents that are wanted once more: those that a query has as a candidate. */
   candidates(): ReadonlySet<number> {
     return new Set(this.#candidateMap().keys())
   }
@@ -219,15 +235,19 @@ export class RetrievalEvaluation {
       report.ci[mode] = ci
     }
     add('dense', (query) => this.#byDense[query]?.entries() ?? [])
-    if (!this.#hasSparse) return report
+    const reranked = () => {
+      if (this.#reranked.size > 0) add('reranker', (query) => sorted(this.#reranked.get(query)))
+      return report
+    }
+    if (!this.#hasSparse) return reranked()
     add('sparse', (query) => this.#bySparse[query]?.entries() ?? [])
     if (this.#colbert.size === 0) {
       add('hybrid', (query) => this.#byBoth[query]?.entries() ?? [])
-      return report
+      return reranked()
     }
     add('colbert', (query) => sorted(this.#colbert.get(query)))
     add('hybrid', (query) => sorted(this.#hybrid.get(query)))
-    return report
+    return reranked()
   }
 
   #measure(rankings: (query: number) => readonly Scored[]) {
@@ -276,8 +296,10 @@ export class RetrievalEvaluation {
   #candidateMap() {
     if (this.#candidates) return this.#candidates
     const map = new Map<number, { query: number; entry: Candidate }[]>()
-    this.#byBoth.forEach((list, query) => {
-      for (const entry of list.entries().slice(0, this.#options.rerank)) {
+    const lists: readonly TopList[] = this.#hasSparse ? this.#byBoth : this.#byDense
+    lists.forEach((list, query) => {
+      for (const scored of list.entries().slice(0, this.#options.rerank)) {
+        const entry = { dense: scored.score, sparse: 0, ...scored }
         const queries = map.get(entry.document)
         if (queries) queries.push({ query, entry })
         else map.set(entry.document, [{ query, entry }])

@@ -336,7 +336,7 @@ export interface ModeMetrics {
 /** Names of the measures. */
 export type MetricName = keyof ModeMetrics
 /** Ways of scoring that are evaluated beside each other. */
-export type EvaluationMode = 'dense' | 'sparse' | 'colbert' | 'hybrid'
+export type EvaluationMode = 'dense' | 'sparse' | 'colbert' | 'hybrid' | 'reranker'
 
 /** The JSON of `bge-m3 evaluate --corpus ...` and `--sts`: modes side by side. */
 export interface EvaluationReport extends Partial<Record<EvaluationMode, ModeMetrics>> {
@@ -347,7 +347,7 @@ export interface EvaluationReport extends Partial<Record<EvaluationMode, ModeMet
   corpus?: { documents: number; failures: number }
   queries?: { evaluated: number; withoutRelevant: number; failures: number }
   sts?: { pairs: number; failures: number }
-  /** Candidates by dense + sparse that ColBERT and hybrid put in order. */
+  /** Candidates by dense + sparse that ColBERT, hybrid and a re-ranker put in order. */
   rerank?: number
   weights?: [dense: number, sparse: number, colbert: number]
   bootstrap?: { samples: number; seed: number; confidence: number }

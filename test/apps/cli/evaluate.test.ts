@@ -13,7 +13,7 @@ import {
   reciprocalRankAt,
   spearman,
 } from '../../../lib/exports/quality.js'
-import { computeScore, Embedder } from '../../../lib/index.js'
+import { computeScore, Embedder, Reranker } from '../../../lib/index.js'
 import { root } from '../../helpers/child.js'
 import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { paragraphs } from '../../helpers/texts.js'
@@ -193,10 +193,50 @@ describe('evaluate: retrieval', () => {
 
   it('reranks fewer when told', async () => {
     const args = await beir('rerank')
-    const report = JSON.parse((await evaluate([...args, '--json', '--rerank', '1'])).stdout)
+    const report = JSON.parse((await evaluate([...args, '--json', '--candidates', '1'])).stdout)
     expect(report.colbert['recall@1']).toBe(report.colbert['recall@100'])
     expect(report.rerank).toBe(1)
-    expect((await evaluate([...args, '--rerank', '0'])).code).toBe(2)
+    expect((await evaluate([...args, '--candidates', '0'])).code).toBe(2)
+  })
+
+  it('tells what a re-ranker brings', async () => {
+    const args = await beir('reranker')
+    const file = await standinPath({ size: 'tiny', arch: 'bge-reranker', vocabSize: 8000 })
+    const asked = [...args, '--json', '--rerank', file, '--candidates', '30']
+    const report = JSON.parse((await evaluate(asked)).stdout)
+    const before = JSON.parse((await evaluate([...args, '--json'])).stdout)
+    for (const mode of ['dense', 'sparse']) expect(report[mode]).toEqual(before[mode])
+    expect(before).not.toHaveProperty('reranker')
+
+    // all documents are candidates: the re-ranker itself, over all of them
+    const texts = corpus.map(({ title, text }) => `${title} ${text}`)
+    const reranker = await Reranker.load({ model: file })
+    try {
+      const values = await Promise.all(
+        queries.map(async ({ text }, i) => {
+          const grades = new Map([[corpus[i]?._id as string, 1 + (i % 2)]])
+          const ranked = await reranker.rerank(text, texts)
+          return ndcgAt(
+            ranked.map(({ index }) => corpus[index]?._id as string),
+            grades,
+            10,
+          )
+        }),
+      )
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+      expect(report.reranker['ndcg@10']).toBeCloseTo(mean, 6)
+    } finally {
+      await reranker.dispose()
+    }
+    // without lexical weights candidates are the best by dense: here all, too
+    const alone = await cli(['evaluate', '--model', headless, ...asked])
+    const dense = JSON.parse(alone.stdout)
+    expect(dense.reranker).toEqual(report.reranker)
+    expect(dense.rerank).toBe(30)
+    const table = (await evaluate([...args, '--rerank', file])).stdout
+    expect(table).toMatch(/^reranker( +\d\.\d{4}){5}$/m)
+    expect(table).toContain('colbert and hybrid and reranker rerank the best 100')
+    expect((await cli(['evaluate', '--sts', 'x.tsv', '--rerank', file])).code).toBe(2)
   })
 
   it('counts what is too long, and exits with 1', async () => {

@@ -10,8 +10,9 @@ Retrieval (--corpus, --queries, --qrels: the layout of BEIR):
            score above zero is relevant
 Measures are recall@1, @10 and @100, nDCG@10 and MRR@10 as trec_eval defines them, and in --json
 accuracy@1 and @10 (its success), precision@10 and MAP@100 too. Dense and sparse rank the whole corpus;
-colbert and hybrid put in order the --rerank best documents by dense + sparse. The corpus streams by
-(twice for colbert), so memory does not grow with its texts.
+colbert, hybrid and reranker (with --rerank) put in order the --candidates best documents by dense +
+sparse: what their nDCG is above that of dense is what they bring. The corpus streams by (once more for
+colbert, and for a re-ranker), so memory does not grow with its texts.
 
 Similarity (--sts): TSV with the columns sentence1, sentence2, score (with a header in any order, or
 these three), or JSON Lines with these members. Spearman's and Pearson's correlation.
@@ -43,12 +44,8 @@ export function evaluateCommand(program: Command, cli: Cli): void {
       '-w, --weights <D,S,C>',
       'Weights of dense, sparse and colbert in hybrid. Default: 1,1,1.',
     )
-    .option(
-      '--rerank <N>',
-      'Documents that colbert and hybrid put in order.',
-      integer(1, 10_000),
-      100,
-    )
+    .option('--rerank <MODEL>', 'Also put the candidates in order by this re-ranker.')
+    .option('--candidates <N>', 'Documents of a query to put in order.', integer(1, 10_000), 100)
     .option(
       '--ignore-unknown',
       'Take judged documents that are not there as not found, and leave out such queries.',
@@ -63,6 +60,10 @@ export function evaluateCommand(program: Command, cli: Cli): void {
     [
       'bge-m3 evaluate --corpus corpus.jsonl --queries queries.jsonl --qrels qrels/test.tsv --truncate',
       'a data set of BEIR',
+    ],
+    [
+      'bge-m3 evaluate --corpus c.jsonl --queries q.jsonl --qrels r.tsv --rerank reranker.gguf',
+      'nDCG before and after a re-ranker',
     ],
     ['bge-m3 evaluate --sts sts.tsv --json', 'similarity, for a program'],
     ['bge-m3 evaluate --golden golden.json --input texts.jsonl --save', 'once'],

@@ -2,6 +2,7 @@
 
 import type { EmbedOptions, Outputs } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import type { Reranker } from '../../../embedder/reranker.js'
 import type { OptionValues } from '../../../options/table.js'
 import type { ScoreWeights } from '../../../scoring/hybrid.js'
 import { type CliIo, say } from '../shared/io.js'
@@ -18,7 +19,9 @@ export interface EvaluateFlags {
   colbert?: boolean
   tolerance?: string
   weights?: string
-  rerank: number
+  /** File or name of a re-ranker. */
+  rerank?: string
+  candidates: number
   ignoreUnknown?: boolean
   excludeSelf?: boolean
   seed: number
@@ -29,6 +32,7 @@ export interface EvaluateFlags {
 export interface EvaluateContext {
   io: CliIo
   embedder: Embedder
+  reranker: Reranker | undefined
   flags: EvaluateFlags
   outputs: Required<Outputs>
   weights: ScoreWeights
@@ -41,7 +45,7 @@ export const SAMPLES = 1000
 
 export function contextOf(
   io: CliIo,
-  embedder: Embedder,
+  { embedder, reranker }: Pick<EvaluateContext, 'embedder' | 'reranker'>,
   flags: EvaluateFlags,
   weights: ScoreWeights,
   { maxTokens, truncate }: OptionValues,
@@ -53,6 +57,7 @@ export function contextOf(
   return {
     io,
     embedder,
+    reranker,
     flags,
     outputs: { ...outputs, colbert: outputs.colbert && flags.colbert !== false },
     weights,

@@ -29,11 +29,16 @@ export function evaluationTable(report: EvaluationReport): string {
   return `${table([['', ...metrics], ...rows], columns)}\n${counted(report)}\n`
 }
 
-function counted({ corpus, queries, sts, rerank }: EvaluationReport): string {
+function counted(report: EvaluationReport): string {
+  const { corpus, queries, sts, rerank } = report
   const parts: string[] = []
+  const reranking = report.colbert
+    ? (['colbert', 'hybrid', 'reranker'] as const)
+    : (['reranker'] as const)
+  const modes = reranking.filter((mode) => report[mode])
   if (corpus && queries) {
     parts.push(`${queries.evaluated} queries, ${corpus.documents} documents`)
-    if (rerank !== undefined) parts.push(`colbert and hybrid rerank the best ${rerank}`)
+    if (rerank !== undefined) parts.push(`${modes.join(' and ')} rerank the best ${rerank}`)
   }
   if (sts) parts.push(`${sts.pairs} pairs`)
   parts.push('ranges are 95 % bootstrap intervals')

@@ -2,6 +2,7 @@
 
 import { EmbedderError, InvalidInputError } from '../../../common/errors.js'
 import type { Embedding, Outputs, Settled } from '../../../common/types.js'
+import type { Reranker } from '../../../embedder/reranker.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { Judgements } from '../../../quality/qrels.js'
 import { RetrievalEvaluation, type RetrievalQuery } from '../../../quality/retrieval.js'
@@ -112,10 +113,10 @@ export async function evaluateRetrieval(
   context: EvaluateContext,
   data: RetrievalData,
 ): Promise<EvaluationReport> {
-  const { flags, weights } = context
-  const { queries, failed } = await embedQueries(context, data)
+  const { flags, weights, reranker } = context
+  const { queries, texts, failed } = await embedQueries(context, data)
   const evaluation = new RetrievalEvaluation(queries, {
-    rerank: flags.rerank,
+    rerank: flags.candidates,
     weights,
     samples: SAMPLES,
     seed: flags.seed,
@@ -144,6 +145,7 @@ export async function evaluateRetrieval(
       }
     }
   }
+  if (reranker) await rerankCandidates({ ...context, reranker }, data, { evaluation, texts })
   const notes = [...data.notes]
   if (failures > 0) notes.push(`${failures} documents failed and cannot be found.`)
   if (failed > 0) notes.push(`${failed} queries failed and are left out.`)
@@ -157,7 +159,7 @@ export async function evaluateRetrieval(
     },
     notes,
   }
-  if (colbert) report.rerank = flags.rerank
+  if (colbert || reranker) report.rerank = flags.candidates
   return report
 }
 
@@ -165,8 +167,9 @@ export async function evaluateRetrieval(
 async function embedQueries(
   { embedder, outputs, options, io }: EvaluateContext,
   data: RetrievalData,
-): Promise<{ queries: RetrievalQuery[]; failed: number }> {
+): Promise<{ queries: RetrievalQuery[]; texts: string[]; failed: number }> {
   const queries: RetrievalQuery[] = []
+  const texts: string[] = []
   let failure: EmbedderError | undefined
   let failed = 0
   const bar = progressBar(io, { label: 'queries', total: data.queries.length })
@@ -183,7 +186,8 @@ async function embedQueries(
           failed++
           return
         }
-        const { grades, exclude } = block[i] as (typeof block)[number]
+        const { text, grades, exclude } = block[i] as (typeof block)[number]
+        texts.push(text)
         const { dense, sparse, colbert } = result
         queries.push({ dense: dense as Float32Array, sparse, colbert, grades, exclude })
       })
@@ -193,7 +197,7 @@ async function embedQueries(
     bar.stop()
   }
   if (queries.length === 0 && failure) throw failure
-  return { queries, failed }
+  return { queries, texts, failed }
 }
 
 interface Pass {
@@ -208,31 +212,80 @@ interface Found {
   result: Settled<Embedding>
 }
 
+/** Each candidate is read with its queries, which share the model's batches. */
+async function rerankCandidates(
+  context: EvaluateContext & { reranker: Reranker },
+  data: RetrievalData,
+  { evaluation, texts }: { evaluation: RetrievalEvaluation; texts: readonly string[] },
+): Promise<void> {
+  const { reranker, options } = context
+  const wanted = evaluation.candidates()
+  const work = async (documents: TextOf[]): Promise<TextOf[]> => {
+    const byQuery = new Map<number, TextOf[]>()
+    for (const document of documents) {
+      for (const query of evaluation.candidateQueries(document.number)) {
+        byQuery.set(query, [...(byQuery.get(query) ?? []), document])
+      }
+    }
+    const pairs = [...byQuery].map(async ([query, some]) => {
+      const ranked = await reranker.rerank(
+        texts[query] as string,
+        some.map(({ text }) => text),
+        { truncate: 'document', signal: options.signal },
+      )
+      for (const { index, score } of ranked) {
+        evaluation.addRerankScore(query, (some[index] as TextOf).number, score)
+      }
+    })
+    await Promise.all(pairs)
+    return documents
+  }
+  const pass = { wanted, total: wanted.size, label: 'reranker' }
+  for await (const _ of passOver(context, data, pass, work)) {
+    // its scores are in the evaluation
+  }
+}
+
 /** The corpus, or some of it, in windows and in order. */
-async function* embedCorpus(
-  { embedder, options, io }: EvaluateContext,
-  { file, corpus }: RetrievalData,
+function embedCorpus(
+  context: EvaluateContext,
+  data: RetrievalData,
   outputs: Outputs,
-  { wanted, total, label }: Pass,
+  pass: Pass,
 ): AsyncGenerator<Found[]> {
+  const { embedder, options } = context
+  return passOver(context, data, pass, async (documents) => {
+    const results = await embedder.embed(
+      documents.map(({ text }) => text),
+      { ...options, prompt: 'passage', outputs, onError: 'collect' },
+    )
+    return documents.map(({ number }, i) => ({
+      number,
+      result: results[i] as Settled<Embedding>,
+    }))
+  })
+}
+
+interface TextOf {
+  number: number
+  text: string
+}
+
+async function* passOver<T>(
+  { io }: EvaluateContext,
+  { file, corpus }: RetrievalData,
+  { wanted, total, label }: Pass,
+  work: (documents: TextOf[]) => Promise<T[]>,
+): AsyncGenerator<T[]> {
   const input = await openJsonl(io, file)
   const bar = progressBar(io, { label, total })
   const numberOf = ({ id }: InputItem) => corpus.numbers.get(String(id)) as number
-  const work = async (window: InputItem[]): Promise<Found[]> => {
-    const texts = window.filter(isText)
-    const results = await embedder.embed(
-      texts.map(({ text }) => text),
-      { ...options, prompt: 'passage', outputs, onError: 'collect' },
-    )
-    return texts.map((item, i) => ({
-      number: numberOf(item),
-      result: results[i] as Settled<Embedding>,
-    }))
-  }
+  const workOn = (window: InputItem[]) =>
+    work(window.filter(isText).map((item) => ({ number: numberOf(item), text: item.text })))
   try {
     let done = 0
     const groups = wanted ? only(input.items, (item) => wanted.has(numberOf(item))) : input.items
-    for await (const found of mapAhead(windows(groups, WINDOW), WINDOWS_AHEAD, work)) {
+    for await (const found of mapAhead(windows(groups, WINDOW), WINDOWS_AHEAD, workOn)) {
       yield found
       done += found.length
       bar.update(done)

@@ -2,11 +2,13 @@
 
 import { performance } from '../../../common/timers.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import type { Reranker } from '../../../embedder/reranker.js'
+import { EVALUATION_MODES } from '../../../quality/evaluation-names.js'
 import type { EvaluationMode, EvaluationReport } from '../../../quality/types.js'
 import { DEFAULT_WEIGHTS } from '../../../scoring/hybrid.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
+import { openEmbedder, openReranker } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { Sink } from '../shared/sink.js'
@@ -18,7 +20,7 @@ export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
   const flags = rawFlags as unknown as EvaluateFlags
   const values = optionValues(rawFlags, io.env)
   if (flags.golden !== undefined) {
-    refuse(flags, ['corpus', 'queries', 'qrels', 'sts'], '--golden')
+    refuse(flags, ['corpus', 'queries', 'qrels', 'sts', 'rerank'], '--golden')
     const { runGolden } = await import('./golden.js')
     return runGolden(io, flags, values)
   }
@@ -33,13 +35,18 @@ export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
       'There is nothing to evaluate: name --corpus, --queries and --qrels, or --sts, or --golden.',
     )
   }
+  if (files === undefined) refuse(flags, ['rerank'], 'an evaluation without --corpus')
   const retrieval = files && (await readRetrieval(io, files, flags))
   const pairs = flags.sts === undefined ? undefined : await readSts(io, flags.sts)
 
   const embedder = await openEmbedder(io, values)
+  let reranker: Reranker | undefined
   try {
+    if (flags.rerank !== undefined) {
+      reranker = await openReranker(io, { ...values, model: flags.rerank })
+    }
     const started = performance.now()
-    const context = contextOf(io, embedder, flags, weights, values)
+    const context = contextOf(io, { embedder, reranker }, flags, weights, values)
     const parts: EvaluationReport[] = []
     if (retrieval) parts.push(await evaluateRetrieval(context, retrieval))
     if (pairs) parts.push(await evaluateSts(context, pairs))
@@ -55,6 +62,7 @@ export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
     )
     return failuresOf(report) > 0 ? EXIT.failed : EXIT.done
   } finally {
+    await reranker?.dispose()
     await embedder.dispose()
   }
 }
@@ -86,7 +94,7 @@ function merged(
   const ci: EvaluationReport['ci'] = {}
   const counts: Partial<EvaluationReport> = {}
   for (const part of parts) {
-    for (const mode of ['dense', 'sparse', 'colbert', 'hybrid'] as const) {
+    for (const mode of EVALUATION_MODES) {
       if (!part[mode]) continue
       modes[mode] = { ...modes[mode], ...part[mode] }
       ci[mode] = { ...ci[mode], ...part.ci[mode] }
