@@ -4,6 +4,7 @@ export type { PgliteLike, PostgresTarget } from '../integrations/stores/postgres
 export type { HnswOptions } from '../integrations/stores/postgres/hnsw.js'
 export { loadTable } from '../integrations/stores/postgres/load.js'
 export type {
+  FollowOptions,
   LoadFailure,
   LoadProgress,
   LoadTableOptions,

@@ -10,6 +10,10 @@ after --stalled-after seconds. Stopped or killed, run it again: what was written
 cannot be embedded, and rows that the database refuses, cost the others nothing: they are named at the
 end, and the exit code is then 1; with --error-column they are marked there, and not tried again.
 
+With --follow it goes on with rows as they come. It looks for them every --poll seconds, and at once when
+it hears a notice. --triggers creates what gives notice, and empties the vectors of rows whose text
+changes; without it a vector that is stale is for you to set to NULL. It needs --error-column.
+
 The tables bge_m3_leases and bge_m3_models are created beside the table, if they are missing. They say
 who works on which rows, and which model filled which column: another one is refused without --force.
 
@@ -35,6 +39,13 @@ export function loadCommand(program: Command, cli: Cli): void {
     .option('--force', 'Fill also columns that another model has filled.')
     .option('--stalled-after <SECONDS>', 'Default: 30.', integer(1, 86_400))
     .option('--sparse-limit <N>', 'Weights kept of a sparse vector. Default: 1000.')
+    .option('--follow', 'Go on with rows as they come, until Ctrl-C or SIGTERM.')
+    .option(
+      '--poll <SECONDS>',
+      'Between two looks for rows without a notice. Default: 5.',
+      integer(1, 86_400),
+    )
+    .option('--triggers', 'Create triggers that give notice of rows and empty stale vectors.')
     .option('--index', 'Build HNSW indexes when all rows are done.')
     .option('--m <N>', 'Links of a node of the index.')
     .option('--ef-construction <N>', 'Candidates while the index is built.')

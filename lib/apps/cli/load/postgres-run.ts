@@ -3,6 +3,7 @@
 import type { HnswOptions } from '../../../integrations/stores/postgres/hnsw.js'
 import { loadTable } from '../../../integrations/stores/postgres/load.js'
 import type {
+  FollowOptions,
   LoadTableOptions,
   LoadTableResult,
 } from '../../../integrations/stores/postgres/load-types.js'
@@ -27,6 +28,10 @@ interface PostgresFlags {
   sparseLimit?: string
   index?: boolean
   force?: boolean
+  follow?: boolean
+  /** Seconds. */
+  poll?: number
+  triggers?: boolean
   /** Seconds. */
   stalledAfter?: number
   m?: string
@@ -63,6 +68,7 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
       force: own.force,
       stalledAfter: own.stalledAfter === undefined ? undefined : 1000 * own.stalledAfter,
     }),
+    follow: followOf(own),
     index: indexOf(own),
     signal: io.signal,
     logger: loggerOf(io, values.logLevel),
@@ -82,6 +88,18 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
   } finally {
     await embedder.dispose()
   }
+}
+
+function followOf({ follow, poll, triggers, errorColumn }: PostgresFlags): boolean | FollowOptions {
+  if (!follow && (poll !== undefined || triggers)) {
+    throw new UsageError('--poll and --triggers are settings of --follow.')
+  }
+  if (follow && errorColumn === undefined) {
+    throw new UsageError('--follow needs --error-column, where rows that fail are marked.')
+  }
+  return follow
+    ? present({ pollMs: poll === undefined ? undefined : 1000 * poll, trigger: triggers })
+    : false
 }
 
 function indexOf({ index, m, efConstruction, distance }: PostgresFlags): boolean | HnswOptions {

@@ -1,7 +1,8 @@
 /** Vectors into rows that are leased: those that still have the text that was embedded, and no vector. */
 
-import { EmbedderError, StoreError } from '../../../common/errors.js'
+import { EmbedderError } from '../../../common/errors.js'
 import type { Embedding, Settled } from '../../../common/types.js'
+import { codeOf } from '../../batch-line.js'
 import { fallbackError } from '../../store.js'
 import { writeApart } from '../../write-apart.js'
 import type { Queryable } from './connection.js'
@@ -149,10 +150,4 @@ async function mark(
     ],
   )
   return new Set()
-}
-
-/** `INPUT_TOO_LONG`, or `STORE 23514`. */
-export function codeOf(error: EmbedderError): string {
-  const sqlState = error instanceof StoreError ? error.sqlState : undefined
-  return sqlState === undefined ? error.code : `${error.code} ${sqlState}`
 }

@@ -12,7 +12,7 @@ export interface LoadTableOptions {
   columns: TableColumns
   /** Rows that are claimed, embedded and written at a time. Default: 64. */
   batchRows?: number
-  /** Builds HNSW indexes on the filled columns when all rows are done. */
+  /** Builds HNSW indexes on the filled columns when all rows are done; with `follow`, those that were there. */
   index?: boolean | HnswOptions
   /** The most weights of a sparse vector that are stored, the largest ones. Default: 1,000, which can be indexed. */
   sparseLimit?: number
@@ -29,11 +29,30 @@ export interface LoadTableOptions {
    * 100 ms on, doubled up to 10 s.
    */
   retry?: { retries?: number; delayMs?: number }
+  /**
+   * Goes on with rows as they come, until `signal` aborts, and then the call resolves. Needs `columns.error`: what
+   * runs for weeks cannot remember which rows failed. Default: false.
+   */
+  follow?: boolean | FollowOptions
   signal?: AbortSignalLike
   /** A line a batch at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
   logger?: Logger
   /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
+}
+
+/** How `loadTable` looks for new rows. */
+export interface FollowOptions {
+  /**
+   * Milliseconds between two looks, when no notice comes; where a look takes long, 20 times as long, up to a minute.
+   * Default: 5,000.
+   */
+  pollMs?: number
+  /**
+   * Creates triggers on the table, if they are missing: one gives notice of new rows and texts, so that nobody has to
+   * look, one empties the vectors of a row whose text changes. Default: false.
+   */
+  trigger?: boolean
 }
 
 /** How far `loadTable` is. */

@@ -20,7 +20,7 @@ import type { Embedder } from '../../../embedder/embedder.js'
 import { checkRetry } from '../../retry.js'
 import { connect, type PostgresTarget } from './connection.js'
 import { DEFAULT_SPARSE_LIMIT } from './hnsw.js'
-import type { LoadTableOptions, LoadTableResult } from './load-types.js'
+import type { FollowOptions, LoadTableOptions, LoadTableResult } from './load-types.js'
 import { TableLoader } from './loader.js'
 import { SPARSEVEC_LIMITS } from './sql.js'
 
@@ -35,17 +35,21 @@ const NAMES = namesOf<LoadTableOptions>({
   maxTokens: 1,
   force: 1,
   stalledAfter: 1,
+  follow: 1,
   retry: 1,
   signal: 1,
   logger: 1,
   onProgress: 1,
 })
 
+const FOLLOW_NAMES = namesOf<FollowOptions>({ pollMs: 1, trigger: 1 })
+
 const BATCH_ROWS = 64
 const STALLED_MS = 30_000
+const POLL_MS = 5000
 
 /**
- * Resolves when every row that we may take has a vector or failed.
+ * Resolves when every row that we may take has a vector or failed; with `follow` when `signal` aborts.
  *
  * @param target a connection string, a `pg.Pool` or a PGlite database
  * @throws InvalidInputError before any work, for a table that does not fit; StoreError when the database cannot
@@ -73,6 +77,7 @@ export async function loadTable(
   checkSignal(options.signal)
   checkFunction('onProgress', options.onProgress)
   if (options.logger !== undefined) checkObject(options.logger, '`logger`')
+  const follow = checkFollow(options)
   throwIfAborted(options.signal)
   const connection = await connect(target)
   try {
@@ -82,10 +87,27 @@ export async function loadTable(
       sparseLimit,
       stalledAfter,
       force,
+      follow,
     }).run()
   } finally {
     await connection.close()
   }
+}
+
+function checkFollow({
+  follow = false,
+  columns,
+}: LoadTableOptions): Required<FollowOptions> | undefined {
+  if (follow === false) return undefined
+  const given = follow === true ? {} : follow
+  refuseUnknown(given, FOLLOW_NAMES, '`follow`')
+  const { pollMs = POLL_MS, trigger = false } = given
+  checkRange('follow.pollMs', pollMs, 100, 86_400_000)
+  checkSwitch('follow.trigger', trigger)
+  if (columns.error !== undefined) return { pollMs, trigger }
+  throw new InvalidInputError(
+    '`follow` needs `columns.error`: rows that fail are marked there, or they would be tried again for ever.',
+  )
 }
 
 function checkSwitch(name: string, value: unknown): void {

@@ -5,17 +5,21 @@ import { InvalidInputError, StoreError } from '../../../common/errors.js'
 import { clearInterval, performance, setInterval, sleep } from '../../../common/timers.js'
 import type { EmbedOptions } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { logBatch, logLine } from '../../batch-line.js'
 import { mayPass, withRetries } from '../../retry.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit } from '../../write-apart.js'
+import { channelOf, createTriggers } from './change-triggers.js'
 import type { Connection } from './connection.js'
-import { codeOf, type Filled, type FillOptions, fillRows } from './fill.js'
-import { checkHnsw, createHnsw } from './hnsw.js'
+import { type Filled, type FillOptions, fillRows } from './fill.js'
+import { checkHnsw, createHnsw, type HnswOptions } from './hnsw.js'
 import { type LeasedRow, Leases, pendingSql } from './leases.js'
-import type { LoadFailure, LoadTableOptions, LoadTableResult } from './load-types.js'
+import type { FollowOptions, LoadFailure, LoadTableOptions, LoadTableResult } from './load-types.js'
 import { recordModel } from './model-record.js'
+import { Notices } from './notices.js'
 import { storeError } from './store-error.js'
 import { type CheckedTable, checkTable } from './table.js'
+import { TriedRows } from './tried-rows.js'
 
 /** Batches under way: while one is embedded others are claimed and written. */
 const LANES = 3
@@ -23,14 +27,17 @@ const MOST_FAILURES = 1000
 /** A mistake in the address should not take half a minute to tell; later the server is waited for. */
 const FIRST_RETRIES = 2
 const RETRY_MS = 100
+/** How many times what a look took is waited before the next: where no index helps, a look reads the whole table. */
+const LOOK_SHARE = 20
+const LONGEST_PAUSE_MS = 60_000
 /** Until others' rows are looked at again. */
 const LOOK_MS = 500
-/** A row whose vector never stays is given up: a trigger keeps it away, or the text changes all the time. */
-const MOST_PASSES = 3
 
 /** The options with their defaults. */
-export type Settings = LoadTableOptions &
-  Required<Pick<LoadTableOptions, 'batchRows' | 'sparseLimit' | 'stalledAfter' | 'force'>>
+export type Settings = Omit<LoadTableOptions, 'follow'> &
+  Required<Pick<LoadTableOptions, 'batchRows' | 'sparseLimit' | 'stalledAfter' | 'force'>> & {
+    follow: Required<FollowOptions> | undefined
+  }
 
 interface Batch {
   token: string
@@ -53,9 +60,7 @@ export class TableLoader {
     seconds: 0,
   }
   readonly #fit = new StoreFit()
-  /** Not to be tried again here as long as they have the same text: hashes by id. */
-  readonly #failed = new Map<string, string>()
-  readonly #passes = new Map<string, number>()
+  readonly #tried = new TriedRows()
   readonly #underWay = new Set<Promise<void>>()
   /** The caller's signal, and a lane that failed: the others must not wait for a server that is away. */
   readonly #stop = abortController()
@@ -68,7 +73,10 @@ export class TableLoader {
   #claiming: Promise<unknown> = Promise.resolve()
   #after: string | undefined
   #foundInPass = false
+  #passStarted = 0
   #isDone = false
+  #hnsw: HnswOptions | undefined
+  #notices: Notices | undefined
   /** What the database is waited for. */
   #trouble: string | undefined
 
@@ -80,24 +88,35 @@ export class TableLoader {
 
   async run(): Promise<LoadTableResult> {
     this.#started = performance.now()
-    const { signal } = this.#options
+    const { signal, follow } = this.#options
     const onAbort = () => this.#stop.abort(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted) onAbort()
     try {
       await this.#run()
+    } catch (error) {
+      // to be told to end is how a load that follows ends
+      if (!follow || !signal?.aborted) throw error
+      if (this.#stop.signal.reason !== signal.reason) throw error
     } finally {
       signal?.removeEventListener?.('abort', onAbort)
+      this.#notices?.close()
     }
     this.#result.seconds = (performance.now() - this.#started) / 1000
     return this.#result
   }
 
   async #run(): Promise<void> {
-    const { table, columns, index, dimensions } = this.#options
+    const { index, dimensions, columns, follow } = this.#options
     await this.#prepare()
-    const hnsw = index === true ? {} : index || undefined
-    if (hnsw) checkHnsw(this.#table, hnsw, dimensions ?? this.#embedder.info.dimensions)
+    this.#hnsw = index === true ? {} : index || undefined
+    if (this.#hnsw) checkHnsw(this.#table, this.#hnsw, dimensions ?? this.#embedder.info.dimensions)
+    if (follow) {
+      if (follow.trigger) {
+        await this.#retrying(() => createTriggers(this.#connection, this.#table, columns))
+      }
+      this.#notices = new Notices(this.#connection, channelOf(this.#table.oid), follow.pollMs)
+    }
     this.#total = await this.#retrying(() => this.#count())
     await this.#retrying(() => this.#leases.sweep(this.#connection))
     const signs = setInterval(
@@ -110,12 +129,19 @@ export class TableLoader {
     } finally {
       clearInterval(signs)
     }
-    if (hnsw) {
-      const name = typeof table === 'string' ? table.replace(/^[^.]*\./, '') : table.table
-      await this.#retrying(() =>
-        createHnsw(this.#connection, this.#table, { ...columns, table: name }, hnsw),
-      )
-    }
+    await this.#buildIndex()
+  }
+
+  /** Once. */
+  async #buildIndex(): Promise<void> {
+    const { table, columns } = this.#options
+    const hnsw = this.#hnsw
+    this.#hnsw = undefined
+    if (!hnsw) return
+    const name = typeof table === 'string' ? table.replace(/^[^.]*\./, '') : table.table
+    await this.#retrying(() =>
+      createHnsw(this.#connection, this.#table, { ...columns, table: name }, hnsw),
+    )
   }
 
   async #prepare(): Promise<void> {
@@ -184,6 +210,7 @@ export class TableLoader {
     while (!this.#isDone) {
       throwIfAborted(this.#stop.signal)
       const from = performance.now()
+      if (this.#after === undefined) this.#passStarted = from
       const token = this.#leases.begin()
       let rows: LeasedRow[] = []
       try {
@@ -195,7 +222,7 @@ export class TableLoader {
           }),
         )
         if (!claim.isOurs) throw anotherModel(this.#table)
-        rows = claim.rows.filter(({ id, hash }) => this.#failed.get(id) !== hash)
+        rows = claim.rows.filter((row) => !this.#tried.hasFailed(row))
         if (rows.length > 0) this.#foundInPass = true
         this.#after = claim.last
         if (rows.length > 0) return { token, rows, claimMs: performance.now() - from }
@@ -205,17 +232,28 @@ export class TableLoader {
       }
       // the end of the table
       await Promise.allSettled(this.#underWay)
-      if (!this.#foundInPass && !(await this.#wait())) this.#isDone = true
+      if (!this.#foundInPass) await this.#wait()
       this.#foundInPass = false
     }
     return undefined
   }
 
-  /** @returns whether there may be rows again: what others have is theirs until they are done, or dead */
-  async #wait(): Promise<boolean> {
+  /** Until there may be rows again, if there may: what others have is theirs until they are done, or dead. */
+  async #wait(): Promise<void> {
+    if (this.#notices) return this.#rest(this.#notices)
     const others = await this.#retrying(() => this.#leases.areOthersAtWork(this.#connection))
     if (others) await sleep(LOOK_MS, this.#stop.signal)
-    return others
+    else this.#isDone = true
+  }
+
+  /** All is done that was there: until there may be more. */
+  async #rest(notices: Notices): Promise<void> {
+    const { pollMs } = this.#options.follow as Required<FollowOptions>
+    this.#tried.forgetOthers()
+    const pauseMs = LOOK_SHARE * (performance.now() - this.#passStarted)
+    await this.#buildIndex()
+    const { signal } = this.#stop
+    await notices.next(Math.max(pollMs, Math.min(pauseMs, LONGEST_PAUSE_MS)), signal)
   }
 
   async #work({ token, rows, claimMs }: Batch): Promise<void> {
@@ -237,10 +275,12 @@ export class TableLoader {
       hasLeft = filled.rows < rows.length
       this.#account(filled)
       const done = performance.now()
-      this.#logBatch(rows.length, filled, {
-        claimMs,
-        embedMs: embedded - from,
-        writeMs: done - embedded,
+      logBatch(this.#options.logger, 'postgres', {
+        texts: rows.length,
+        stored: filled.rows,
+        tokens: filled.tokens,
+        phases: { claimMs, embedMs: embedded - from, writeMs: done - embedded },
+        failures: filled.failures,
       })
     } finally {
       await this.#leases.end(this.#connection, token, hasLeft)
@@ -262,33 +302,12 @@ export class TableLoader {
     }
   }
 
-  /** A line of JSON; ids are not in it either. */
-  #logBatch(texts: number, filled: Filled, phases: Readonly<Record<string, number>>): void {
-    const failed: Record<string, number> = {}
-    for (const { error } of filled.failures) {
-      const code = codeOf(error)
-      failed[code] = (failed[code] ?? 0) + 1
-    }
-    const rounded = Object.entries(phases).map(([name, ms]) => [name, Math.round(ms)])
-    const { rows, tokens } = filled
-    const rssBytes = process.memoryUsage.rss()
-    const line = { texts, rows, tokens, ...Object.fromEntries(rounded), rssBytes, failed }
-    this.#log('info', `postgres: batch ${JSON.stringify(line)}`)
-  }
-
   #tell(trouble: string | undefined): void {
     if (trouble === this.#trouble) return
     this.#trouble = trouble
-    if (trouble === undefined) this.#log('info', 'postgres: the database is back')
-    else this.#log('warn', `postgres: waiting for the database: ${trouble}`)
-  }
-
-  #log(level: 'info' | 'warn', line: string): void {
-    try {
-      this.#options.logger?.[level]?.(line)
-    } catch {
-      // a broken log must not cost the work
-    }
+    const { logger } = this.#options
+    if (trouble === undefined) logLine(logger, 'info', 'postgres: the database is back')
+    else logLine(logger, 'warn', `postgres: waiting for the database: ${trouble}`)
   }
 
   /** What was committed: only then does it count. */
@@ -299,13 +318,10 @@ export class TableLoader {
     result.tokens += tokens
     result.sparseCut += cuts
     for (const row of passedOver) {
-      const passes = (this.#passes.get(row.id) ?? 0) + 1
-      if (passes < MOST_PASSES) this.#passes.set(row.id, passes)
-      else failures.push({ row, error: doesNotStay() })
+      if (this.#tried.passOver(row)) failures.push({ row, error: doesNotStay() })
     }
     for (const { row, error } of failures) {
-      this.#passes.delete(row.id)
-      this.#failed.set(row.id, row.hash)
+      this.#tried.fail(row)
       result.failed++
       if (result.failures.length < MOST_FAILURES) result.failures.push(failureOf(row.id, error))
     }
@@ -313,7 +329,7 @@ export class TableLoader {
     this.#options.onProgress?.({
       done: result.rows,
       failed: result.failed,
-      total: this.#total,
+      total: Math.max(this.#total, result.rows + result.failed),
       rate: result.rows / seconds,
     })
     this.#fit.count(

@@ -51,11 +51,7 @@ export async function createOnce(
  * @throws InvalidInputError with the statement to run, where this user may not
  */
 export async function ownTables(connection: Connection, oid: string): Promise<OwnTables> {
-  const { rows } = await connection.query(
-    'SELECT nspname AS schema FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = $1::oid',
-    [oid],
-  )
-  const schema = quoteIdentifier(String(rows[0]?.schema))
+  const schema = await schemaOf(connection, oid)
   const tables = { leases: '', models: '' }
   for (const name of ['leases', 'models'] as const) {
     const table = `${schema}.bge_m3_${name}`
@@ -66,29 +62,45 @@ export async function ownTables(connection: Connection, oid: string): Promise<Ow
       true
     // also where this user may do no more than use it
     if (!(await exists(connection))) {
-      await connection
-        .transaction((db) =>
+      const grant = `GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO this user`
+      await withRights(`The table ${table} is missing`, `${statement}; ${grant}`, () =>
+        connection.transaction((db) =>
           createOnce(
             db,
             table,
             () => exists(db),
             () => db.query(statement),
           ),
-        )
-        .catch((error) => {
-          throw isDenied(error) ? cannotCreate(table, statement) : error
-        })
+        ),
+      )
     }
     tables[name] = table
   }
   return tables
 }
 
-const isDenied = (error: unknown) => (error as { code?: unknown } | undefined)?.code === '42501'
-
-function cannotCreate(table: string, statement: string): InvalidInputError {
-  return new InvalidInputError(
-    `The table ${table} is missing, and this user may not create it. Its owner runs: ${statement}; ` +
-      `GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO this user.`,
+/** The schema of a table, quoted. */
+export async function schemaOf(db: Queryable, oid: string): Promise<string> {
+  const { rows } = await db.query(
+    'SELECT nspname AS schema FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = $1::oid',
+    [oid],
   )
+  return quoteIdentifier(String(rows[0]?.schema))
+}
+
+/** @throws InvalidInputError with the statements to run, where this user may not */
+export async function withRights(
+  missing: string,
+  statements: string,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    const isDenied = (error as { code?: unknown } | undefined)?.code === '42501'
+    if (!isDenied) throw error
+    throw new InvalidInputError(
+      `${missing}, and this user may not create it. Its owner runs: ${statements}.`,
+    )
+  }
 }

@@ -87,7 +87,7 @@ describe('a row that is refused costs the others nothing', () => {
     const batches = lines.map((line) => JSON.parse(line.replace('postgres: batch ', '')))
     const sum = (read: (batch: Record<string, number>) => number) =>
       batches.reduce((all, batch) => all + read(batch), 0)
-    expect(sum(({ rows = 0 }) => rows)).toBe(100 - bad.size)
+    expect(sum(({ stored = 0 }) => stored)).toBe(100 - bad.size)
     expect(sum(({ tokens = 0 }) => tokens)).toBe(result.tokens)
     const failed = batches.reduce((all, batch) => all + (batch.failed[`STORE ${sqlState}`] ?? 0), 0)
     expect(failed).toBe(bad.size)
