@@ -2,7 +2,7 @@
 
 import { type AbortSignalLike, throwIfAborted } from '../../common/abort.js'
 import { type EmbedderError, InferenceError, StoreError } from '../../common/errors.js'
-import { sleep } from '../../common/timers.js'
+import { performance, sleep } from '../../common/timers.js'
 import type { Chunk, Outputs } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import type { EmbeddingStore, StoredChunk } from '../store.js'
@@ -42,6 +42,8 @@ export interface JobOutcome {
   items: number
   tokens: number
   failures: QueueFailure[]
+  /** Milliseconds, what was waited for the store included. */
+  phases: { embedMs: number; writeMs: number }
 }
 
 /** The embedder as a whole cannot go on: no fault of a job's. */
@@ -63,7 +65,9 @@ export async function doJob(chunks: readonly Chunk[], services: JobServices): Pr
   const ids = chunks.map(({ id }) => id)
   const there = skipStored ? await patiently(() => store.stored(ids), services) : new Set<string>()
   const open = chunks.filter(({ id }) => !there.has(id))
+  const from = performance.now()
   const { embedded, failures } = await embed(open, services)
+  const writingFrom = performance.now()
   throwIfAborted(signal)
   const refused = await writeApart((some) => patiently(() => store.write(some), services), embedded)
   fit.count(embedded.length - refused.length, refused)
@@ -72,6 +76,7 @@ export async function doJob(chunks: readonly Chunk[], services: JobServices): Pr
     items: there.size + embedded.length - refused.length,
     tokens,
     failures: [...failures, ...refused.map(({ item, error }) => failureOf(item.chunk.id, error))],
+    phases: { embedMs: writingFrom - from, writeMs: performance.now() - writingFrom },
   }
 }
 

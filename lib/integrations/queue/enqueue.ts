@@ -16,7 +16,7 @@ import { performance, sleep } from '../../common/timers.js'
 import { type CorpusSource, cut, type Refused } from './cut.js'
 import type { NewJob } from './job.js'
 import type { QueueFailure } from './ledger.js'
-import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
+import { ADDRESS_NAMES, type OpenQueue, type QueueAddress, withQueue } from './open.js'
 import { redisRetries } from './redis.js'
 
 export interface EnqueueOptions extends QueueAddress {
@@ -106,8 +106,7 @@ export async function enqueue(
   checkRange('attempts', attempts, 1, 1000)
   checkSource(source)
   throwIfAborted(signal)
-  const queue = await openQueue(options)
-  try {
+  return withQueue(options, async (queue) => {
     const producer = new Producer(queue, { maxWaiting, attempts, signal }, options.onProgress)
     const mark = (state: 'open' | 'complete') =>
       redisRetries(() => queue.ledger.markCorpus(corpus, state), signal)
@@ -119,9 +118,7 @@ export async function enqueue(
     await producer.flush()
     await mark('complete')
     return producer.result
-  } finally {
-    await queue.close()
-  }
+  })
 }
 
 function checkSource(source: unknown): void {

@@ -5,7 +5,7 @@ import { InvalidInputError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
 import type { JobData } from './job.js'
 import { Ledger } from './ledger.js'
-import { connectRedis, type RedisLink, type RedisTarget, USER } from './redis.js'
+import { connectRedis, type RedisLink, type RedisTarget, redisError, USER } from './redis.js'
 
 /** Which queue, and where. */
 export interface QueueAddress {
@@ -67,5 +67,21 @@ export async function openQueue(
       if (link.client.status === 'ready') await bull.close().catch(() => {})
       await link.close()
     },
+  }
+}
+
+/** Opens a queue, and closes it when `run` is over. @throws as `openQueue`; QueueError for what Redis refuses */
+export async function withQueue<T>(
+  address: QueueAddress,
+  run: (queue: OpenQueue) => Promise<T>,
+  how?: { onlyLook: boolean },
+): Promise<T> {
+  const queue = await openQueue(address, how)
+  try {
+    return await run(queue)
+  } catch (error) {
+    throw redisError(error)
+  } finally {
+    await queue.close()
   }
 }

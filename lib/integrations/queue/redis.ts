@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis'
 import { type AbortSignalLike, abortReason } from '../../common/abort.js'
 import { InvalidInputError, QueueError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
+import { nameOf } from '../../common/realms.js'
 import { clearTimeout, setTimeout } from '../../common/timers.js'
 import { withRetries } from '../retry.js'
 
@@ -94,8 +95,25 @@ function checkAddress(address: string): string {
 function cannotConnect({ options }: Redis, error: unknown): QueueError {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
   const where = options.path ?? `${options.host}:${options.port}`
-  const what = typeof code === 'string' ? code : String(message ?? 'no answer')
+  const what =
+    typeof code === 'string' ? code : (firstWord(error) ?? String(message ?? 'no answer'))
   return new QueueError(`Redis at ${where} cannot be used: ${what}.`)
+}
+
+/**
+ * An error of Redis as it may be told: its first word. The rest of what a server says may hold a command's arguments,
+ * and ioredis hangs all of them on the error: texts. What is no error of Redis is returned as it is.
+ */
+export function redisError(error: unknown): unknown {
+  const word = firstWord(error)
+  return word === undefined ? error : new QueueError(`Redis refuses: ${word}.`)
+}
+
+/** `WRONGPASS`, say; undefined for what is no error of Redis. */
+function firstWord(error: unknown): string | undefined {
+  const { message, command } = Object(error) as { message?: unknown; command?: unknown }
+  if (nameOf(error) !== 'ReplyError' && command === undefined) return undefined
+  return /^[A-Z]{2,20}(?= )/.exec(String(message))?.[0] ?? 'an error without a code'
 }
 
 /** What Redis says while it restarts, fails over or is full, and what is lost with a connection. */

@@ -10,8 +10,8 @@ import {
 } from '../../common/given.js'
 import { sleep } from '../../common/timers.js'
 import type { QueueFailure, WorkerSign } from './ledger.js'
-import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
-import { unlessAborted } from './redis.js'
+import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress, withQueue } from './open.js'
+import { redisError, unlessAborted } from './redis.js'
 
 /** How far a queue is. */
 export interface QueueStatus {
@@ -56,12 +56,7 @@ const MOST_FAILED_JOBS = 20
 /** @throws InvalidInputError, QueueError as `enqueue` */
 export async function queueStatus(address: QueueAddress): Promise<QueueStatus> {
   refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'queueStatus')
-  const queue = await openQueue(address, { onlyLook: true })
-  try {
-    return await statusOf(queue)
-  } finally {
-    await queue.close()
-  }
+  return withQueue(address, statusOf, { onlyLook: true })
 }
 
 export interface WatchOptions extends QueueAddress {
@@ -90,6 +85,8 @@ export async function* watchQueue(
       if (isDone(status)) return
       await sleep(interval, signal).catch(() => {})
     }
+  } catch (error) {
+    throw redisError(error)
   } finally {
     await queue.close()
   }
@@ -162,6 +159,8 @@ export async function* queueFailures(
   const queue = await openQueue(address, { onlyLook: true })
   try {
     yield* queue.ledger.failures()
+  } catch (error) {
+    throw redisError(error)
   } finally {
     await queue.close()
   }
@@ -170,24 +169,18 @@ export async function* queueFailures(
 /** Puts the jobs that failed back into the queue. @returns how many */
 export async function retryFailed(address: QueueAddress): Promise<number> {
   refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'retryFailed')
-  const queue = await openQueue(address)
-  try {
-    const { failed = 0 } = await queue.bull.getJobCounts('failed')
-    await queue.bull.retryJobs({ state: 'failed' })
+  return withQueue(address, async ({ bull }) => {
+    const { failed = 0 } = await bull.getJobCounts('failed')
+    await bull.retryJobs({ state: 'failed' })
     return failed
-  } finally {
-    await queue.close()
-  }
+  })
 }
 
 /** Removes the queue with everything that is in it or known of it. What is stored stays. */
 export async function clearQueue(address: QueueAddress): Promise<void> {
   refuseUnknown(address, Object.keys(ADDRESS_NAMES), 'clearQueue')
-  const queue = await openQueue(address)
-  try {
-    await queue.bull.obliterate({ force: true })
-    await queue.ledger.clear()
-  } finally {
-    await queue.close()
-  }
+  await withQueue(address, async ({ bull, ledger }) => {
+    await bull.obliterate({ force: true })
+    await ledger.clear()
+  })
 }

@@ -18,11 +18,13 @@ import { clearInterval, performance, setInterval, sleep } from '../../common/tim
 import type { EmbedOptions, Logger } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
 import { resolveOptions } from '../../options/table.js'
+import { countByCode, logBatch, logLine } from '../batch-line.js'
 import { COMPARABLE, type EmbeddingStore } from '../store.js'
 import { StoreFit } from '../write-apart.js'
 import { doJob, EmbedderTrouble, type HowToEmbed, type JobOutcome } from './do-job.js'
 import { type JobData, readJob } from './job.js'
-import { ADDRESS_NAMES, type OpenQueue, openQueue, type QueueAddress } from './open.js'
+import { ADDRESS_NAMES, type OpenQueue, type QueueAddress, withQueue } from './open.js'
+import { redisError } from './redis.js'
 
 export interface WorkerOptions
   extends QueueAddress,
@@ -41,6 +43,7 @@ export interface WorkerOptions
   shutdownTimeout?: number
   /** Ends the worker: what is under way is finished or given back, and the call resolves. */
   signal?: AbortSignalLike
+  /** A line a job at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
   logger?: Logger
   /** Called as work is done. */
   onProgress?: (progress: WorkerProgress) => void
@@ -109,14 +112,11 @@ export async function runWorker(embedder: Embedder, options: WorkerOptions): Pro
   // an option that this model cannot serve is found here
   const { model: _, ...call } = how
   await embedder.embed([], call)
-  const queue = await openQueue(options)
-  try {
+  return withQueue(options, async (queue) => {
     await options.store.prepare()
     await queue.ledger.agree({ ...how }, queue.name)
-    return await new QueueWorker(embedder, queue, options, how).run()
-  } finally {
-    await queue.close()
-  }
+    return new QueueWorker(embedder, queue, options, how).run()
+  })
 }
 
 /** Every option that the numbers depend on: stores take float32. */
@@ -202,7 +202,7 @@ class QueueWorker {
     })
     bull.on('error', (error) => {
       // a job that another worker took over, a connection that was lost: nothing that ends us
-      this.#options.logger?.debug?.(`queue: ${error.name}: ${error.message}`)
+      logLine(this.#options.logger, 'debug', `queue: ${tellable(error)}`)
     })
     return bull
   }
@@ -242,8 +242,16 @@ class QueueWorker {
         },
         onTrouble: (error) => this.#tell(error?.message),
       })
-      await ledger.settle({ id, planned, ...outcome })
+      const { phases, ...counts } = outcome
+      await ledger.settle({ id, planned, ...counts })
       this.#account(outcome)
+      logBatch(this.#options.logger, 'queue', {
+        texts: chunks.length,
+        stored: outcome.items,
+        tokens: outcome.tokens,
+        phases,
+        failed: countByCode(outcome.failures),
+      })
     } catch (error) {
       if (error instanceof EmbedderTrouble || this.#giveUp.signal.aborted) {
         this.#givenBack++
@@ -252,7 +260,7 @@ class QueueWorker {
         throw new BullMQ.WaitingError()
       }
       const told = tellable(error)
-      this.#options.logger?.warn?.(`queue: job ${id}: ${told}`)
+      logLine(this.#options.logger, 'warn', `queue: job ${id}: ${told}`)
       throw error instanceof InvalidInputError
         ? new BullMQ.UnrecoverableError(told)
         : new Error(told)
@@ -269,7 +277,7 @@ class QueueWorker {
       this.#options.onProgress?.({ ...done })
     } catch (error) {
       // a broken display must not cost the work
-      this.#options.logger?.warn?.(`queue: onProgress threw: ${tellable(error)}`)
+      logLine(this.#options.logger, 'warn', `queue: onProgress threw: ${tellable(error)}`)
     }
   }
 
@@ -281,8 +289,8 @@ class QueueWorker {
   #tell(trouble: string | undefined): void {
     if (trouble === this.#trouble) return
     this.#trouble = trouble
-    if (trouble === undefined) this.#options.logger?.info?.('queue: the store is back')
-    else this.#options.logger?.warn?.(`queue: waiting for the store: ${trouble}`)
+    if (trouble === undefined) logLine(this.#options.logger, 'info', 'queue: the store is back')
+    else logLine(this.#options.logger, 'warn', `queue: waiting for the store: ${trouble}`)
   }
 
   #tellOfRedis(): () => void {
@@ -290,12 +298,12 @@ class QueueWorker {
     const { logger } = this.#options
     let isAway = false
     const away = () => {
-      if (!isAway) logger?.warn?.('queue: waiting for Redis: the connection is lost')
+      if (!isAway) logLine(logger, 'warn', 'queue: waiting for Redis: the connection is lost')
       isAway = true
     }
     const back = () => {
       isAway = false
-      logger?.info?.('queue: Redis is back')
+      logLine(logger, 'info', 'queue: Redis is back')
     }
     client.on('close', away).on('ready', back)
     return () => client.off('close', away).off('ready', back)
@@ -324,7 +332,7 @@ class QueueWorker {
       if (isRunning) return
       isRunning = true
       run()
-        .catch((error) => this.#options.logger?.debug?.(`queue: ${tellable(error)}`))
+        .catch((error) => logLine(this.#options.logger, 'debug', `queue: ${tellable(error)}`))
         .finally(() => {
           isRunning = false
         })
@@ -354,7 +362,8 @@ async function within(milliseconds: number, promise: Promise<unknown>): Promise<
 }
 
 /** What may be kept and shown of an error: a message of ours, or no more than its name. */
-function tellable(error: unknown): string {
+function tellable(thrown: unknown): string {
+  const error = redisError(thrown)
   if (error instanceof EmbedderError) return `${error.code}: ${error.message}`
   return `INTERNAL: ${nameOf(error)}`
 }

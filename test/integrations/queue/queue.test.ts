@@ -57,8 +57,14 @@ describe.skipIf(!has('redis'))('a queue', () => {
     expect(made.jobs).toBeGreaterThan(4)
     const store = new MemoryStore()
     const outputs = { dense: true, sparse: true }
-    const result = await runWorker(m3, { redis, queue, store, outputs, untilDone: true })
+    const lines: string[] = []
+    const logger = { info: (line: string) => lines.push(line) }
+    const result = await runWorker(m3, { redis, queue, store, outputs, untilDone: true, logger })
     expect(result).toMatchObject({ jobs: made.jobs, items: 150, failed: 0, givenBack: 0 })
+    const logged = lines.map((line) => JSON.parse(line.replace('queue: batch ', '')))
+    expect(logged).toHaveLength(made.jobs)
+    const sum = (name: string) => logged.reduce((all, line) => all + line[name], 0)
+    expect([sum('texts'), sum('stored'), sum('tokens')]).toEqual([150, 150, result.tokens])
     expect(result.tokens).toBe(made.tokens)
     const plain = await m3.embed(
       corpus.map(({ text }) => text),

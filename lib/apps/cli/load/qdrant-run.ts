@@ -14,6 +14,7 @@ import {
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'
+import { loggerOf } from '../shared/logger.js'
 import { type Flags, optionValues, outputsOf } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { type ProgressBar, progressBar } from '../shared/progress-bar.js'
@@ -58,6 +59,7 @@ export async function runLoadQdrant(io: CliIo, flags: Flags): Promise<number> {
       dimensions,
     }),
     signal: io.signal,
+    logger: loggerOf(io, values.logLevel),
     onRetry: ({ message, waitMs }) =>
       say(io, `${message}; trying again in ${(waitMs / 1000).toFixed(1)} s`),
   }

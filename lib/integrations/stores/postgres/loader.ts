@@ -5,7 +5,7 @@ import { InvalidInputError, StoreError } from '../../../common/errors.js'
 import { clearInterval, performance, setInterval, sleep } from '../../../common/timers.js'
 import type { EmbedOptions } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
-import { logBatch, logLine } from '../../batch-line.js'
+import { countByCode, logBatch, logLine } from '../../batch-line.js'
 import { mayPass, withRetries } from '../../retry.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit } from '../../write-apart.js'
@@ -280,7 +280,7 @@ export class TableLoader {
         stored: filled.rows,
         tokens: filled.tokens,
         phases: { claimMs, embedMs: embedded - from, writeMs: done - embedded },
-        failures: filled.failures,
+        failed: countByCode(filled.failures.map(({ error }) => error)),
       })
     } finally {
       await this.#leases.end(this.#connection, token, hasLeft)

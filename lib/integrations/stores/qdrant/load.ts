@@ -9,16 +9,18 @@ import { EmbedderError, InferenceError, InvalidInputError } from '../../../commo
 import {
   checkEmbedder,
   checkFunction,
+  checkObject,
   checkRange,
   checkSignal,
   refuseUnknown,
 } from '../../../common/given.js'
 import { clearTimeout, performance, setTimeout } from '../../../common/timers.js'
-import type { Chunk } from '../../../common/types.js'
+import type { Chunk, Logger } from '../../../common/types.js'
 import { isWellFormed } from '../../../common/utf8.js'
 import { checkChunk } from '../../../embedder/documents/chunk-input.js'
 import type { Source } from '../../../embedder/documents/source.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { countByCode, logBatch } from '../../batch-line.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit, writeApart } from '../../write-apart.js'
 import { grouped } from './grouped.js'
@@ -33,6 +35,8 @@ export interface LoadQdrantOptions extends QdrantStoreOptions {
   again?: boolean | undefined
   truncate?: 'error' | 'end' | undefined
   maxTokens?: number | undefined
+  /** A line a batch at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
+  logger?: Logger | undefined
   /** Called as items are written or skipped. */
   onProgress?: ((progress: LoadQdrantProgress) => void) | undefined
 }
@@ -42,6 +46,7 @@ const OWN_NAMES: Record<Exclude<keyof LoadQdrantOptions, keyof QdrantStoreOption
   again: 1,
   truncate: 1,
   maxTokens: 1,
+  logger: 1,
   onProgress: 1,
 }
 
@@ -109,6 +114,7 @@ export async function loadQdrant(
   checkRange('batchPoints', options.batchPoints, 1, 10_000)
   checkSignal(options.signal)
   checkFunction('onProgress', options.onProgress)
+  if (options.logger !== undefined) checkObject(options.logger, '`logger`')
   throwIfAborted(options.signal)
   const ofStore = Object.entries(options).filter(([name]) => STORE_NAMES.includes(name))
   const store = await QdrantStore.open(
@@ -154,6 +160,10 @@ class QdrantLoader {
   readonly #onAbort = () => this.#stop.abort(this.#options.signal?.reason)
   #batch: QdrantChunk[] = []
   #batchBytes = 0
+  /** When the batch before it was full. */
+  #batchFrom = performance.now()
+  /** Failures since the last line of the log, by code. */
+  #failedSince: Record<string, number> = {}
   #linger: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
 
@@ -311,12 +321,16 @@ class QdrantLoader {
     if (batch.length === 0) return
     this.#batch = []
     this.#batchBytes = 0
-    this.#writing = this.#write(batch)
+    const now = performance.now()
+    this.#writing = this.#write(batch, now - this.#batchFrom)
+    this.#batchFrom = now
     // also while the source has nothing new
     this.#writing.catch((error) => this.#stop.abort(error))
   }
 
-  async #write(batch: readonly QdrantChunk[]): Promise<void> {
+  async #write(batch: readonly QdrantChunk[], embedMs: number): Promise<void> {
+    const from = performance.now()
+    const tokensBefore = this.#result.tokens
     const refused = await writeApart((some) => this.#store.write(some), batch)
     const bad = new Set(refused.map(({ item }) => item))
     for (const { item, error } of refused) this.#fail(item.chunk.id, error)
@@ -326,6 +340,14 @@ class QdrantLoader {
       if (!bad.has(item)) this.#result.tokens += item.chunk.embedding.tokenCount
       this.#settle(item.chunk.id)
     }
+    logBatch(this.#options.logger, 'qdrant', {
+      texts: batch.length,
+      stored: batch.length - bad.size,
+      tokens: this.#result.tokens - tokensBefore,
+      phases: { embedMs, writeMs: performance.now() - from },
+      failed: this.#failedSince,
+    })
+    this.#failedSince = {}
     this.#report()
     this.#fit.count(batch.length - bad.size, refused)
   }
@@ -335,7 +357,9 @@ class QdrantLoader {
     if (entry && --entry.count === 0) this.#underWay.delete(id)
   }
 
-  #fail(id: string, { code, message }: EmbedderError): void {
+  #fail(id: string, error: EmbedderError): void {
+    const { code, message } = error
+    countByCode([error], this.#failedSince)
     this.#result.failed++
     if (this.#result.failures.length < MOST_FAILURES) {
       this.#result.failures.push({ id, code, message })
