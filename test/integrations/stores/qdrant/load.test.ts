@@ -400,8 +400,10 @@ describe('points that the server refuses', () => {
       { match: upsert, holds: /poison/, status: 400, body, times: 1e6 },
     )
     const told: unknown[] = []
+    const lines: string[] = []
     const result = await load(texts, {
       batchPoints: 8,
+      logger: { info: (line) => lines.push(line), warn: (line) => told.push(line) },
       onRetry: (retry) => told.push(retry),
       onProgress: (progress) => told.push(progress),
     })
@@ -410,7 +412,13 @@ describe('points that the server refuses', () => {
       texts.filter((_, i) => isBad(i)).map(({ id }) => id),
     )
     expect(server.byId('docs').size).toBe(92)
-    expect(JSON.stringify([told, result])).not.toContain(CANARY)
+    const batches = lines.map((line) => JSON.parse(line.replace('qdrant: batch ', '')))
+    const sum = (read: (batch: (typeof batches)[0]) => number) =>
+      batches.reduce((all, batch) => all + read(batch), 0)
+    expect([sum(({ texts }) => texts), sum(({ stored }) => stored)]).toEqual([100, 92])
+    expect(sum(({ tokens }) => tokens)).toBe(result.tokens)
+    expect(sum(({ failed }) => failed.STORE ?? 0)).toBe(8)
+    expect(JSON.stringify([lines, told, result])).not.toContain(CANARY)
     server.faults.length = 0
   })
 
