@@ -18,7 +18,7 @@ export type { Diagnosis, DiagnosticFinding } from './embedder/diagnose.js'
 export type { ChunkList, Documents } from './embedder/documents/chunks.js'
 export type { Source } from './embedder/documents/source.js'
 export type { StreamItem, StreamOptions, StreamResultFor } from './embedder/documents/stream.js'
-export type { EmbeddingResult } from './embedder/documents/types.js'
+export type { ChunkOptions, DocumentOptions, EmbeddingResult } from './embedder/documents/types.js'
 export { Embedder } from './embedder/embedder.js'
 export type {
   OutputsRerankOptions,

@@ -38,7 +38,7 @@ import { type Diagnosis, diagnose } from './diagnose.js'
 import { type ChunkList, type Documents, embedChunks, embedDocuments } from './documents/chunks.js'
 import type { Source } from './documents/source.js'
 import { embedStream, type StreamOptions, type StreamResultFor } from './documents/stream.js'
-import type { EmbeddingResult } from './documents/types.js'
+import type { DocumentOptions, EmbeddingResult } from './documents/types.js'
 import { WithFallback } from './fallback.js'
 import { infoOf, statsOf } from './info.js'
 import { addonFor, fetchOptions, resolveLoad } from './load-options.js'
@@ -193,7 +193,13 @@ export class Embedder {
     return result as unknown as EmbeddingResult<P, W, C, T>
   }
 
-  /** Embeds the chunks of many documents in shared batches: a result per document. */
+  /**
+   * Embeds the chunks of many documents in shared batches: a result per document. A document that is a text is cut.
+   *
+   * @example
+   * const results = await m3.embedDocuments({ guide: longText }, { chunk: { maxTokens: 300 } })
+   * for (const { metadata, embedding } of results.get('guide')?.items ?? []) console.log(metadata, embedding)
+   */
   async embedDocuments<
     const W extends OutputsOption | undefined = undefined,
     P extends Precision = 'float32',
@@ -201,10 +207,15 @@ export class Embedder {
     const T extends boolean = true,
   >(
     documents: Documents<C>,
-    options?: EmbedOptionsFor<W, P> & { keepText?: T | undefined },
+    options: EmbedOptionsFor<W, P, 'throw' | 'collect', DocumentOptions> & {
+      keepText?: T | undefined
+    } = {},
   ): Promise<Map<string, EmbeddingResult<P, W, C, T>>> {
     this.#assertUsable()
-    const results = await embedDocuments(this.#core, documents, options)
+    const results = await embedDocuments(this.#core, documents, options, {
+      tokenizer: this,
+      maxTokens: () => this.#model.use(async (engine) => engine.maxTokens),
+    })
     return results as unknown as Map<string, EmbeddingResult<P, W, C, T>>
   }
 

@@ -1,20 +1,28 @@
 /** A list of chunks, or many documents' lists, embedded together. */
 
+import { chunkDocument } from '../../chunking/chunk-document.js'
+import type { ChunkTextOptions, TokenCounter } from '../../chunking/types.js'
 import { InvalidInputError } from '../../common/errors.js'
+import { refuseUnknown } from '../../common/given.js'
 import { isMap, isPlain } from '../../common/realms.js'
 import type { Chunk, Precision } from '../../common/types.js'
+import { isWellFormed } from '../../common/utf8.js'
+import { CALL_NAMES } from '../../options/table.js'
 import type { EmbedCore } from '../call/embed-core.js'
-import { checkChunks } from './chunk-input.js'
+import { type CheckedChunk, checkChunks } from './chunk-input.js'
 import { embedLists } from './run.js'
-import type { ChunkOptions, EmbeddingResult } from './types.js'
+import type { ChunkOptions, DocumentOptions, EmbeddingResult } from './types.js'
 
 /** Strings are chunks whose ids are their positions. */
 export type ChunkList<C extends Chunk | string = Chunk | string> = readonly C[]
 
-/** Document id to its chunks. */
+/** Tokens of a chunk where nothing is said, as in `chunkText`. */
+const CHUNK_TOKENS = 500
+
+/** Document id to its chunks, or to its text. */
 export type Documents<C extends Chunk | string = Chunk | string> =
-  | ReadonlyMap<string, ChunkList<C>>
-  | Readonly<Record<string, ChunkList<C>>>
+  | ReadonlyMap<string, ChunkList<C> | string>
+  | Readonly<Record<string, ChunkList<C> | string>>
 
 /**
  * Embeds chunks. A chunk that fails (its text is no string, or too long) is among the `failures` of the
@@ -38,27 +46,52 @@ export async function embedChunks(
   return result as EmbeddingResult<Precision>
 }
 
+/** What cuts documents. */
+export interface Cutter {
+  tokenizer: TokenCounter
+  /** The most tokens that the model takes. */
+  maxTokens(): Promise<number>
+}
+
 /**
  * Embeds the chunks of many documents, all in the same batches: a result per document, in the order of
- * `documents`. Ids need to differ within a document only. `stats.seconds` of a document is the time
- * until its last chunk was done; its `batches` count its own texts.
+ * `documents`. A document that is a text is cut (`chunkDocument`): its chunks carry their places as metadata. Ids
+ * need to differ within a document only. `stats.seconds` of a document is the time until its last chunk was done;
+ * its `batches` count its own texts.
  *
  * @throws InvalidInputError as `embedChunks` does, naming the document's position
  */
 export async function embedDocuments(
   core: EmbedCore,
   documents: Documents,
-  options: ChunkOptions = {},
+  given: DocumentOptions,
+  cutter: Cutter,
 ): Promise<Map<string, EmbeddingResult<Precision>>> {
+  refuseUnknown(given, [...CALL_NAMES, 'keepText', 'chunk'], 'embedDocuments')
+  const { chunk = {}, ...options } = given
+  refuseUnknown(chunk, ['maxTokens', 'overlap', 'language'], 'the option `chunk`')
   const entries = entriesOf(documents)
-  const lists = entries.map(([, chunks], i) => {
+  const lists: CheckedChunk[][] = []
+  let limit: number | undefined
+  for (const [i, [id, document]] of entries.entries()) {
+    let chunks = document
     try {
-      return checkChunks(chunks, 'Its chunks')
+      if (typeof document === 'string') {
+        limit ??= Math.min(CHUNK_TOKENS, await cutter.maxTokens())
+        const { tokenizer } = cutter
+        const how = { maxTokens: limit, ...chunk, tokenizer, signal: options.signal ?? undefined }
+        // what is no text fails by itself when it is embedded
+        chunks = isWellFormed(document)
+          ? await chunkDocument(id, document, how as ChunkTextOptions)
+          : [{ id: `${id}#0`, text: document }]
+      }
+      lists.push(checkChunks(chunks, 'Its chunks'))
     } catch (error) {
-      const { message } = error as Error
+      if (!(error instanceof InvalidInputError)) throw error
+      const { message } = error
       throw new InvalidInputError(`In the document at position ${i}: ${message}`, { cause: error })
     }
-  })
+  }
   const results = await embedLists(core, lists, options, 'embedDocuments')
   return new Map(entries.map(([id], i) => [id, results[i] as EmbeddingResult<Precision>]))
 }
@@ -72,7 +105,9 @@ function entriesOf(documents: unknown): [string, unknown][] {
     return entries as [string, unknown][]
   }
   if (!isPlain(documents)) {
-    throw new InvalidInputError('embedDocuments takes a Map or an object: document id to chunks.')
+    throw new InvalidInputError(
+      'embedDocuments takes a Map or an object: document id to chunks, or to its text.',
+    )
   }
   return Object.entries(documents)
 }

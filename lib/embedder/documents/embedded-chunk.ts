@@ -43,6 +43,8 @@ export function embeddedChunk<P extends Precision>(
 export function takeKeepText<O extends { keepText?: boolean | undefined }>(
   options: O,
 ): { keepText: boolean; rest: Omit<O, 'keepText'> } {
+  // whoever checks the others says what is wrong with what is no object
+  if (Object(options) !== options) return { keepText: true, rest: options }
   const { keepText = true, ...rest } = options
   if (typeof keepText !== 'boolean') {
     throw new InvalidInputError(

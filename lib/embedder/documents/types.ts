@@ -1,5 +1,6 @@
 /** What chunks and documents give. */
 
+import type { ChunkTextOptions } from '../../chunking/types.js'
 import type {
   BatchInfo,
   ChunkFailure,
@@ -15,6 +16,12 @@ import type { QualityReport } from '../../quality/types.js'
 export interface ChunkOptions extends EmbedOptions {
   /** Whether results carry their texts. Default: true. */
   keepText?: boolean | undefined
+}
+
+/** Options of `embedDocuments`. */
+export interface DocumentOptions extends ChunkOptions {
+  /** How documents that are texts are cut. Default: 500 tokens, or what the model takes, with an overlap of 50. */
+  chunk?: Omit<ChunkTextOptions, 'tokenizer' | 'signal'> | undefined
 }
 
 /** The result of a list of chunks, or of one document. `C` and `T` as in {@link EmbeddedChunk}. */

@@ -17,6 +17,8 @@ interface Position {
 
 export interface TextItem extends Position {
   readonly text: string
+  /** What else its record holds, and where a chunk lies: what an output may repeat. */
+  readonly fields?: Readonly<Record<string, unknown>>
 }
 
 /** A place in the input where no text could be read. */
@@ -33,6 +35,8 @@ export function isText(item: InputItem): item is TextItem {
 export interface ItemOptions extends ReadOptions {
   /** The member or column that is the text. Default: `text`, behind `title`; a table has no default. */
   textField?: string | undefined
+  /** Keeps the other members of a record. */
+  keepFields?: boolean | undefined
 }
 
 /** Texts that are there already, such as a command's arguments. */
@@ -47,11 +51,14 @@ export async function* itemsOf(texts: readonly string[]): AsyncGenerator<InputIt
  */
 export async function* readItems(
   source: AsyncIterable<Uint8Array | string>,
-  { textField, ...options }: ItemOptions = {},
+  { textField, keepFields = false, ...options }: ItemOptions = {},
 ): AsyncGenerator<InputItem[]> {
   let index = 0
   for await (const group of records(source, options)) {
-    yield group.map((record) => itemOf(record, index++, textField))
+    yield group.map((record) => {
+      const item = itemOf(record, index++, textField)
+      return keepFields && isText(item) ? withFields(item, record, textField) : item
+    })
   }
 }
 
@@ -63,6 +70,12 @@ function itemOf(record: InputRecord, index: number, textField: string | undefine
   const { id = index, text, wrong = record.wrong } = found
   if (wrong === undefined) return { id, index, end, text: text as string }
   return { id, index, end, error: new InvalidInputError(`${place} of the input ${wrong}.`) }
+}
+
+function withFields(item: TextItem, { value }: InputRecord, textField = 'text'): TextItem {
+  if (typeof value === 'string') return item
+  const { id: _, _id: __, [textField]: ___, ...fields } = value as Record<string, unknown>
+  return { ...item, fields }
 }
 
 /** @throws InvalidInputError for a table of which no column is said to be the text */

@@ -15,12 +15,25 @@ import { numbersOf, rowsOf } from '../../outputs/arrays.js'
 /** A bigint is an integer that a double cannot hold, echoed digit by digit. */
 export type RecordId = string | number | bigint
 
-/** One line, its newline included. */
+/** Members of a line that are ours. */
+const OWN = ['id', 'dense', 'sparse', 'colbert', 'tokenCount', 'truncated', 'error']
+
+/**
+ * One line, its newline included.
+ *
+ * @param fields what stands behind the id; those with a name of ours give way
+ */
 export function embeddingLine(
   id: RecordId,
   embedding: Omit<EmbeddingData<Precision>, 'timings'>,
+  fields: Readonly<Record<string, unknown>> = {},
 ): string {
   const parts = [`"id":${idJson(id)}`]
+  for (const [name, value] of Object.entries(fields)) {
+    if (OWN.includes(name) || value === undefined) continue
+    const json = typeof value === 'bigint' ? String(value) : JSON.stringify(value)
+    parts.push(`${JSON.stringify(name)}:${json}`)
+  }
   if (embedding.dense) parts.push(`"dense":${JSON.stringify(numbersOf(embedding.dense))}`)
   if (embedding.sparse) {
     const { indices, values } = embedding.sparse

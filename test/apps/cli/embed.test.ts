@@ -178,6 +178,63 @@ describe('embed', () => {
   })
 })
 
+describe('embed --chunk', () => {
+  const long = Array.from({ length: 300 }, (_, i) => `Sentence number ${i}.`).join(' ')
+  const records = [
+    { id: 'a', text: long, page: 3, dense: 'mine' },
+    { id: 9007199254740993n, text: 'short', page: null },
+    { id: 'bad', title: 7 },
+  ]
+  const json = (record: object) =>
+    JSON.stringify(record, (_, value) =>
+      typeof value === 'bigint' ? `!${value}!` : value,
+    ).replace(/"!(\d+)!"/, '$1')
+  const stdin = records.map(json).join('\n')
+
+  it('gives a vector a chunk, with its place in the text', async () => {
+    const { stdout, code } = await embed(['--chunk=60', '--overlap', '0'], { stdin })
+    expect(code).toBe(1)
+    const lines = jsonLines(stdout)
+    const chunks = lines.slice(0, -2)
+    expect(chunks.length).toBeGreaterThan(20)
+    const parts = chunks.map(({ start, end }) => long.slice(start, end))
+    expect(parts.join('')).toBe(long)
+    expect(chunks[3]).toMatchObject({ id: 'a#3', document: 'a', part: 3 })
+    const again = jsonLines((await embed([parts[3] as string])).stdout)
+    expect(chunks[3].dense).toEqual(again[0].dense)
+    expect(stdout).toContain('{"id":"9007199254740993#0","document":9007199254740993,"part":0')
+    expect(lines.at(-1)).toMatchObject({ id: 'bad', error: { code: 'INVALID_INPUT' } })
+  })
+
+  it('repeats the other members of a record, and goes on after a crash', async () => {
+    const output = at('chunks.jsonl')
+    const args = ['--chunk=60', '--fields', '-o', output]
+    await embed(args, { stdin })
+    const whole = await readFile(output, 'utf8')
+    const [line] = jsonLines(whole)
+    expect(line).toMatchObject({ id: 'a#0', page: 3, document: 'a', start: 0 })
+    expect(line.dense).toBeInstanceOf(Array)
+    await writeFile(output, whole.slice(0, whole.length / 2))
+    await embed([...args, '--resume'], { stdin })
+    expect(await readFile(output, 'utf8')).toBe(whole)
+  })
+
+  it('refuses what it cannot do, without a word of a text', async () => {
+    for (const args of [
+      ['--overlap', '5', 'a'],
+      ['--chunk', 'my secret'],
+      ['--chunk=1', 'a'],
+    ]) {
+      const { code, stderr } = await embed(args)
+      expect(code).not.toBe(0)
+      expect(stderr).toMatch(/chunk|maxTokens/)
+      expect(stderr).not.toContain('secret')
+    }
+    const npy = ['--chunk', '--format', 'npy', '-o', at('x.npy'), '-i', at('lines.txt')]
+    expect((await embed(npy)).stderr).toContain('--format npy has no place')
+  })
+})
+
 describe('embed --format npy', () => {
   const npy = async (name: string) => {
     const bytes = await readFile(at(name))

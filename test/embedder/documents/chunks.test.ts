@@ -5,11 +5,30 @@ import {
   InvalidInputError,
   TimeoutError,
 } from '../../../lib/common/errors.js'
-import { embedChunks, embedDocuments } from '../../../lib/embedder/documents/chunks.js'
+import {
+  type Cutter,
+  type Documents,
+  embedChunks,
+  embedDocuments,
+} from '../../../lib/embedder/documents/chunks.js'
 import { embedStream } from '../../../lib/embedder/documents/stream.js'
-import type { Chunk, Progress } from '../../../lib/index.js'
+import type {
+  Chunk,
+  ChunkOrigin,
+  DocumentOptions,
+  EmbeddingResult,
+  Progress,
+} from '../../../lib/index.js'
 import { until } from '../../helpers/until.js'
 import { FakeCore, fakeEmbedding } from './fake-core.js'
+
+/** A token a word, and two around the text. */
+const cutter: Cutter = {
+  tokenizer: { countTokens: (texts) => texts.map((text) => (text.match(/\S+/g)?.length ?? 0) + 2) },
+  maxTokens: async () => 64,
+}
+const embedAll = (core: FakeCore, documents: Documents, options: DocumentOptions = {}) =>
+  embedDocuments(core, documents, options, cutter)
 
 const chunksOf = (texts: readonly string[]): Chunk[] =>
   texts.map((text, i) => ({ id: `c${i}`, text }))
@@ -180,7 +199,7 @@ describe('embedChunks', () => {
 describe('embedDocuments', () => {
   it('gives a result per document from one call', async () => {
     const core = new FakeCore({ fail: bad })
-    const results = await embedDocuments(
+    const results = await embedAll(
       core,
       new Map<string, (Chunk | string)[]>([
         ['first', ['one', 'bad', 'three']],
@@ -217,18 +236,18 @@ describe('embedDocuments', () => {
 
   it('takes a plain object too, and equal ids in different documents', async () => {
     const chunk = { id: 'intro', text: 'text' }
-    const results = await embedDocuments(new FakeCore(), { a: [chunk], b: [chunk, 'more'] })
+    const results = await embedAll(new FakeCore(), { a: [chunk], b: [chunk, 'more'] })
     expect([...results].map(([id, { items }]) => [id, items.map((item) => item.id)])).toEqual([
       ['a', ['intro']],
       ['b', ['intro', '1']],
     ])
-    expect(await embedDocuments(new FakeCore(), {})).toEqual(new Map())
+    expect(await embedAll(new FakeCore(), {})).toEqual(new Map())
   })
 
   it('counts through all documents when asked to throw', async () => {
     const core = new FakeCore({ fail: bad })
     const documents = { a: ['x', 'y'], b: ['z', 'bad'] }
-    const error = await embedDocuments(core, documents, { onError: 'throw' }).catch((e) => e)
+    const error = await embedAll(core, documents, { onError: 'throw' }).catch((e) => e)
     expect(error).toBeInstanceOf(BatchError)
     expect(error.failures.map(({ index }: { index: number }) => index)).toEqual([3])
     expect(error.results).toHaveLength(4)
@@ -237,16 +256,16 @@ describe('embedDocuments', () => {
   it('refuses what are no documents, and says where', async () => {
     const core = new FakeCore()
     for (const documents of [7, null, 'a', ['a'], new Set(), new Date(), new Map([[1, ['a']]])]) {
-      await expect(embedDocuments(core, documents as never)).rejects.toThrow(InvalidInputError)
+      await expect(embedAll(core, documents as never)).rejects.toThrow(InvalidInputError)
     }
-    await expect(embedDocuments(core, { a: ['x'], b: 'y' as never })).rejects.toThrow(
+    await expect(embedAll(core, { a: ['x'], b: 7 as never })).rejects.toThrow(
       'document at position 1: Its chunks must be an array',
     )
     const twins = [
       { id: 'x', text: '' },
       { id: 'x', text: '' },
     ]
-    await expect(embedDocuments(core, { a: twins })).rejects.toThrow('position 0')
+    await expect(embedAll(core, { a: twins })).rejects.toThrow('position 0')
     expect(core.calls).toEqual([])
   })
 })
@@ -268,7 +287,7 @@ describe('what a chunk came with', () => {
     const list = await embedChunks(core(), [chunk])
     expect(list.items[0]).toMatchObject(wanted)
     expect(typeof list.items[0]?.norm).toBe('number')
-    const documents = await embedDocuments(core(), { d: [chunk] })
+    const documents = await embedAll(core(), { d: [chunk] })
     expect(documents.get('d')?.items[0]).toMatchObject(wanted)
     for await (const item of embedStream(core(), [chunk])) expect(item).toMatchObject(wanted)
     const strings = await embedChunks(core(), ['x'])
@@ -283,5 +302,52 @@ describe('what a chunk came with', () => {
     const wrong = { keepText: 'no' } as never
     await expect(embedChunks(core(), [chunk], wrong)).rejects.toThrow(/keepText/)
     expect(() => embedStream(core(), ['x'], wrong)).toThrow(/keepText/)
+  })
+})
+
+describe('a document that is a text', () => {
+  const words = Array.from({ length: 400 }, (_, i) => `word${i}.`).join(' ')
+
+  it('is cut into chunks that the model takes, each with its place', async () => {
+    const results = await embedAll(new FakeCore(), {
+      long: words,
+      short: 'one',
+      none: '',
+      own: ['x'],
+    })
+    const { items } = results.get('long') as EmbeddingResult
+    expect(items.length).toBeGreaterThan(6)
+    for (const [i, { id, text, metadata }] of items.entries()) {
+      const { document, part, start, end } = metadata as ChunkOrigin
+      expect([id, document, part]).toEqual([`long#${i}`, 'long', i])
+      expect(text).toBe(words.slice(start, end))
+      expect(text?.split(' ').length).toBeLessThanOrEqual(62)
+    }
+    expect(results.get('short')?.items.map(({ id, text }) => [id, text])).toEqual([
+      ['short#0', 'one'],
+    ])
+    expect(results.get('none')?.items).toEqual([])
+    expect(results.get('own')?.items[0]?.id).toBe('0')
+  })
+
+  it('is cut as it is said', async () => {
+    const chunk = { maxTokens: 12, overlap: 0 }
+    const results = await embedAll(new FakeCore(), { long: words }, { chunk })
+    const { items } = results.get('long') as EmbeddingResult
+    expect(items.map(({ text }) => text).join('')).toBe(words)
+    expect(items.length).toBeGreaterThanOrEqual(40)
+    for (const wrong of [{ maxTokens: 1 }, { tokens: 5 }, 7, null]) {
+      const options = { chunk: wrong as never }
+      await expect(embedAll(new FakeCore(), { long: words }, options)).rejects.toThrow(
+        InvalidInputError,
+      )
+    }
+  })
+
+  it('costs only itself where it is no text', async () => {
+    const core = new FakeCore({ fail: bad })
+    const results = await embedAll(core, { bad: 'bad \ud800', good: 'one' })
+    expect(results.get('bad')?.failures).toMatchObject([{ id: 'bad#0' }])
+    expect(results.get('good')?.items).toHaveLength(1)
   })
 })

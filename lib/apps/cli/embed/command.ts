@@ -10,6 +10,9 @@ or, for a text that failed, {"id": ..., "error": {"code", "message"}}. Without -
 --colbert it is dense alone. --format npy writes the dense vectors as a NumPy matrix (float32 or
 float16); a text that failed is a row of NaN.
 
+With --chunk a line is a chunk: "id" is that of the text with #0, #1 ..., and "document", "part", "start" and
+"end" say where it lies, in UTF-16 units.
+
 --resume keeps the whole items that a run which was killed or interrupted left in --output, cuts off what
 is torn, and goes on with the same input. It refuses a FILE that another input, model or options made:
 some embeddings are made again and must be equal to the byte.`
@@ -30,6 +33,15 @@ export function embedCommand(program: Command, cli: Cli): void {
     .option('--dense', 'Give dense vectors: one per text. [BGE_M3_OUTPUTS]')
     .option('--sparse', 'Give sparse weights: one per distinct token.')
     .option('--colbert', 'Give multi-vectors: one per token.')
+    .option(
+      '--chunk [TOKENS]',
+      'Cut texts into chunks of at most TOKENS tokens (500), and embed these.',
+    )
+    .option('--overlap <TOKENS>', 'Tokens that a chunk repeats of the one before. Default: 50.')
+    .option(
+      '--fields',
+      "Repeat the other members of each line's object, or columns, in the output.",
+    )
     .option('--stats <FILE>', 'Write a record of the run (rates, memory, options) as JSON.')
   addTableOptions(command, [
     ...EMBEDDING,
@@ -44,6 +56,7 @@ export function embedCommand(program: Command, cli: Cli): void {
     command,
     ['bge-m3 embed "What is BGE M3?"', 'one text, its dense vector on stdout'],
     ['bge-m3 embed -i corpus.jsonl -o vectors.jsonl --dense --sparse', 'a corpus, two outputs'],
+    ['bge-m3 embed -i books.jsonl -o vectors.jsonl --chunk', 'long texts, a vector a chunk'],
     ['bge-m3 embed -i lines.txt -o vectors.npy -f npy', 'a matrix for NumPy'],
     ['bge-m3 embed -i corpus.jsonl -o vectors.jsonl --resume', 'go on after a crash, or begin'],
     ['cat lines.txt | bge-m3 embed --truncate | head -n 1', 'in a pipe; long texts are cut'],

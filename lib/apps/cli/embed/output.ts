@@ -2,7 +2,7 @@
 
 import { EmbedderError } from '../../../common/errors.js'
 import type { Embedding, Outputs, Precision } from '../../../common/types.js'
-import type { InputItem } from '../../../integrations/files/items.js'
+import { type InputItem, isText } from '../../../integrations/files/items.js'
 import { embeddingLine, errorLine } from '../../../integrations/files/jsonl-output.js'
 import { missingRow, type NpyType, NpyWriter } from '../../../integrations/files/npy-output.js'
 import { UsageError } from '../shared/errors.js'
@@ -28,11 +28,13 @@ export interface OutputOptions {
   width: number
   /** Goes on with what is there, see `embed-resume.ts`. */
   resume: boolean
+  /** Whether lines have more than an id and embeddings. */
+  hasFields: boolean
 }
 
 /** Says what cannot be, before a model is loaded. @throws UsageError */
 export async function checkOutput(options: Omit<OutputOptions, 'width'>): Promise<void> {
-  const { format, file, input, outputs, precision, resume } = options
+  const { format, file, input, outputs, precision, resume, hasFields } = options
   if (resume && (file === undefined || file === '-')) {
     throw new UsageError('--resume needs --output FILE: that is what it goes on with.')
   }
@@ -42,6 +44,9 @@ export async function checkOutput(options: Omit<OutputOptions, 'width'>): Promis
     }
     if (!outputs.dense || outputs.sparse || outputs.colbert) {
       throw new UsageError('--format npy holds dense vectors only.')
+    }
+    if (hasFields) {
+      throw new UsageError('--format npy has no place for --fields and the places of --chunk.')
     }
     if (precision !== 'float32' && precision !== 'float16') {
       throw new UsageError(
@@ -84,8 +89,9 @@ export function outputBytes(options: OutputOptions, item: InputItem, result: Res
   return Buffer.from(row.buffer, row.byteOffset, row.byteLength)
 }
 
-function lineOf({ id }: InputItem, result: Result): string {
-  return result instanceof EmbedderError ? errorLine(id, result) : embeddingLine(id, result)
+function lineOf(item: InputItem, result: Result): string {
+  if (result instanceof EmbedderError) return errorLine(item.id, result)
+  return embeddingLine(item.id, result, isText(item) ? item.fields : undefined)
 }
 
 /** Undefined for a text that failed. */

@@ -1,11 +1,13 @@
 /** `bge-m3 embed`: input -> windows -> engine -> output, with back-pressure all along. */
 
+import type { ChunkTextOptions } from '../../../chunking/types.js'
 import { EmbedderError } from '../../../common/errors.js'
 import type { EmbedOptions, Outputs, Precision } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { chunkItems } from '../../../integrations/files/chunk-items.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { Input } from '../../../integrations/files/source.js'
-import { EXIT } from '../shared/errors.js'
+import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues, outputsOf } from '../shared/options.js'
@@ -32,6 +34,7 @@ import { type Resumed, resumeOutput } from './resume.js'
  */
 const WINDOW = { items: 64, units: 2048 }
 const WINDOWS_AHEAD = 4
+const CHUNK_TOKENS = 500
 
 export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags): Promise<number> {
   const values = optionValues(flags, io.env)
@@ -39,11 +42,13 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   const own = flags as unknown as EmbedFlags
   const { input: inputFile, output: file, format, stats, resume = false } = own
   const precision = values.precision ?? 'float32'
-  const target = { format, file, input: inputFile, outputs, precision, resume }
+  const cutting = cuttingOf(own)
+  const hasFields = cutting !== undefined || own.fields === true
+  const target = { format, file, input: inputFile, outputs, precision, resume, hasFields }
   await checkOutput(target)
   await checkTarget(stats)
 
-  const input = await openTexts(io, texts, flags)
+  const input = await openTexts(io, texts, flags, { keepFields: own.fields === true })
   try {
     const embedder = await openEmbedder(io, values)
     try {
@@ -54,7 +59,16 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
         precision,
       }
       const width = dimensions ?? embedder.info.dimensions
-      const run: Run = { io, embedder, input, options, target: { ...target, width }, stats }
+      const maxChunk = Math.min(CHUNK_TOKENS, embedder.info.maxTokens)
+      const items = cutting
+        ? chunkItems(input.items, {
+            tokenizer: embedder,
+            signal: io.signal,
+            maxTokens: maxChunk,
+            ...cutting,
+          })
+        : input.items
+      const run: Run = { io, embedder, input, items, options, target: { ...target, width }, stats }
       return await embedAll(run)
     } finally {
       await embedder.dispose()
@@ -64,18 +78,38 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   }
 }
 
+/** How texts are cut, where they are. @throws UsageError */
+function cuttingOf({ chunk, overlap }: EmbedFlags): Partial<ChunkTextOptions> | undefined {
+  if (chunk === undefined && overlap === undefined) return undefined
+  if (chunk === undefined) throw new UsageError('--overlap is for --chunk.')
+  const number = (name: string, least: number, given: string | true | undefined) => {
+    if (given === undefined || given === true) return undefined
+    if (/^\d{1,9}$/.test(given) && Number(given) >= least) return Number(given)
+    // what was given may be a text
+    throw new UsageError(
+      `--${name} takes a number of tokens from ${least}: write --${name}=N before a text.`,
+    )
+  }
+  return present({ maxTokens: number('chunk', 3, chunk), overlap: number('overlap', 0, overlap) })
+}
+
 interface EmbedFlags {
   input?: string
   output?: string
   format: 'jsonl' | 'npy'
   stats?: string
   resume?: boolean
+  chunk?: string | true
+  overlap?: string
+  fields?: boolean
 }
 
 interface Run {
   io: CliIo
   embedder: Embedder
   input: Input
+  /** Of the input, or their chunks. */
+  items: AsyncIterable<InputItem[]>
   options: CallOptions
   target: OutputOptions
   stats: string | undefined
@@ -84,7 +118,7 @@ interface Run {
 type CallOptions = Omit<EmbedOptions, 'onError'> & { precision: Precision; outputs: Outputs }
 
 async function embedAll(run: Run): Promise<number> {
-  const { io, embedder, input, options, target } = run
+  const { io, embedder, items, options, target } = run
   // An option that this model cannot serve is found before the output's file is emptied.
   await embedder.embed([], options)
   const resumed = target.resume ? await resume(run) : undefined
@@ -99,7 +133,7 @@ async function embedAll(run: Run): Promise<number> {
     await writeStats(run, recorder, interrupted)
   }
   try {
-    await pump(run, resumed?.items ?? input.items, { output, recorder, bar })
+    await pump(run, resumed?.items ?? items, { output, recorder, bar })
   } catch (error) {
     // What is there is kept, and the first error is the one to tell.
     await finish(true).catch(() => {})
@@ -113,8 +147,8 @@ async function embedAll(run: Run): Promise<number> {
   return EXIT.failed
 }
 
-async function resume({ io, embedder, input, options, target }: Run): Promise<Resumed> {
-  const resumed = await resumeOutput(target, input.items, (items) =>
+async function resume({ io, embedder, items: all, options, target }: Run): Promise<Resumed> {
+  const resumed = await resumeOutput(target, all, (items) =>
     embedWindow(embedder, items, options, io.signal),
   )
   if (resumed.texts > 0) say(io, `${target.file} has ${resumed.texts} texts already.`)

@@ -33,7 +33,12 @@ export function addTextOptions(command: Command): Command {
 }
 
 /** @throws UsageError when there is nothing to read, InvalidInputError when it cannot be read */
-export async function openTexts(io: CliIo, texts: readonly string[], flags: Flags): Promise<Input> {
+export async function openTexts(
+  io: CliIo,
+  texts: readonly string[],
+  flags: Flags,
+  { keepFields = false } = {},
+): Promise<Input> {
   const { openInput } = await import('../../../integrations/files/source.js')
   const { input: file, inputFormat, textField } = flags as unknown as InputFlags
   if (texts.length > 0 && file !== undefined) {
@@ -45,7 +50,7 @@ export async function openTexts(io: CliIo, texts: readonly string[], flags: Flag
     )
   }
   const { stdin, signal } = io
-  return openInput({ texts, file, format: inputFormat, textField, stdin, signal })
+  return openInput({ texts, file, format: inputFormat, textField, keepFields, stdin, signal })
 }
 
 interface InputFlags {
