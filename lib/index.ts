@@ -21,8 +21,10 @@ export type { StreamItem, StreamOptions, StreamResultFor } from './embedder/docu
 export type { ChunkOptions, DocumentOptions, EmbeddingResult } from './embedder/documents/types.js'
 export { Embedder } from './embedder/embedder.js'
 export type {
+  ClassifierInput,
   OutputsRerankOptions,
   PairTruncation,
+  PredictOptions,
   RankedDocument,
   RerankBy,
   RerankOptions,

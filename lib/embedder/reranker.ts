@@ -1,7 +1,7 @@
 /** A cross-encoder: a query and a document go through the model together and give one score. */
 
 import { throwIfAborted } from '../common/abort.js'
-import { DisposedError, InvalidInputError } from '../common/errors.js'
+import { DisposedError, type EmbedderError, InvalidInputError } from '../common/errors.js'
 import { namesOf } from '../common/given.js'
 import { performance } from '../common/timers.js'
 import type { EmbedderInfo, EmbedderStats, Embedding } from '../common/types.js'
@@ -9,15 +9,22 @@ import type { Engine } from '../engine/engine.js'
 import { followLog } from '../native/log.js'
 import { resolveOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
+import { sigmoid } from '../scoring/sigmoid.js'
 import type { CallOptions } from './call/call-options.js'
 import { EmbedCall } from './call/embed-call.js'
 import { infoOf, statsOf } from './info.js'
 import { addonFor, checkLoadOptions } from './load-options.js'
 import { ModelHandle } from './model-handle.js'
+import { checkClassifierInputs, countInputs, tokenizeInputs } from './rerank/classifier-inputs.js'
 import { checkDocuments, checkPairs, ranked, throwFailures } from './rerank/given.js'
 import { checkPairOptions } from './rerank/options.js'
-import { type Pair, tokenizePairs } from './rerank/pairs.js'
-import type { RerankOptions, RerankResult } from './rerank/types.js'
+import { type Pair, type PairLimit, tokenizePairs } from './rerank/pairs.js'
+import type {
+  ClassifierInput,
+  PredictOptions,
+  RerankOptions,
+  RerankResult,
+} from './rerank/types.js'
 
 /** Options of `Reranker.load`: those of `Embedder.load` that have a meaning here; `model` is needed. */
 export type RerankerOptions = Omit<
@@ -121,23 +128,45 @@ export class Reranker {
     checkPairs(query, documents)
     throwIfAborted(signal)
     await checkDocuments(documents, signal)
-    const scores = await this.#model.use(async (engine) => {
-      const started = performance.now()
-      const limit = Math.min(maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
-      const pairs = await tokenizePairs(engine, query, documents, {
-        maxTokens: limit,
-        truncate,
-        signal,
-      })
-      engine.stats.tokenizeMs += performance.now() - started
-      throwFailures(pairs)
-      return scoresOf(engine, pairs as Pair[], { signal, onProgress })
-    })
+    const scores = await this.#scores(
+      { maxTokens, truncate, signal, onProgress },
+      (engine, limit) => tokenizePairs(engine, query, documents, limit),
+    )
     return ranked(scores, topN).map(({ index, score }) => ({
       index,
       score,
-      relevance: 1 / (1 + Math.exp(-score)),
+      relevance: sigmoid(score),
     }))
+  }
+
+  /**
+   * The logit of each text or pair of texts, in the order they came in: for pairs what `rerank` calls their
+   * score. A text alone is `<s> text </s>` to the model.
+   *
+   * @throws InvalidInputError for the options; BatchError whose `failures` name the inputs
+   * @example
+   * const [score] = await reranker.predict([['what is a panda?', 'A bear of China.']])
+   */
+  async predict(
+    inputs: readonly ClassifierInput[],
+    options: PredictOptions = {},
+  ): Promise<number[]> {
+    this.#assertUsable()
+    const given = checkPairOptions(options, 'predict')
+    checkClassifierInputs(inputs)
+    throwIfAborted(given.signal)
+    return this.#scores(given, (engine, limit) => tokenizeInputs(engine, inputs, limit))
+  }
+
+  /**
+   * Tokens of each text or pair of texts, special ones included, however many the model takes.
+   *
+   * @throws InvalidInputError; BatchError whose `failures` name the inputs
+   */
+  async countTokens(inputs: readonly ClassifierInput[]): Promise<number[]> {
+    this.#assertUsable()
+    checkClassifierInputs(inputs)
+    return this.#model.use((engine) => countInputs(engine, inputs))
   }
 
   /** Loads the weights if need be and runs one short pair, so that the first real one is not slower. */
@@ -192,6 +221,21 @@ export class Reranker {
   /** `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
+  }
+
+  /** The logits of what `tokenize` makes. @throws BatchError */
+  #scores(
+    { maxTokens, truncate = 'error', signal, onProgress }: PredictOptions,
+    tokenize: (engine: Engine, limit: PairLimit) => Promise<(Pair | EmbedderError)[]>,
+  ): Promise<number[]> {
+    return this.#model.use(async (engine) => {
+      const started = performance.now()
+      const most = Math.min(maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)
+      const pairs = await tokenize(engine, { maxTokens: most, truncate, signal })
+      engine.stats.tokenizeMs += performance.now() - started
+      throwFailures(pairs)
+      return scoresOf(engine, pairs as Pair[], { signal, onProgress })
+    })
   }
 
   #assertUsable(): void {

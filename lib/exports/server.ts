@@ -6,6 +6,6 @@ export {
   type ServerOptionName,
   type ServerOptionValues,
 } from '../apps/server/core/options.js'
-export type { ServedEmbedder, ServerState } from '../apps/server/core/served.js'
+export type { ServedEmbedder, ServedReranker, ServerState } from '../apps/server/core/served.js'
 export type * from '../apps/server/core/wire.js'
 export { createServer, type Server, type ServerOptions } from '../apps/server/server.js'

@@ -31,6 +31,7 @@ import { healthRoutes } from './routes/health.js'
 import { metricsRoutes } from './routes/metrics.js'
 import { ollamaRoutes } from './routes/ollama.js'
 import { openaiRoutes } from './routes/openai.js'
+import { predictRoutes } from './routes/predict.js'
 import { rerankRoutes } from './routes/rerank.js'
 import { similarityRoutes } from './routes/similarity.js'
 import { teiRoutes } from './routes/tei.js'
@@ -101,6 +102,7 @@ export async function buildApp(
     openaiRoutes(scope, context)
     teiRoutes(scope, context)
     rerankRoutes(scope, context)
+    predictRoutes(scope, context)
     tokenizeRoutes(scope, context)
     ollamaRoutes(scope, context)
     embedAllRoutes(scope, context)

@@ -15,7 +15,7 @@ import type { LoadOptions } from '../../options/types.js'
 import { buildApp } from './app.js'
 import { readKeys } from './auth.js'
 import { Bodies } from './core/bodies.js'
-import { notReady, type ServerContext } from './core/context.js'
+import { type LoadedReranker, notReady, type ServerContext } from './core/context.js'
 import { Drift } from './core/drift.js'
 import { Gate } from './core/limits.js'
 import { ServerMetrics } from './core/metrics.js'
@@ -27,8 +27,9 @@ import {
   type ServerConfig,
   type ServerOptionValues,
 } from './core/options.js'
-import type { ServedEmbedder, ServerState } from './core/served.js'
+import type { ServedEmbedder, ServedReranker, ServerState } from './core/served.js'
 import { embedderLogger, type PinoLogger } from './log.js'
+import { checkReranker, openReranker } from './reranker.js'
 import { drain } from './shutdown.js'
 import { readStats } from './stats.js'
 
@@ -37,6 +38,8 @@ export interface ServerOptions extends ServerOptionValues {
   embedder?: ServedEmbedder
   /** Or what to load one with; `close` disposes of it. */
   load?: LoadOptions
+  /** A re-ranker to serve beside it, instead of `rerankModel`; `close` leaves it as it is. */
+  reranker?: ServedReranker
   /** Where log lines go. Default: stderr. */
   logStream?: Writable
 }
@@ -74,11 +77,13 @@ export async function createServer(
   options: ServerOptions = {},
   env: Environment = process.env,
 ): Promise<Server> {
-  refuseUnknown(options, [...SERVER_OPTION_NAMES, 'embedder', 'load', 'logStream'], 'createServer')
-  const { embedder, load } = options
+  const others = ['embedder', 'load', 'reranker', 'logStream']
+  refuseUnknown(options, [...SERVER_OPTION_NAMES, ...others], 'createServer')
+  const { embedder, load, reranker } = options
   if (embedder !== undefined) checkEmbedder(embedder, 'embed', 'embedTokens', 'warmup')
   // wrong here, and not only once it listens
   else checkLoadOptions(load ?? {}, 'Embedder.load')
+  if (reranker !== undefined) checkReranker(reranker)
   const given = checkServerOptions({ ...options })
   const asked = readEnvironment(env)
   const config = mergeServerOptions(given, readServerEnvironment(env))
@@ -101,6 +106,7 @@ class Context implements ServerContext {
   readonly startedAt = Date.now()
   state: ServerState = 'loading'
   loaded: ServedEmbedder | undefined
+  reranker: LoadedReranker | undefined
   #info: EmbedderInfo | undefined
   #infoReadAt = 0
 
@@ -117,6 +123,7 @@ class Context implements ServerContext {
       stats: this.stats(),
       drift: drift.readings,
       engine: this.loaded?.stats() ?? NO_ENGINE,
+      reranker: this.reranker?.model.stats(),
     }))
   }
 
@@ -140,9 +147,10 @@ class Context implements ServerContext {
   }
 
   stats() {
-    const { state, startedAt, gate, metrics, loaded } = this
+    const { state, startedAt, gate, metrics, loaded, reranker } = this
     const info = loaded && this.info
-    return readStats({ state, startedAt, gate, metrics, info, engine: loaded?.stats() })
+    const engine = loaded?.stats()
+    return readStats({ state, startedAt, gate, metrics, info, engine, reranker })
   }
 }
 
@@ -206,6 +214,13 @@ class RunningServer implements Server {
       if (!embedder) await loaded.dispose()
       throw error
     }
+    try {
+      context.reranker = await openReranker(context.config.rerankModel, this.#options, this.#log)
+      if (this.#closing) throw new DisposedError('The server was closed while it started.')
+    } catch (error) {
+      if (!embedder) await loaded.dispose()
+      throw error
+    }
     context.loaded = loaded
     context.state = 'ready'
     const { driftInterval } = context.config
@@ -224,6 +239,7 @@ class RunningServer implements Server {
     if (context.state !== 'failed') context.state = 'draining'
     const isComplete = await drain(this.app, context)
     if (!this.#options.embedder) await context.loaded?.dispose()
+    if (!this.#options.reranker) await context.reranker?.model.dispose()
     this.#log.info({ answered: isComplete }, 'closed')
     return isComplete
   }

@@ -1,6 +1,8 @@
 /** The readings of `GET /stats`. */
 
 import type { EmbedderInfo, EmbedderStats } from '../../common/types.js'
+import type { RerankerStats } from '../../embedder/reranker.js'
+import type { LoadedReranker } from './core/context.js'
 import type { Gate } from './core/limits.js'
 import type { ServerMetrics } from './core/metrics.js'
 import type { WireStats } from './core/wire.js'
@@ -13,6 +15,7 @@ interface StatsSources {
   /** Both `undefined` until the model is loaded. */
   info: EmbedderInfo | undefined
   engine: EmbedderStats | undefined
+  reranker: LoadedReranker | undefined
 }
 
 export function readStats({
@@ -22,12 +25,14 @@ export function readStats({
   metrics,
   info,
   engine,
+  reranker,
 }: StatsSources): WireStats {
   const { running, waiting, concurrency, capacity } = gate.readings
   const { recent, totals } = metrics
   const sums = recent.sums
   const uptimeSeconds = (Date.now() - startedAt) / 1000
   // a server that has just begun divides by what there was
+  const scorer = reranker?.model.stats()
   const seconds = Math.max(1, Math.min(recent.seconds, uptimeSeconds))
   const cache = cacheOf(engine)
   const each = (sum: number) => (sums.texts > 0 ? sum / sums.texts : 0)
@@ -36,6 +41,7 @@ export function readStats({
     state,
     uptimeSeconds,
     ...(info && { model: modelOf(info) }),
+    ...(reranker && scorer && { reranker: rerankerOf(reranker, scorer) }),
     throughput: {
       seconds: recent.seconds,
       requestsPerSecond: sums.requests / seconds,
@@ -54,8 +60,8 @@ export function readStats({
     },
     memory: {
       rss: engine?.memory.rss ?? process.memoryUsage.rss(),
-      weights: engine?.memory.weights ?? 0,
-      context: engine?.memory.context ?? 0,
+      weights: (engine?.memory.weights ?? 0) + (scorer?.memory.weights ?? 0),
+      context: (engine?.memory.context ?? 0) + (scorer?.memory.context ?? 0),
       heapUsed: process.memoryUsage().heapUsed,
       ...(engine?.memory.limit && { limit: engine.memory.limit }),
     },
@@ -77,6 +83,23 @@ function cacheOf(engine: EmbedderStats | undefined): WireStats['cache'] {
   const { hits, misses, hitRate } = cache
   const { entries, bytes, maxBytes } = cache.memory
   return { hits, misses, hitRate, entries, bytes, limit: maxBytes }
+}
+
+function rerankerOf(
+  { info }: LoadedReranker,
+  { texts, tokens, pending }: RerankerStats,
+): NonNullable<WireStats['reranker']> {
+  const { name, fingerprint, architecture, layers, maxTokens } = info
+  return {
+    name,
+    fingerprint,
+    architecture,
+    layers,
+    maxTokens,
+    pairs: texts,
+    tokens,
+    pendingPairs: pending,
+  }
 }
 
 function modelOf(info: EmbedderInfo): NonNullable<WireStats['model']> {

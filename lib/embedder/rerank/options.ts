@@ -16,11 +16,15 @@ const NAMES = namesOf<RerankOptions>({
 
 const TRUNCATIONS: readonly PairTruncation[] = ['error', 'document', 'longest']
 
-/** @throws InvalidInputError for options that are wrong */
+/**
+ * @param of the call that takes them
+ * @throws InvalidInputError for options that are wrong
+ */
 export function checkPairOptions(
   options: RerankOptions,
+  of: 'rerank' | 'predict' = 'rerank',
 ): RerankOptions & { truncate: PairTruncation } {
-  refuseUnknown(options, NAMES, 'rerank')
+  refuseUnknown(options, of === 'rerank' ? NAMES : NAMES.filter((name) => name !== 'topN'), of)
   const { topN, truncate = 'error', signal, onProgress } = options
   const { maxTokens } = checkOptions({ maxTokens: options.maxTokens })
   checkTopN(topN)

@@ -34,6 +34,11 @@ interface Frame {
   between: number
 }
 
+/** How many tokens stand between the two texts of a pair. */
+export function betweenTexts({ tokenizer }: Pick<Engine, 'tokenizer'>): number {
+  return tokenizer.info().vocabulary === 'wordpiece' ? 1 : 2
+}
+
 /**
  * The pair of the query with each document, or that document's error.
  *
@@ -48,7 +53,7 @@ export async function tokenizePairs(
 ): Promise<(Pair | EmbedderError)[]> {
   const { tokenizer } = engine
   const { truncate, maxTokens, signal } = limit
-  const between = tokenizer.info().vocabulary === 'wordpiece' ? 1 : 2
+  const between = betweenTexts(engine)
   const special = 2 + between
   /** Tokens of both texts. */
   const room = maxTokens - special

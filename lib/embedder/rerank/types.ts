@@ -29,6 +29,12 @@ export interface RerankResult extends RankedDocument {
  */
 export type PairTruncation = 'error' | 'document' | 'longest'
 
+/** What a classifier scores: a text alone, or a pair of texts such as a query and a document. */
+export type ClassifierInput = string | readonly [first: string, second: string]
+
+/** Options of `Reranker.predict`. */
+export type PredictOptions = Omit<RerankOptions, 'topN'>
+
 /** Options of `Reranker.rerank`. */
 export interface RerankOptions {
   /** The best so many alone. Default: all. */

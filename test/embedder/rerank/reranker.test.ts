@@ -14,6 +14,7 @@ import {
   ModelNotFoundError,
   Reranker,
 } from '../../../lib/index.js'
+import { TokenizeMode } from '../../../lib/native/addon.js'
 import { loadAddon } from '../../../lib/native/load.js'
 import { referenceOutputs } from '../../helpers/reference.js'
 import { standinPath } from '../../helpers/standins.js'
@@ -127,6 +128,65 @@ describe('the order', () => {
     expect(await reranker.rerank(QUERY, documents, { topN: 2 })).toEqual(all.slice(0, 2))
     expect(await reranker.rerank(QUERY, documents, { topN: 50 })).toEqual(all)
     expect(await reranker.rerank(QUERY, [])).toEqual([])
+  })
+})
+
+describe('predict', () => {
+  it('gives pairs the bits that rerank gives them, in their order', async () => {
+    const documents = mixedTexts(6).map((text) => text.slice(0, 400))
+    const scores = await reranker.predict(documents.map((document) => [QUERY, document]))
+    for (const { index, score } of await reranker.rerank(QUERY, documents)) {
+      expect(scores[index]).toBe(score)
+    }
+    expect(await reranker.predict([])).toEqual([])
+  })
+
+  it.each(ARCHS)(
+    'of a %s agrees with float64 on texts alone, and counts their tokens',
+    async (arch) => {
+      const model = await standinPath({ size: 'small', arch })
+      const loaded = await Reranker.load({ model })
+      const texts = mixedTexts(6).map((text) => text.slice(0, 400))
+      const native = await loadAddon().loadModel(model)
+      const { ids, counts } = await native.tokenizer().tokenize(texts, 512, TokenizeMode.cut)
+      await native.release()
+      let at = 0
+      const lists = Array.from(counts, (count) => {
+        at += count
+        return Array.from(ids.subarray(at - count, at))
+      })
+      const firsts = lists.map((list) => list.length)
+      const reference = await referenceOutputs(model, lists, { firsts })
+      const scores = await loaded.predict(texts)
+      expect(await loaded.countTokens([...texts, ['a b', 'c'], ['a b', 'a b']])).toEqual([
+        ...firsts,
+        ((await loaded.countTokens(['a b c']))[0] as number) + (arch === 'bge-reranker' ? 2 : 1),
+        expect.any(Number),
+      ])
+      await loaded.dispose()
+      for (const [i, { score }] of reference.entries()) {
+        expect(Math.abs((scores[i] as number) - score)).toBeLessThan(0.15)
+      }
+      const spread = reference.map(({ score }) => score)
+      expect(Math.max(...spread) - Math.min(...spread)).toBeGreaterThan(0.5)
+    },
+  )
+
+  it('names each input that is wrong', async () => {
+    const inputs = given(['a', ['a'], 3, ['a', '\ud800'], ['a', 'word '.repeat(60)]])
+    const error = await reranker.predict(inputs).catch((e) => e)
+    expect(error.failures.map(({ index }: { index: number }) => index)).toEqual([1, 2, 3])
+    const long = [['word '.repeat(60), 'a'], 'a', ['a', 'word '.repeat(60)]] as const
+    const late = await reranker.predict(long, { maxTokens: 40 }).catch((e) => e)
+    expect(late.failures.map(({ index }: { index: number }) => index)).toEqual([0, 2])
+    for (const { error: each, index } of late.failures) {
+      expect(each).toBeInstanceOf(InputTooLongError)
+      expect(each).toMatchObject({ index, maxTokens: 40 })
+      expect(each.message).toContain(`at index ${index}`)
+    }
+    await expect(reranker.predict(given('a'))).rejects.toThrow(InvalidInputError)
+    await expect(reranker.predict(['a'], given({ topN: 1 }))).rejects.toThrow(InvalidInputError)
+    await expect(reranker.countTokens(given([1]))).rejects.toThrow(BatchError)
   })
 })
 

@@ -1,6 +1,7 @@
 /** What the routes share. */
 
 import type { EmbedderInfo } from '../../../common/types.js'
+import type { RerankerInfo } from '../../../embedder/reranker.js'
 import type { OptionValues } from '../../../options/table.js'
 import type { Bodies } from './bodies.js'
 import type { Drift } from './drift.js'
@@ -8,7 +9,7 @@ import { HttpError } from './errors.js'
 import type { Gate } from './limits.js'
 import type { ServerMetrics } from './metrics.js'
 import type { ServerConfig } from './options.js'
-import type { ServedEmbedder, ServerState } from './served.js'
+import type { ServedEmbedder, ServedReranker, ServerState } from './served.js'
 import type { WireStats } from './wire.js'
 
 export interface ServerContext {
@@ -33,8 +34,15 @@ export interface ServerContext {
    * @throws HttpError 503 as `embedder`
    */
   readonly info: EmbedderInfo
+  /** The cross-encoder beside it and what it said of itself, once both are loaded; absent where there is none. */
+  readonly reranker: LoadedReranker | undefined
   /** The readings of `GET /stats`. */
   stats(): WireStats
+}
+
+export interface LoadedReranker {
+  readonly model: ServedReranker
+  readonly info: RerankerInfo
 }
 
 export function notReady(state: ServerState): HttpError {

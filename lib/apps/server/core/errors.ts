@@ -98,6 +98,7 @@ function inWireWords(message: string): string {
   return message
     .replace(/[Tt]he option `(\w+)`/g, "'$1'")
     .replace(", or pass truncate: 'end'", TRUNCATE_HINT)
+    .replace("Pass truncate: 'document' or 'longest'", 'Send "truncate": true')
 }
 
 /** Only for endpoints that take it. */
@@ -165,6 +166,21 @@ export function ofQueryOr(name: string, param: string, error: unknown): unknown 
   const message = inWireWords(error.message).replace(/^The text( at index \d+)?/, who)
   const where = at < 0 ? 'query' : `${param}[${at}]`
   return new HttpError(status, code, message, { param: where, retryAfter, cause: error })
+}
+
+/**
+ * The error of a query or of one of the documents beside it, as a re-ranker says it.
+ *
+ * @param param the member of the body that the documents are in
+ */
+export function ofPair(param: string, error: unknown): unknown {
+  const [first] = error instanceof BatchError ? error.failures : []
+  const cause = first?.error ?? error
+  if (!(cause instanceof EmbedderError)) return error
+  const { status, code, message, retryAfter } = toHttpError(cause)
+  if (status !== 400) return cause
+  const where = first ? `${param}[${first.index}]` : 'query'
+  return new HttpError(status, code, message, { param: where, retryAfter, cause })
 }
 
 /**

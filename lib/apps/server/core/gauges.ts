@@ -10,7 +10,17 @@ type PromClient = typeof import('prom-client')
 export interface Readings {
   stats: WireStats
   drift: Readonly<DriftReadings>
-  engine: { batches: number; texts: number; tokens: number; failures: number; computeMs: number }
+  engine: EngineReadings
+  /** Absent where there is no re-ranker. */
+  reranker: EngineReadings | undefined
+}
+
+interface EngineReadings {
+  batches: number
+  texts: number
+  tokens: number
+  failures: number
+  computeMs: number
 }
 
 interface Reading {
@@ -53,12 +63,12 @@ const GAUGES: readonly Reading[] = [
   },
   {
     name: 'bge_m3_memory_weights_bytes',
-    help: 'The model’s weights.',
+    help: 'Weights, of the re-ranker too.',
     value: ({ stats }) => stats.memory.weights,
   },
   {
     name: 'bge_m3_memory_context_bytes',
-    help: 'The model’s context.',
+    help: 'Contexts, of the re-ranker too.',
     value: ({ stats }) => stats.memory.context,
   },
   {
@@ -131,6 +141,31 @@ const COUNTERS: readonly Reading[] = [
     name: 'bge_m3_engine_compute_seconds_total',
     help: 'Time in the engine.',
     value: ({ engine }) => engine.computeMs / 1000,
+  },
+  {
+    name: 'bge_m3_reranker_batches_total',
+    help: 'Batches of pairs computed by the re-ranker.',
+    value: ({ reranker }) => reranker?.batches,
+  },
+  {
+    name: 'bge_m3_reranker_pairs_total',
+    help: 'Pairs computed by the re-ranker.',
+    value: ({ reranker }) => reranker?.texts,
+  },
+  {
+    name: 'bge_m3_reranker_tokens_total',
+    help: 'Tokens computed by the re-ranker.',
+    value: ({ reranker }) => reranker?.tokens,
+  },
+  {
+    name: 'bge_m3_reranker_failures_total',
+    help: 'Pairs the re-ranker failed on.',
+    value: ({ reranker }) => reranker?.failures,
+  },
+  {
+    name: 'bge_m3_reranker_compute_seconds_total',
+    help: 'Time in the re-ranker.',
+    value: ({ reranker }) => reranker && reranker.computeMs / 1000,
   },
   {
     name: 'bge_m3_cache_hits_total',

@@ -104,27 +104,34 @@ export async function checkInputs(
 ): Promise<void> {
   const { config } = context
   const count = inputCount(inputs)
-  if (count > config.maxItems) {
-    throw new HttpError(
-      400,
-      'too_many_items',
-      `'${param}' has ${count} items, and ${config.maxItems} is the limit of a request.`,
-      { param },
-    )
-  }
+  checkCount(context, count, param)
   if ('texts' in inputs) {
     const units = inputs.texts.reduce((sum, text) => sum + text.length, 0)
     if (units * TOKENS_A_UNIT + 2 * count <= config.maxRequestTokens) return
   }
-  const tokens = await inputTokens(context, inputs)
-  if (tokens > config.maxRequestTokens) {
-    throw new HttpError(
-      400,
-      'too_many_tokens',
-      `'${param}' has ${tokens} tokens, and ${config.maxRequestTokens} is the limit of a request.`,
-      { param },
-    )
-  }
+  checkTokens(context, await inputTokens(context, inputs), param)
+}
+
+/** @throws HttpError 400 with `param` for more items than a request may have */
+export function checkCount({ config }: ServerContext, count: number, param: string): void {
+  if (count <= config.maxItems) return
+  throw new HttpError(
+    400,
+    'too_many_items',
+    `'${param}' has ${count} items, and ${config.maxItems} is the limit of a request.`,
+    { param },
+  )
+}
+
+/** @throws HttpError 400 with `param` for more tokens than a request may have */
+export function checkTokens({ config }: ServerContext, tokens: number, param: string): void {
+  if (tokens <= config.maxRequestTokens) return
+  throw new HttpError(
+    400,
+    'too_many_tokens',
+    `'${param}' has ${tokens} tokens, and ${config.maxRequestTokens} is the limit of a request.`,
+    { param },
+  )
 }
 
 /**

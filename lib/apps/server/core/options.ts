@@ -6,7 +6,16 @@
 
 import { InvalidInputError } from '../../../common/errors.js'
 import { shown } from '../../../common/given.js'
-import { count, duration, type Kind, oneOf, path, size, toggle } from '../../../options/kinds.js'
+import {
+  count,
+  duration,
+  type Kind,
+  model,
+  oneOf,
+  path,
+  size,
+  toggle,
+} from '../../../options/kinds.js'
 import { type Environment, environmentName } from '../../../options/table.js'
 import { list, text } from './option-kinds.js'
 
@@ -119,11 +128,17 @@ export const SERVER_OPTIONS = {
     'WHAT',
     'A text that is too long, where a request does not say: refused (error), or cut at its end. Default: error.',
   ),
+  rerankModel: spec(
+    model,
+    undefined,
+    'MODEL',
+    'A re-ranker that /rerank and /predict answer with: GGUF file, name or hf:OWNER/REPOSITORY. Default: none.',
+  ),
   rerank: spec(
     oneOf('colbert', 'hybrid', 'dense', 'sparse'),
     'colbert',
     'SCORE',
-    'What /rerank scores by. Default: colbert, or dense for a model without heads.',
+    'What /rerank scores by without a re-ranker. Default: colbert, or dense for a model without heads.',
   ),
   reference: spec(
     path,

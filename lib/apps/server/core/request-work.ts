@@ -32,6 +32,8 @@ declare module 'fastify' {
 
 /** Text of a small answer beside its vectors: bytes a number. */
 const TEXT_BYTES = 12
+/** A score, its place and its text. */
+const SCORE_BYTES = 100
 const WINDOW_UNITS = 32_768
 /** Of the memory for answers, what one stream may take at a time. */
 const STREAM_SHARE = 16
@@ -139,6 +141,27 @@ export class RequestWork {
       this.#record(results, options)
       this.characters += inputCharacters(inputs)
       return results
+    } finally {
+      turn.leave()
+    }
+  }
+
+  /**
+   * Lets a re-ranker score so many pairs.
+   *
+   * @param tokens of each pair
+   * @throws HttpError, what `score` throws, or the signal's reason
+   */
+  async score<T>(
+    tokens: readonly number[],
+    score: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const turn = await this.#turn(SCORE_BYTES * tokens.length)
+    try {
+      const result = await score(this.signal)
+      this.texts += tokens.length
+      for (const count of tokens) this.tokens += count
+      return result
     } finally {
       turn.leave()
     }

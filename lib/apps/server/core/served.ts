@@ -1,6 +1,7 @@
 /** What is served, and whether it is. */
 
 import type { Embedder } from '../../../embedder/embedder.js'
+import type { Reranker } from '../../../embedder/reranker.js'
 
 /** What the server uses of an embedder. */
 export type ServedEmbedder = Pick<
@@ -15,6 +16,12 @@ export type ServedEmbedder = Pick<
   | 'info'
   | 'stats'
   | 'dispose'
+>
+
+/** What the server uses of a re-ranker. */
+export type ServedReranker = Pick<
+  Reranker,
+  'rerank' | 'predict' | 'countTokens' | 'warmup' | 'info' | 'stats' | 'dispose'
 >
 
 /**

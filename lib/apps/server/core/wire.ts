@@ -112,6 +112,18 @@ export interface WireStats {
     isa: string
     outputs: { dense: boolean; sparse: boolean; colbert: boolean }
   }
+  /** The re-ranker beside it, and what it has done since the start. */
+  reranker?: {
+    name: string
+    fingerprint: string
+    architecture: string
+    layers: number
+    maxTokens: number
+    pairs: number
+    tokens: number
+    /** Pairs that wait or run. */
+    pendingPairs: number
+  }
   /** Means over the last `seconds` seconds. */
   throughput: {
     seconds: number

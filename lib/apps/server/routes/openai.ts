@@ -3,13 +3,13 @@
 import type {} from '@fastify/swagger' // `hide` of a schema
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Embedding } from '../../../common/types.js'
-import type { ServerContext } from '../core/context.js'
+import type { LoadedReranker, ServerContext } from '../core/context.js'
 import { HttpError } from '../core/errors.js'
 import { checkInputs, type GivenInputs, inputsOf } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
 import { truncation } from './embed-all.js'
 import { floatsToBase64, floatsToJson, sendJson } from './json.js'
-import { modelName } from './model-name.js'
+import { modelName, rerankerName } from './model-name.js'
 import * as schemas from './schemas.js'
 
 interface EmbeddingsBody {
@@ -114,7 +114,11 @@ export function openaiRoutes(app: FastifyInstance, context: ServerContext): void
       embed,
     )
   }
-  const list = () => ({ object: 'list', data: [modelObject(context)] })
+  const list = () => {
+    const { reranker } = context
+    const data = [modelObject(context), ...(reranker ? [rerankerObject(context, reranker)] : [])]
+    return { object: 'list', data }
+  }
   app.get('/v1/models', { schema: models }, list)
   app.get('/models', { schema: { ...models, hide: true } }, list)
   // any name is the loaded model's, as in `POST /v1/embeddings`; some have a slash
@@ -137,6 +141,16 @@ function* answer(
   const usage = { prompt_tokens: tokens, total_tokens: tokens }
   const rest = { model, usage, ...(warnings.length > 0 && { warnings }) }
   yield `],${JSON.stringify(rest).slice(1)}`
+}
+
+function rerankerObject({ startedAt }: ServerContext, reranker: LoadedReranker): object {
+  return {
+    id: rerankerName(reranker),
+    object: 'model',
+    created: Math.floor(startedAt / 1000),
+    owned_by: 'bge-m3-node',
+    max_tokens: reranker.info.maxTokens,
+  }
 }
 
 function modelObject(context: ServerContext): object {

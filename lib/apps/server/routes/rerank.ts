@@ -5,18 +5,11 @@
 
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Embedding } from '../../../common/types.js'
-import { colbertScore } from '../../../scoring/colbert.js'
-import { dot } from '../../../scoring/dense.js'
-import { hybridScore } from '../../../scoring/hybrid.js'
-import { lexicalScore } from '../../../scoring/sparse.js'
-import { type Hit, topKScores } from '../../../scoring/topk.js'
+import { sigmoid } from '../../../scoring/sigmoid.js'
 import type { ServerContext } from '../core/context.js'
-import { HttpError, ofQueryOr } from '../core/errors.js'
-import { checkInputs, WRITTEN_OUT, withPrompts } from '../core/inputs.js'
-import { workOf } from '../core/request-work.js'
-import { truncation } from './embed-all.js'
-import { modelName } from './model-name.js'
+import { HttpError } from '../core/errors.js'
+import { modelName, rerankerName } from './model-name.js'
+import { rankByModel, rankByOutputs } from './rankers.js'
 import * as schemas from './schemas.js'
 
 type Document = string | { text: string }
@@ -39,7 +32,7 @@ const { text } = schemas
 const schema = {
   summary: 'Texts in the order of their relevance to a query',
   description:
-    'Scored by ColBERT or as the server is configured (--rerank). With `texts` the answer is TEI’s, a list whose scores are 0 to 1 (a sigmoid) unless `raw_scores`; with `documents` it is that of Jina, Cohere and llama-server, and `relevance_score` is the score itself.',
+    'Scored by the re-ranker (--rerank-model), else by ColBERT or as the server is configured (--rerank). With `texts` the answer is TEI’s, a list whose scores are 0 to 1 (a sigmoid) unless `raw_scores`; with `documents` it is that of Jina and Cohere (a re-ranker’s relevance is its sigmoid, unless `raw_scores`), and of llama-server under /reranking (its logit). Scores of bge-m3’s own outputs are as they are.',
   tags: ['Rerank'],
   body: schemas.body(['query'], {
     query: text,
@@ -65,8 +58,11 @@ const schema = {
   }),
 }
 
+/** Paths that llama-server alone has. */
+const LLAMA_SERVERS = ['/reranking', '/v1/reranking']
+
 export function rerankRoutes(app: FastifyInstance, context: ServerContext): void {
-  for (const path of ['/rerank', '/reranking', '/v1/rerank', '/v1/reranking', '/v2/rerank']) {
+  for (const path of ['/rerank', '/v1/rerank', '/v2/rerank', ...LLAMA_SERVERS]) {
     const errors = path === '/rerank' ? 'tei' : 'openai'
     app.post<{ Body: RerankBody }>(
       path,
@@ -80,90 +76,42 @@ async function rerank(
   context: ServerContext,
   request: FastifyRequest<{ Body: RerankBody }>,
 ): Promise<object> {
-  const { texts, documents, raw_scores, return_text, top_n, return_documents } = request.body
+  const { query, truncate, texts, documents } = request.body
+  const { raw_scores, return_text, top_n, return_documents } = request.body
+  const param = texts ? 'texts' : 'documents'
+  const contents = texts ?? documents?.map((one) => (typeof one === 'string' ? one : one.text))
+  if (!contents) throw new HttpError(400, 'missing_field', "'texts' is required, or 'documents'.")
+  if (contents.length === 0) {
+    throw new HttpError(400, 'empty', `'${param}' must not be empty.`, { param })
+  }
+  const question = { query, contents, truncate, param }
+  const { reranker } = context
+  const { ranks, tokens } = await (reranker
+    ? rankByModel(context, request, reranker, question)
+    : rankByOutputs(context, request, question))
   if (texts) {
-    const { ranks } = await ranked(context, request, 'texts', texts)
     return ranks.map(({ index, score }) => ({
       index,
       ...(return_text && { text: texts[index] }),
-      score: raw_scores ? score : 1 / (1 + Math.exp(-score)),
+      score: raw_scores ? score : sigmoid(score),
     }))
   }
-  if (!documents) throw new HttpError(400, 'missing_field', "'texts' is required, or 'documents'.")
-  const contents = documents.map((one) => (typeof one === 'string' ? one : one.text))
-  const { ranks, tokens } = await ranked(context, request, 'documents', contents)
-  const isCohere = request.routeOptions.url === '/v2/rerank'
+  const { url = '' } = request.routeOptions
+  // Jina's and Cohere's relevance is 0 to 1, as bge-m3's own scores are; llama-server's is the logit
+  const isRaw = !reranker || raw_scores || LLAMA_SERVERS.includes(url)
   return {
     id: randomUUID(),
     object: 'list',
-    model: modelName(context),
+    model: reranker ? rerankerName(reranker) : modelName(context),
     results: ranks.slice(0, top_n ?? ranks.length).map(({ index, score }) => ({
       index,
-      relevance_score: score,
+      relevance_score: isRaw ? score : sigmoid(score),
       ...(return_documents && { document: { text: contents[index] } }),
     })),
     usage: { prompt_tokens: tokens, total_tokens: tokens },
-    ...(isCohere && {
+    ...(url === '/v2/rerank' && {
       meta: { api_version: { version: '2' }, billed_units: { search_units: 1 } },
     }),
     ...(request.warnings.length > 0 && { warnings: request.warnings }),
-  }
-}
-
-/** All texts, the best first; of equal ones the earlier. */
-async function ranked(
-  context: ServerContext,
-  request: FastifyRequest<{ Body: RerankBody }>,
-  param: string,
-  contents: readonly string[],
-): Promise<{ ranks: Hit[]; tokens: number }> {
-  const { query, truncate } = request.body
-  if (contents.length === 0)
-    throw new HttpError(400, 'empty', `'${param}' must not be empty.`, { param })
-  const texts = withPrompts(context, query, contents)
-  await checkInputs(context, { texts }, param)
-  context.metrics.items(texts.length)
-  const { outputs, score } = scorer(context)
-  const [asked, ...passages] = (await workOf(request)
-    .embed(
-      { texts },
-      { outputs, truncate: truncation(truncate), prompt: WRITTEN_OUT, priority: 'interactive' },
-    )
-    .catch((error: unknown) => {
-      throw ofQueryOr('text', param, error)
-    })) as [Embedding, ...Embedding[]]
-  const scores = passages.map((passage) => score(asked, passage))
-  const tokens = passages.reduce((sum, { tokenCount }) => sum + tokenCount, asked.tokenCount)
-  return { ranks: topKScores(scores, scores.length), tokens }
-}
-
-interface Scorer {
-  outputs: { dense: boolean; sparse: boolean; colbert: boolean }
-  score(query: Embedding, passage: Embedding): number
-}
-
-/** As configured; dense for a model without heads. */
-function scorer({ config, info }: ServerContext): Scorer {
-  const none = { dense: false, sparse: false, colbert: false }
-  const { outputs } = info
-  const by = outputs.colbert && outputs.sparse ? config.rerank : 'dense'
-  const vector = (embedding: Embedding) => embedding.dense as Float32Array
-  const weights = ({ sparse }: Embedding) => sparse as NonNullable<typeof sparse>
-  const rows = ({ colbert }: Embedding) => colbert as NonNullable<typeof colbert>
-  switch (by) {
-    case 'hybrid':
-      return { outputs, score: (query, passage) => hybridScore(query, passage) }
-    case 'sparse':
-      return {
-        outputs: { ...none, sparse: true },
-        score: (q, p) => lexicalScore(weights(q), weights(p)),
-      }
-    case 'dense':
-      return { outputs: { ...none, dense: true }, score: (q, p) => dot(vector(q), vector(p)) }
-    default:
-      return {
-        outputs: { ...none, colbert: true },
-        score: (q, p) => colbertScore(rows(q), rows(p)),
-      }
   }
 }

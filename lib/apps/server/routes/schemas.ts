@@ -56,6 +56,13 @@ export const truncate = {
   description: 'true to cut the end off a text that is too long, instead of refusing it',
 }
 
+export const truncationDirection = {
+  type: 'string',
+  enum: ['right', 'Right', null],
+  nullable: true,
+  description: 'right: the end is what is cut off',
+}
+
 export const promptName = {
   type: 'string',
   nullable: true,

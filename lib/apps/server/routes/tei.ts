@@ -2,7 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Embedding } from '../../../common/types.js'
-import type { ServerContext } from '../core/context.js'
+import type { LoadedReranker, ServerContext } from '../core/context.js'
 import { HttpError } from '../core/errors.js'
 import { checkInputs, type GivenInputs, type Inputs, inputCount, inputsOf } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
@@ -10,8 +10,9 @@ import { packageVersion } from '../core/version.js'
 import { acceptedBinary, sendRows } from './binary.js'
 import { truncation } from './embed-all.js'
 import { floatsToJson, listOf, sendJson } from './json.js'
-import { modelName } from './model-name.js'
+import { modelName, rerankerName } from './model-name.js'
 import { acceptsNdjson, sendNdjson } from './ndjson.js'
+import { LABEL } from './predict.js'
 import * as schemas from './schemas.js'
 
 interface EmbedBody {
@@ -27,12 +28,6 @@ interface EmbedBody {
 const tags = ['text-embeddings-inference']
 const config = { work: true, errors: 'tei' } as const
 const { flag } = schemas
-const truncation_direction = {
-  type: 'string',
-  enum: ['right', 'Right', null],
-  nullable: true,
-  description: 'right: the end is what is cut off',
-}
 const responses = (ok: object) => schemas.responses(ok, schemas.teiError)
 const listOfLists = (items: object) => ({ type: 'array', items: { type: 'array', items } })
 
@@ -44,7 +39,7 @@ const embedSchema = {
   body: schemas.body(['inputs'], {
     inputs: schemas.inputs(0),
     truncate: flag,
-    truncation_direction,
+    truncation_direction: schemas.truncationDirection,
     normalize: flag,
     dimensions: { type: 'integer', minimum: 1, nullable: true },
     prompt_name: schemas.promptName,
@@ -58,7 +53,7 @@ const sparseSchema = {
   body: schemas.body(['inputs'], {
     inputs: schemas.inputs(0),
     truncate: flag,
-    truncation_direction,
+    truncation_direction: schemas.truncationDirection,
     prompt_name: schemas.promptName,
   }),
   response: responses(
@@ -67,12 +62,6 @@ const sparseSchema = {
       properties: { index: { type: 'integer' }, value: { type: 'number' } },
     }),
   ),
-}
-
-const predictSchema = {
-  summary: 'For classifiers: 424 here',
-  tags,
-  response: responses({ type: 'array', items: {} }),
 }
 
 const infoSchema = {
@@ -137,11 +126,6 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
     },
   )
 
-  // a model that embeds is no classifier: TEI's answer
-  app.post('/predict', { schema: predictSchema, config: { errors: 'tei' } }, () => {
-    throw new HttpError(500, 'no_classifier', 'The model is no classifier: it embeds.')
-  })
-
   app.get('/info', { schema: infoSchema, config: { errors: 'tei' } }, () => {
     const { info } = context
     const { config: limits } = context
@@ -161,8 +145,22 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
       version: packageVersion(),
       dimensions: info.dimensions,
       outputs: info.outputs,
+      ...(context.reranker && { reranker: rerankerInfo(context.reranker) }),
     }
   })
+}
+
+/** What TEI says of a model of this kind. */
+function rerankerInfo(reranker: LoadedReranker): object {
+  const { fingerprint, quantization, maxTokens } = reranker.info
+  return {
+    model_id: rerankerName(reranker),
+    served_model_name: rerankerName(reranker),
+    model_sha: fingerprint,
+    model_dtype: quantization,
+    model_type: { reranker: { id2label: { 0: LABEL }, label2id: { [LABEL]: 0 } } },
+    max_input_length: maxTokens,
+  }
 }
 
 async function checkedInputs(context: ServerContext, given: GivenInputs): Promise<Inputs> {
