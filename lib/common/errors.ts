@@ -152,7 +152,10 @@ export class InputTooLongError extends EmbedderError {
   /** What the code of every such error is. */
   static readonly code = 'INPUT_TOO_LONG'
 
-  /** Tokens in the text, `<s>` and `</s>` included. */
+  /**
+   * Tokens in the text, `<s>` and `</s>` included; more than 32 times `maxTokens` are not counted to the end,
+   * and the text has more than so many then.
+   */
   readonly tokenCount: number
   /** The most tokens a text may have. */
   readonly maxTokens: number

@@ -244,6 +244,12 @@ export interface Progress {
   eta: number | null
 }
 
+/** Options of counting tokens. */
+export interface CountOptions {
+  /** Read a text only until it has more tokens than that; it costs no more then, however long it is. Default: all. */
+  atMost?: number | undefined
+}
+
 /** Options of `tokenize`. */
 export interface TokenizeOptions {
   /** The most tokens; more are an error unless `truncate: 'end'`. Default: no limit. */

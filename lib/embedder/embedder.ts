@@ -9,6 +9,7 @@ import { shown } from '../common/given.js'
 import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
+  CountOptions,
   DecodeOptions,
   EmbedderInfo,
   EmbedderStats,
@@ -240,11 +241,17 @@ export class Embedder {
     return this.#withTokenizer((tokenizer) => tokenizeText(tokenizer, text, options))
   }
 
-  /** Tokens of a text, `<s>` and `</s>` included. */
-  countTokens(text: string): Promise<number>
-  countTokens(texts: readonly string[]): Promise<number[]>
-  async countTokens(input: string | readonly string[]): Promise<number | number[]> {
-    return this.#withTokenizer((tokenizer) => countTexts(tokenizer, input))
+  /**
+   * Tokens of a text, `<s>` and `</s>` included. With `atMost` a text is read only until it has more than so
+   * many, and the answer is `atMost + 1` then.
+   */
+  countTokens(text: string, options?: CountOptions): Promise<number>
+  countTokens(texts: readonly string[], options?: CountOptions): Promise<number[]>
+  async countTokens(
+    input: string | readonly string[],
+    options?: CountOptions,
+  ): Promise<number | number[]> {
+    return this.#withTokenizer((tokenizer) => countTexts(tokenizer, input, options))
   }
 
   /**

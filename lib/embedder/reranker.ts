@@ -4,7 +4,7 @@ import { throwIfAborted } from '../common/abort.js'
 import { DisposedError, type EmbedderError, InvalidInputError } from '../common/errors.js'
 import { namesOf } from '../common/given.js'
 import { performance } from '../common/timers.js'
-import type { EmbedderInfo, EmbedderStats, Embedding } from '../common/types.js'
+import type { CountOptions, EmbedderInfo, EmbedderStats, Embedding } from '../common/types.js'
 import type { Engine } from '../engine/engine.js'
 import { followLog } from '../native/log.js'
 import { resolveOptions } from '../options/table.js'
@@ -12,6 +12,7 @@ import type { LoadOptions } from '../options/types.js'
 import { sigmoid } from '../scoring/sigmoid.js'
 import type { CallOptions } from './call/call-options.js'
 import { EmbedCall } from './call/embed-call.js'
+import { checkAtMost } from './count-options.js'
 import { infoOf, statsOf } from './info.js'
 import { addonFor, checkLoadOptions } from './load-options.js'
 import { ModelHandle } from './model-handle.js'
@@ -159,14 +160,19 @@ export class Reranker {
   }
 
   /**
-   * Tokens of each text or pair of texts, special ones included, however many the model takes.
+   * Tokens of each text or pair of texts, special ones included, however many the model takes. With `atMost`
+   * a text is read only until it has more than so many tokens.
    *
    * @throws InvalidInputError; BatchError whose `failures` name the inputs
    */
-  async countTokens(inputs: readonly ClassifierInput[]): Promise<number[]> {
+  async countTokens(
+    inputs: readonly ClassifierInput[],
+    options: CountOptions = {},
+  ): Promise<number[]> {
     this.#assertUsable()
+    const atMost = checkAtMost(options)
     checkClassifierInputs(inputs)
-    return this.#model.use((engine) => countInputs(engine, inputs))
+    return this.#model.use((engine) => countInputs(engine, inputs, atMost))
   }
 
   /** Loads the weights if need be and runs one short pair, so that the first real one is not slower. */

@@ -5,6 +5,7 @@ import { DisposedError } from '../common/errors.js'
 import { namesOf } from '../common/given.js'
 import { isPlain } from '../common/realms.js'
 import type {
+  CountOptions,
   DecodeOptions,
   PlacedToken,
   TokenizeOptions,
@@ -100,10 +101,13 @@ export class Tokenizer {
   }
 
   /** As `Embedder.countTokens`. */
-  countTokens(text: string): Promise<number>
-  countTokens(texts: readonly string[]): Promise<number[]>
-  async countTokens(input: string | readonly string[]): Promise<number | number[]> {
-    return countTexts(this.#usable(), input)
+  countTokens(text: string, options?: CountOptions): Promise<number>
+  countTokens(texts: readonly string[], options?: CountOptions): Promise<number[]>
+  async countTokens(
+    input: string | readonly string[],
+    options?: CountOptions,
+  ): Promise<number | number[]> {
+    return countTexts(this.#usable(), input, options)
   }
 
   /** As `Embedder.pieces`. */

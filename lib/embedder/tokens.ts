@@ -4,6 +4,7 @@ import { BatchError, EmbedderError, InvalidInputError } from '../common/errors.j
 import { checkNumbers, refuseUnknown } from '../common/given.js'
 import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
+  CountOptions,
   DecodeOptions,
   PlacedToken,
   TokenizeOptions,
@@ -21,6 +22,7 @@ import type { NativeTokenizer } from '../native/addon.js'
 import { checkOptions } from '../options/table.js'
 import type { SparseInput } from '../scoring/outputs-of.js'
 import { checkedSparse } from '../scoring/sparse.js'
+import { checkAtMost } from './count-options.js'
 
 /** Stands for a space in front of a piece. */
 const SPACE_MARK = '\u2581'
@@ -72,9 +74,11 @@ function placed(tokenizer: NativeTokenizer, ids: Uint32Array, spans: Uint32Array
 export async function countTexts(
   tokenizer: NativeTokenizer,
   input: string | readonly string[],
+  options: CountOptions = {},
 ): Promise<number | number[]> {
+  const atMost = checkAtMost(options)
   const isList = Array.isArray(input)
-  const counts = await countAll(tokenizer, isList ? input : [input], !isList)
+  const counts = await countAll(tokenizer, isList ? input : [input], !isList, { atMost })
   const failures = failuresOf(counts)
   if (!isList) {
     if (failures[0]) throw failures[0].error

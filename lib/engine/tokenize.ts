@@ -12,6 +12,19 @@ import { fromNative } from '../native/errors.js'
 const SLICE_UNITS = 256 * 1024
 const SLICE_TEXTS = 2048
 
+/**
+ * UTF-16 units from which on texts are tokenized one after the other in this process: a word takes 4 bytes a
+ * byte and more while it is cut, and a thread each would take the processor from the event loop.
+ */
+const LARGE_UNITS = 1 << 20
+let lastLarge: Promise<unknown> = Promise.resolve()
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = lastLarge.then(work)
+  lastLarge = mine.catch(() => {})
+  return mine
+}
+
 export interface TokenizedText {
   ids: Int32Array
   /** Begin and end of each id in the text, in UTF-16 units, if asked for. */
@@ -55,10 +68,23 @@ export function invalidText(
   return undefined
 }
 
+/** The tokenizer reads a text that is refused until it has so many times its limit (tokenizer.h's kCountedTimes). */
+const COUNTED_TIMES = 32
+
+/**
+ * A number of tokens for a message.
+ *
+ * @param more tokens that stand beside the text's own
+ */
+export function tokensInWords(tokens: number, maxTokens: number, more = 0): string {
+  const most = COUNTED_TIMES * maxTokens
+  return tokens > most ? `more than ${most + more}` : String(tokens + more)
+}
+
 export function tooLong(tokens: number, maxTokens: number, index?: number): InputTooLongError {
   const where = index === undefined ? 'The text' : `The text at index ${index}`
   return new InputTooLongError(
-    `${where} has ${tokens} tokens, and the limit is ${maxTokens}. Cut it into chunks, or pass truncate: 'end'.`,
+    `${where} has ${tokensInWords(tokens, maxTokens)} tokens, and the limit is ${maxTokens}. Cut it into chunks, or pass truncate: 'end'.`,
     { index, tokenCount: tokens, maxTokens },
   )
 }
@@ -157,11 +183,8 @@ async function eachSlice(
     throwIfAborted(options.signal)
     const indices: number[] = []
     const slice: string[] = []
-    for (
-      let units = 0;
-      from < positions.length && indices.length < SLICE_TEXTS && units < SLICE_UNITS;
-      from++
-    ) {
+    let units = 0
+    for (; from < positions.length && indices.length < SLICE_TEXTS && units < SLICE_UNITS; from++) {
       const index = positions[from] as number
       const text = texts[index] as string
       indices.push(index)
@@ -171,7 +194,9 @@ async function eachSlice(
     const started = performance.now()
     let tokens: NativeTokens
     try {
-      tokens = await tokenizer.tokenize(slice, options.maxTokens, options.mode, options.spans)
+      const tokenize = () =>
+        tokenizer.tokenize(slice, options.maxTokens, options.mode, options.spans)
+      tokens = await (units < LARGE_UNITS ? tokenize() : inTurn(tokenize))
     } catch (error) {
       throw fromNative(error)
     }
@@ -210,23 +235,32 @@ export async function tokenizeAll(
   return out
 }
 
-/** Tokens of every text, `<s>` and `</s>` included, or the error of what is none. */
+/**
+ * Tokens of every text, `<s>` and `</s>` included, or the error of what is none.
+ *
+ * @param atMost a text is read until it has more: its count is `atMost + 1` then
+ */
 export async function countAll(
   tokenizer: NativeTokenizer,
   texts: readonly unknown[],
   single = false,
-  { signal, positions }: Partial<Pick<TokenizeOptions, 'signal' | 'positions'>> = {},
+  {
+    signal,
+    positions,
+    atMost,
+  }: Partial<Pick<TokenizeOptions, 'signal' | 'positions'>> & { atMost?: number | undefined } = {},
 ): Promise<(number | EmbedderError)[]> {
   const out: (number | EmbedderError)[] = new Array(texts.length)
   const options = {
-    maxTokens: 0,
+    maxTokens: atMost ?? 0,
     mode: TokenizeMode.count,
     signal,
     positions: positions ?? (await checkTexts(texts, out, { single, signal })),
   }
   await eachSlice(tokenizer, texts, options, ({ indices, tokens }) => {
     indices.forEach((index, i) => {
-      out[index] = tokens.totals[i] as number
+      const total = tokens.totals[i] as number
+      out[index] = atMost === undefined ? total : Math.min(total, atMost + 1)
     })
   })
   await yieldToEventLoop()

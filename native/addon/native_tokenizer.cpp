@@ -35,7 +35,7 @@ Tokens tokenize_all(const Tokenizer& tokenizer, const std::vector<std::string>& 
     for (const std::string& text : texts) {
         if (count_only) {
             out.counts.push_back(0);
-            out.totals.push_back(static_cast<double>(tokenizer.count(text)));
+            out.totals.push_back(static_cast<double>(tokenizer.count(text, options.max_tokens)));
             out.truncated.push_back(0);
             continue;
         }

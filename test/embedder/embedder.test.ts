@@ -157,11 +157,37 @@ describe('bad input', () => {
     await expect(Embedder.load({ model, threads: 0 })).rejects.toThrow(/threads/)
   })
 
-  it('takes 10 MB of text: too long, with the exact count', async () => {
+  it('counts a text that is too long exactly, up to 32 times the limit', async () => {
+    const limit = 10
+    const one = (await m3.countTokens('a a')) - (await m3.countTokens('a'))
+    for (const words of [9, 40, 300, 317, 318, 319, 320, 400, 100_000]) {
+      const text = 'a '.repeat(words)
+      const exact = 2 + one * words
+      expect(await m3.countTokens(text)).toBe(exact)
+      const error = await m3.embed(text, { maxTokens: limit }).catch((e) => e)
+      expect(error).toBeInstanceOf(InputTooLongError)
+      if (exact <= 32 * limit) {
+        expect(error.tokenCount).toBe(exact)
+        expect(error.message).toContain(` has ${exact} tokens`)
+      } else {
+        expect(error.tokenCount).toBeGreaterThan(32 * limit)
+        expect(error.tokenCount).toBeLessThan(33 * limit)
+        expect(error.message).toContain(' has more than 320 tokens')
+      }
+      for (const atMost of [2, limit, exact - 1, exact, exact + 1]) {
+        const found = await m3.countTokens([text, 'a'], { atMost })
+        expect(found).toEqual([Math.min(exact, atMost + 1), Math.min(2 + one, atMost + 1)])
+      }
+    }
+    await expect(m3.countTokens('a', { atMost: 1 })).rejects.toThrow(/atMost/)
+    await expect(m3.countTokens('a', { most: 9 } as object)).rejects.toThrow(/most/)
+  })
+
+  it('takes 10 MB of text: too long', async () => {
     const text = 'lorem ipsum '.repeat(875_000)
     const error = await m3.embed(text).catch((e) => e)
     expect(error).toBeInstanceOf(InputTooLongError)
-    expect(error.tokenCount).toBe(await m3.countTokens(text))
+    expect(await m3.countTokens(text)).toBeGreaterThan(error.tokenCount)
     const cut = await m3.embed(text, { truncate: 'end', maxTokens: 64 })
     expect(cut).toMatchObject({ tokenCount: 64, truncated: true })
   })

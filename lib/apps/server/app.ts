@@ -22,6 +22,7 @@ import {
 import { foreignOptions } from './core/foreign-options.js'
 import { checkJsonBounds, checkUnknownMembers } from './core/json-bounds.js'
 import { followResponse, RequestWork } from './core/request-work.js'
+import { Steps } from './core/steps.js'
 import { logFailure, logRequest, type PinoLogger } from './log.js'
 import { documentation } from './openapi.js'
 import { pageRoutes } from './page/page.js'
@@ -119,6 +120,7 @@ function jsonBodies(app: FastifyInstance, { bodies, config }: ServerContext): vo
   const parse = app.getDefaultJsonParser('error', 'error')
   // as many as the ids of all tokens, and what each text may have around it
   const mostValues = config.maxRequestTokens + 8 * config.maxItems + 1000
+  const steps = new Steps()
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser(
     'application/json',
@@ -127,11 +129,15 @@ function jsonBodies(app: FastifyInstance, { bodies, config }: ServerContext): vo
       askForBody(request.raw)
       const { bytes, free } = await bodies.read(payload)
       request.onceClosed(free)
-      const text = bodyText(bytes, request.headers['content-encoding'])
-      checkJsonBounds(bytes, mostValues)
-      return new Promise((resolve, reject) => {
-        parse(request, text, (error, body) => (error ? reject(error) : resolve(body)))
-      })
+      const step = <T>(work: () => T) => steps.run(bytes.length, work)
+      const text = await step(() => bodyText(bytes, request.headers['content-encoding']))
+      await step(() => checkJsonBounds(bytes, mostValues))
+      return step(
+        () =>
+          new Promise((resolve, reject) => {
+            parse(request, text, (error, body) => (error ? reject(error) : resolve(body)))
+          }),
+      )
     },
   )
 }

@@ -11,7 +11,7 @@ import {
   yieldToEventLoop,
 } from '../../engine/tokenize.js'
 import { throwFailures } from './given.js'
-import { betweenTexts, type Pair, type PairLimit, tokenizePairs } from './pairs.js'
+import { betweenTexts, type Pair, type PairLimit, tokenizePairs, tooLong } from './pairs.js'
 import type { ClassifierInput } from './types.js'
 
 /** @throws InvalidInputError for what is no array; BatchError for what is neither a text nor a pair of texts */
@@ -55,6 +55,9 @@ export async function tokenizeInputs(
   return found
 }
 
+/** Tokens that begin and end a text. */
+const ENDS = 2
+
 /** `<s> text </s>`: of the first token type as a whole. */
 async function tokenizeAlone(
   { tokenizer }: Engine,
@@ -67,7 +70,7 @@ async function tokenizeAlone(
     signal,
     positions: [0],
   })
-  if (one instanceof EmbedderError) return one
+  if (one instanceof EmbedderError) return tooLong(one, ENDS, maxTokens)
   const { ids } = one as TokenizedText
   return { ids, first: ids.length }
 }
@@ -77,19 +80,26 @@ function atIndex(error: EmbedderError, index: number): EmbedderError {
   if (!(error instanceof InputTooLongError)) return error
   const { tokenCount, maxTokens } = error
   return new InputTooLongError(
-    `The input at index ${index} has ${tokenCount} tokens, and the limit is ${maxTokens}. ` +
-      "Pass truncate: 'document' or 'longest' to cut it.",
+    error.message.replace(
+      /^The (query|text|pair with the document at index 0)/,
+      `The input at index ${index}`,
+    ),
     { index, tokenCount, maxTokens },
   )
 }
 
-/** Tokens of each input as a whole, special ones included. A text that is in many is counted once. */
+/**
+ * Tokens of each input as a whole, special ones included. A text that is in many is counted once.
+ *
+ * @param atMost a text is read until it has more
+ */
 export async function countInputs(
   engine: Engine,
   inputs: readonly ClassifierInput[],
+  atMost?: number,
 ): Promise<number[]> {
   const texts = [...new Set(inputs.flat())]
-  const counts = (await countAll(engine.tokenizer, texts)) as number[]
+  const counts = (await countAll(engine.tokenizer, texts, false, { atMost })) as number[]
   const of = new Map(texts.map((text, i) => [text, counts[i] as number]))
   // each text has been counted with a token at either end
   const more = betweenTexts(engine) - 2

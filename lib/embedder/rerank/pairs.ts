@@ -6,7 +6,7 @@
 import { EmbedderError, InputTooLongError, InvalidInputError } from '../../common/errors.js'
 import type { AbortSignalLike } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
-import { countAll, type TokenizedText, tokenizeAll } from '../../engine/tokenize.js'
+import { countAll, type TokenizedText, tokenizeAll, tokensInWords } from '../../engine/tokenize.js'
 import { asQuery } from './given.js'
 import type { PairTruncation } from './types.js'
 
@@ -154,17 +154,19 @@ function pairOf(q: Int32Array, d: Int32Array, { begin, end, between }: Frame): P
 }
 
 /** @param others tokens of the pair beside this text */
-function tooLong(
+export function tooLong(
   error: EmbedderError,
   others: number,
   maxTokens: number,
   index?: number,
 ): EmbedderError {
   if (!(error instanceof InputTooLongError)) return error
-  const tokenCount = error.tokenCount - 2 + others
+  const more = others - 2
+  const tokenCount = error.tokenCount + more
+  const counted = tokensInWords(error.tokenCount, error.maxTokens, more)
   const what = index === undefined ? 'The text' : `The pair with the document at index ${index}`
   return new InputTooLongError(
-    `${what} has ${tokenCount} tokens, and the limit is ${maxTokens}. Pass truncate: 'document' or 'longest' to cut it.`,
+    `${what} has ${counted} tokens, and the limit is ${maxTokens}. Pass truncate: 'document' or 'longest' to cut it.`,
     { index, tokenCount, maxTokens },
   )
 }

@@ -11,12 +11,12 @@ namespace bge {
 
 class TokenSink {
   public:
-    /// Keeps the first `capacity` tokens; `stop_when_full` lets the models stop after one more.
-    TokenSink(std::size_t capacity, bool stop_when_full, bool with_spans)
-        : capacity_(capacity), stop_when_full_(stop_when_full), with_spans_(with_spans) {}
+    /// Keeps the first `capacity` tokens; with more than `enough` the models may stop.
+    TokenSink(std::size_t capacity, std::size_t enough, bool with_spans)
+        : capacity_(capacity), enough_(enough), with_spans_(with_spans) {}
 
     bool with_spans() const { return with_spans_; }
-    bool stopped() const { return stop_when_full_ && total_ > capacity_; }
+    bool stopped() const { return total_ > enough_; }
     std::uint64_t total() const { return total_; }
 
     /// The begin token; to be called first. Does not count.
@@ -41,7 +41,7 @@ class TokenSink {
 
     std::size_t capacity_;
     std::uint64_t total_ = 0;
-    bool stop_when_full_;
+    std::size_t enough_;
     bool with_spans_;
 };
 

@@ -1,5 +1,6 @@
 #include "tokenizer.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -19,6 +20,12 @@ std::unique_ptr<const PieceTrie> literal_trie(const CheckedVocabulary& vocabular
     for (const CheckedVocabulary::Literal& literal : vocabulary.literals())
         entries.push_back({literal.text, literal.id});
     return std::make_unique<const PieceTrie>(entries);
+}
+
+/// Tokens after which a text over the limit is read no further.
+std::size_t enough_to_refuse(std::size_t max_tokens) {
+    constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+    return max_tokens == 0 || max_tokens > kAll / kCountedTimes ? kAll : kCountedTimes * max_tokens;
 }
 
 } // namespace
@@ -80,7 +87,8 @@ Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) 
         throw Error(ErrorCode::InvalidInput, "maxTokens must be at least 2");
     const std::size_t capacity =
         options.max_tokens == 0 ? std::numeric_limits<std::size_t>::max() : options.max_tokens - 2;
-    TokenSink sink(capacity, options.truncate, options.spans);
+    const std::size_t enough = options.truncate ? capacity : enough_to_refuse(options.max_tokens);
+    TokenSink sink(capacity, enough, options.spans);
     sink.open(vocabulary_->begin());
     run(text, sink);
 
@@ -98,10 +106,12 @@ Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) 
     return encoding;
 }
 
-std::uint64_t Tokenizer::count(std::string_view text) const {
+std::uint64_t Tokenizer::count(std::string_view text, std::size_t at_most) const {
     if (text.size() >= std::numeric_limits<std::uint32_t>::max())
         throw Error(ErrorCode::InvalidInput, "a text has 4 GiB or more");
-    TokenSink sink(0, false, false);
+    const std::size_t enough = at_most == 0 ? std::numeric_limits<std::size_t>::max()
+                                            : std::max<std::size_t>(at_most, 2) - 2;
+    TokenSink sink(0, enough, false);
     run(text, sink);
     return sink.total() + 2;
 }

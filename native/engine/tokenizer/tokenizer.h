@@ -21,11 +21,15 @@ struct TokenSpan {
     std::uint32_t end;
 };
 
+/// A text that is refused is read until it has so many times the tokens that it may have: enough
+/// for an error message, and no megabytes for nothing.
+constexpr std::size_t kCountedTimes = 32;
+
 struct EncodeOptions {
     /// The most tokens to return, begin and end tokens included; 0 for no limit. At least 2.
     std::size_t max_tokens = 0;
     /// What to do with a longer text: cut it (and stop reading early), or return no ids and the
-    /// exact count, for the caller's error message.
+    /// count, for the caller's error message: the exact one up to `kCountedTimes` the limit.
     bool truncate = false;
     /// Whether to fill `Encoding::spans`.
     bool spans = false;
@@ -40,7 +44,8 @@ struct Encoding {
     std::vector<TokenSpan> spans;
     /// Whether tokens were cut off to fit `max_tokens`.
     bool truncated = false;
-    /// All tokens of the text, begin and end included. After a cut only a lower bound.
+    /// All tokens of the text, begin and end included. A lower bound after a cut, and of a text
+    /// that was not read to its end: then more than `kCountedTimes` the limit.
     std::uint64_t total = 0;
 
     bool too_long() const { return ids.empty(); }
@@ -62,8 +67,9 @@ class Tokenizer {
     Tokenizer& operator=(const Tokenizer&) = delete;
 
     Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
-    /// The number of tokens, begin and end included; keeps no ids.
-    std::uint64_t count(std::string_view text) const;
+    /// The number of tokens, begin and end included; keeps no ids. A text of more than `at_most` (0
+    /// for no limit) is read no further: some number above it.
+    std::uint64_t count(std::string_view text, std::size_t at_most = 0) const;
 
     const CheckedVocabulary& vocabulary() const { return *vocabulary_; }
     /// The text of a token as the vocabulary has it. Throws Error(InvalidInput) on an unknown id.

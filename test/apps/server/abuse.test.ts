@@ -163,6 +163,20 @@ describe('JSON that is cheap to send', () => {
   })
 })
 
+describe('texts to tokenize', () => {
+  it('count as a whole, though the model would read a part of them', async () => {
+    const served = await serve({ embedder, maxRequestTokens: 10_000 })
+    const { maxTokens } = embedder.info
+    for (const [words, status] of [
+      [2 * maxTokens, 422],
+      [maxTokens + 10, 200],
+    ] as const) {
+      const inputs = 'a '.repeat(words)
+      expect((await served.post('/tokenize', { inputs })).status).toBe(status)
+    }
+  })
+})
+
 describe('refusals', () => {
   it('arrive though the body is still being sent', async () => {
     const served = await serve({ embedder, apiKey: ['k'] })

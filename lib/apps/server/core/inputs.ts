@@ -76,31 +76,39 @@ export function inputCharacters(inputs: Inputs): number {
   return count
 }
 
-/** Tokens of all inputs; texts that are none count as nothing here, embedding them says why. */
-export async function inputTokens(context: ServerContext, inputs: Inputs): Promise<number> {
-  const { embedder, info } = context
+/**
+ * Tokens of all inputs; texts that are none count as nothing here, embedding them says why.
+ *
+ * @param most what a text over it counts as: embedding cuts or refuses it, so it is read no further
+ */
+export async function inputTokens(
+  context: ServerContext,
+  inputs: Inputs,
+  most = context.info.maxTokens,
+): Promise<number> {
+  const { embedder } = context
   if ('mixed' in inputs) {
     const { texts, ids } = partsOf(inputs.mixed)
-    const of = await inputTokens(context, { texts: texts.map(([text]) => text) })
-    return of + (await inputTokens(context, { ids: ids.map(([one]) => one) }))
+    const of = await inputTokens(context, { texts: texts.map(([text]) => text) }, most)
+    return of + (await inputTokens(context, { ids: ids.map(([one]) => one) }, most))
   }
   if ('ids' in inputs) return inputs.ids.reduce((sum, ids) => sum + ids.length, 0)
   const texts = inputs.texts.filter((text) => invalidText(text) === undefined)
-  const counts = await embedder.countTokens(texts)
-  const most = info.maxTokens
-  // over the limit it is cut or refused
+  const counts = await embedder.countTokens(texts, { atMost: most })
   return counts.reduce((sum, count) => sum + Math.min(count, most), 0)
 }
 
 /**
  * The limits on a request as a whole.
  *
+ * @param most see `inputTokens`
  * @throws HttpError 400 with `param`
  */
 export async function checkInputs(
   context: ServerContext,
   inputs: Inputs,
   param: string,
+  most?: number,
 ): Promise<void> {
   const { config } = context
   const count = inputCount(inputs)
@@ -109,7 +117,7 @@ export async function checkInputs(
     const units = inputs.texts.reduce((sum, text) => sum + text.length, 0)
     if (units * TOKENS_A_UNIT + 2 * count <= config.maxRequestTokens) return
   }
-  checkTokens(context, await inputTokens(context, inputs), param)
+  checkTokens(context, await inputTokens(context, inputs, most), param)
 }
 
 /** @throws HttpError 400 with `param` for more items than a request may have */

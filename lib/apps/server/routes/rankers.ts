@@ -59,10 +59,11 @@ export async function countChecked(
   param: string,
 ): Promise<number[]> {
   checkCount(context, inputs.length, param)
-  const counts = await model.countTokens(inputs).catch((error: unknown) => {
+  const { maxTokens } = info
+  const counts = await model.countTokens(inputs, { atMost: maxTokens }).catch((error: unknown) => {
     throw ofPair(param, error)
   })
-  const tokens = counts.map((count) => Math.min(count, info.maxTokens))
+  const tokens = counts.map((count) => Math.min(count, maxTokens))
   checkTokens(context, sum(tokens), param)
   context.metrics.items(inputs.length)
   return tokens
