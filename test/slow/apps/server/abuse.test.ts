@@ -48,7 +48,8 @@ async function residentMb(): Promise<number> {
 /** The status, or why there is none. */
 function post(path: string, body: string, headers: http.OutgoingHttpHeaders = {}) {
   return new Promise<number | string>((resolve) => {
-    const length = { 'content-length': Buffer.byteLength(body) }
+    const length =
+      'transfer-encoding' in headers ? {} : { 'content-length': Buffer.byteLength(body) }
     const request = http.request(
       url + path,
       {
@@ -188,7 +189,7 @@ describe.skipIf(process.platform !== 'linux')('a server under abuse', () => {
   })
 
   it('64 bodies of unknown length succeed, and ones that are too large are told so', async () => {
-    const chunked = { 'content-length': undefined, 'transfer-encoding': 'chunked' }
+    const chunked = { 'transfer-encoding': 'chunked' }
     const statuses = await under('64 chunked bodies', () =>
       times(64, (i) => post('/embed', JSON.stringify({ inputs: `${i}` }), chunked)),
     )
