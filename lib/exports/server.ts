@@ -1,5 +1,5 @@
 /** `bge-m3-node/server`: embeddings over HTTP. */
-export type { ServerContext } from '../apps/server/core/context.js'
+export type { LoadedReranker, ServerContext } from '../apps/server/core/context.js'
 export {
   SERVER_OPTIONS,
   type ServerConfig,

@@ -40,8 +40,11 @@ export interface ServerContext {
   stats(): WireStats
 }
 
+/** A re-ranker that is served beside an embedder. */
 export interface LoadedReranker {
+  /** What scores. */
   readonly model: ServedReranker
+  /** What it said of itself when it was loaded. */
   readonly info: RerankerInfo
 }
 
