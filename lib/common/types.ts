@@ -305,7 +305,7 @@ export interface EmbedderInfo {
   name: string
   /** `general.architecture` of the file, such as `bert`. */
   architecture: string
-  /** How token states become the dense vector: `cls` or `mean`. */
+  /** How token states become the dense vector: `cls`, `mean` ..., several joined by `+`. */
   pooling: string
   /** Numbers in a dense vector: 1024 for bge-m3. */
   dimensions: number

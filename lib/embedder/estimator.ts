@@ -31,7 +31,7 @@ export async function estimateCall(
   if (!Array.isArray(texts)) throw new InvalidInputError('estimate takes an array of texts.')
   const { rates, session, scheduler, tokenizer, info, prepared } = engine
   checkAgainstModel(call, engine)
-  const { dim } = info
+  const { denseDim: dim } = info
   const { colbertDim } = prepared
   const { signal, dimensions = dim } = call
   const maxTokens = Math.min(call.maxTokens ?? Number.POSITIVE_INFINITY, engine.maxTokens)

@@ -19,7 +19,7 @@ export function infoOf(engine: Engine): EmbedderInfo {
     name: info.name,
     architecture: info.architecture,
     pooling: info.pooling,
-    dimensions: info.dim,
+    dimensions: info.denseDim,
     colbertDimensions: prepared.colbertDim,
     layers: info.layers,
     vocabSize: info.vocabSize,

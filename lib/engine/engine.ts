@@ -63,7 +63,7 @@ export interface EngineOptions {
   verify: 'auto' | 'always' | 'never'
   cacheDir: string | undefined
   signal?: AbortSignalLike | undefined
-  /** The most tokens a text may have, if fewer than the model takes. */
+  /** The most tokens a text may have, if not those that the model was made for. */
   maxTokens: number | undefined
 }
 
@@ -111,7 +111,7 @@ export class Engine {
     this.prepared = prepared
     this.session = session
     this.maxTokens = Math.min(
-      options.maxTokens ?? Number.POSITIVE_INFINITY,
+      options.maxTokens ?? prepared.maxTokens ?? Number.POSITIVE_INFINITY,
       this.info.contextLength,
     )
     this.cache = textCache
@@ -131,7 +131,7 @@ export class Engine {
     })
     this.rates = new Rates(this.info.dim)
     this.scheduler = new Scheduler(this.session, {
-      dim: this.info.pooling === 'rank' ? 1 : this.info.dim,
+      dim: this.info.pooling === 'rank' ? 1 : this.info.denseDim,
       heads: prepared.heads,
       batchTokens,
       targetMs,

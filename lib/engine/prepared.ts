@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
 import { fromFloat16 } from '../common/float16.js'
 import { isTyped } from '../common/realms.js'
 import type { Outputs } from '../common/types.js'
-import { type Prompts, promptsOf } from '../model/file-prompts.js'
+import { type Prompts, settingsOf } from '../model/file-settings.js'
 import { fingerprintModel } from '../model/fingerprint.js'
 import { type Heads, loadHeads } from '../model/heads.js'
 import type { NativeHeads, NativeModelInfo } from '../native/addon.js'
@@ -23,6 +23,8 @@ export interface Prepared {
   /** Width of ColBERT rows; 0 without that head. */
   colbertDim: number
   prompts: Prompts
+  /** The most tokens that texts were meant to have, if the file says so. */
+  maxTokens: number | undefined
   /** See `fingerprintModel`. */
   fingerprint: string
 }
@@ -61,7 +63,7 @@ async function read({ path, heads: named, sha256, info }: PrepareOptions): Promi
   const isRanker = info.pooling === 'rank'
   const heads = isRanker ? undefined : await loadHeads({ model: path, dim, heads: named })
   const { quantization } = loadAddon().machine()
-  const prompts = await promptsOf(path)
+  const { prompts, maxTokens, modules } = await settingsOf(path)
   return {
     heads: heads ? toNative(heads, dim) : null,
     headPaths: heads?.paths ?? [],
@@ -72,12 +74,14 @@ async function read({ path, heads: named, sha256, info }: PrepareOptions): Promi
     },
     colbertDim: heads?.colbert?.bias.length ?? 0,
     prompts,
+    maxTokens,
     fingerprint: await fingerprintModel({
       path,
       sha256,
       heads: heads?.sha256,
       quantization,
       prompts,
+      modules,
     }),
   }
 }

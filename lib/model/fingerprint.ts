@@ -24,6 +24,8 @@ export interface FingerprintParts {
   quantization: string
   /** What goes in front of texts when nothing else is said: other prompts, other vectors. */
   prompts?: Prompts | undefined
+  /** SHA-256 over what follows the encoder, if anything does: a sample of the file may miss it. */
+  modules?: string | undefined
 }
 
 /** The model with another prompt in front of its documents than its own. */
@@ -44,6 +46,7 @@ export async function fingerprintModel(parts: FingerprintParts): Promise<string>
         TOKENIZER_VERSION,
         KERNEL_VERSION,
         ...(Object.keys(parts.prompts?.texts ?? {}).length > 0 ? [parts.prompts] : []),
+        ...(parts.modules === undefined ? [] : [{ modules: parts.modules }]),
       ]),
     )
     .digest('hex')

@@ -1,6 +1,13 @@
 import type { URL } from 'node:url'
 import { pathOf } from '../common/path.js'
-import { HEAD_KEYS, STANDIN_KEY } from './formats/gguf/own-keys.js'
+import {
+  HEAD_KEYS,
+  MAX_TOKENS_KEY,
+  MODULES_KEY,
+  moduleKey,
+  POOLING_KEY,
+  STANDIN_KEY,
+} from './formats/gguf/own-keys.js'
 import { GgufFile } from './formats/gguf/reader.js'
 import { type TensorType, tensorTypeName } from './formats/gguf/types.js'
 
@@ -10,16 +17,23 @@ export interface ModelInspection {
   arch: string | undefined
   name: string | undefined
   layers: number | undefined
-  /** Width of a token state, and of a dense vector. */
+  /** Width of a token state. */
   dim: number | undefined
+  /** Numbers in a dense vector: of all poolings, after all modules. */
+  dimensions: number | undefined
   attentionHeads: number | undefined
   ffn: number | undefined
   /** Tokens a text may have at most, `<s>` and `</s>` included. */
   contextLength: number | undefined
+  /** Those that it was made for, where the file says that they are fewer. */
+  maxTokens: number | undefined
   vocabSize: number | undefined
   /** llama.cpp's name of the tokenizer: `t5` is SentencePiece unigram, `bert` is WordPiece. */
   tokenizer: string | undefined
-  pooling: 'none' | 'mean' | 'cls' | 'last' | 'rank' | undefined
+  /** As sentence-transformers names it, several joined by `+`; `none`, or `rank` of a re-ranker. */
+  pooling: string | undefined
+  /** sentence-transformers' modules after the pooling: `dense`, `layer_norm`, `normalize`. */
+  modules: string[]
   /** Tensor type that most weights have: `Q8_0`. */
   fileType: string | undefined
   /** Elements of all tensors. */
@@ -31,7 +45,7 @@ export interface ModelInspection {
   standin: boolean
 }
 
-const POOLING = ['none', 'mean', 'cls', 'last', 'rank'] as const
+const POOLING = ['none', 'mean', 'cls', 'lasttoken', 'rank'] as const
 
 /**
  * Reads a model file's header, without its weights.
@@ -44,20 +58,25 @@ export async function inspectModel(file: string | URL): Promise<ModelInspection>
   try {
     const arch = gguf.string('general.architecture')
     const number = (key: string) => gguf.number(`${arch}.${key}`)
-    const pooling = number('pooling_type')
+    const pooling = [...((await gguf.strings(POOLING_KEY)) ?? [])]
+    const modules = [...((await gguf.strings(MODULES_KEY)) ?? [])]
+    const dim = number('embedding_length')
     const { fileType, parameters } = countWeights(gguf)
     return {
       path,
       arch,
       name: gguf.string('general.name'),
       layers: number('block_count'),
-      dim: number('embedding_length'),
+      dim,
+      dimensions: dim && widthAfter(gguf, modules, dim * Math.max(1, pooling.length)),
       attentionHeads: number('attention.head_count'),
       ffn: number('feed_forward_length'),
       contextLength: number('context_length'),
+      maxTokens: gguf.number(MAX_TOKENS_KEY),
       vocabSize: gguf.keys.get('tokenizer.ggml.tokens')?.length,
       tokenizer: gguf.string('tokenizer.ggml.model'),
-      pooling: poolingOf(pooling, gguf),
+      pooling: pooling.join('+') || poolingOf(number('pooling_type'), gguf),
+      modules,
       fileType,
       parameters,
       sizeBytes: gguf.sizeBytes,
@@ -70,6 +89,14 @@ export async function inspectModel(file: string | URL): Promise<ModelInspection>
   } finally {
     await gguf.close()
   }
+}
+
+function widthAfter({ keys }: GgufFile, modules: readonly string[], width: number): number {
+  for (const [i, kind] of modules.entries()) {
+    const weights = keys.get(moduleKey(i, 'weight'))?.length ?? 0
+    if (kind === 'dense') width = Math.floor(weights / width)
+  }
+  return width
 }
 
 /** A re-ranker's head tells more than the key, which converters of 2024 did not write. */

@@ -20,13 +20,16 @@ export interface NativeModelInfo {
   architecture: string
   name: string
   layers: number
+  /** Width of a token state. */
   dim: number
+  /** Numbers in a dense vector. */
+  denseDim: number
   heads: number
   ffn: number
   contextLength: number
   vocabSize: number
-  /** `rank`: a re-ranker, whose pooled state is one score. */
-  pooling: 'cls' | 'mean' | 'rank'
+  /** sentence-transformers' names, several joined by `+`; `rank`: a re-ranker, whose result is one score. */
+  pooling: string
   standin: boolean
   weightBytes: number
   /** Whether texts packed into one micro-batch keep their bits. */
@@ -58,7 +61,7 @@ export const TokenizeMode = {
 } as const
 
 export interface NativeBatchResult {
-  /** texts x dim, not normalised; of a re-ranker one score per text. */
+  /** texts x denseDim, not normalised; of a re-ranker one score per text. */
   pooled: Float32Array
   /** Ids ascend within a text; `counts` says how many belong to each. */
   sparse?: { counts: Uint32Array; indices: Uint32Array; values: Float32Array }

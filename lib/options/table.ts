@@ -100,7 +100,7 @@ export const OPTIONS = {
       'both',
       count(3, 1_048_576),
       undefined,
-      'The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3).',
+      'The most tokens a text may have, <s> and </s> included. Default: what the model was made for (8192 for bge-m3).',
       'embeds',
     ),
   ),

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "../engine/model_file/model_modules.h"
 #include "../engine/pages.h"
 #include "native_session.h"
 #include "native_tokenizer.h"
@@ -14,8 +15,12 @@ namespace {
 /// More threads than any machine has cores.
 constexpr uint32_t kMostThreads = 4096;
 
-const char* pooling_name(Pooling pooling) {
-    return pooling == Pooling::Rank ? "rank" : pooling == Pooling::Mean ? "mean" : "cls";
+/// "cls", or several as "cls+mean".
+std::string pooling_names(const std::vector<Pooling>& poolings) {
+    std::string names;
+    for (const Pooling one : poolings)
+        names += (names.empty() ? "" : "+") + std::string(pooling_name(one));
+    return names;
 }
 
 } // namespace
@@ -76,7 +81,8 @@ Napi::Value NativeModel::info(const Napi::CallbackInfo& info) {
     out.Set("ffn", spec.ffn);
     out.Set("contextLength", spec.context_length);
     out.Set("vocabSize", spec.vocab_size);
-    out.Set("pooling", pooling_name(spec.pooling));
+    out.Set("denseDim", spec.dense_dim);
+    out.Set("pooling", pooling_names(spec.pooling));
     out.Set("standin", spec.standin);
     out.Set("weightBytes", static_cast<double>(m->weight_bytes()));
     out.Set("packsExactly", m->packs_exactly());

@@ -131,12 +131,12 @@ std::shared_ptr<Model> Model::load_file(const LoadOptions& options) {
         const GgufFile file(options.path);
         model->spec_ = check_model(file);
         require_memory(model->spec_);
-        model->float_attention_ =
-            model->spec_.pooling == Pooling::Rank && model->spec_.weight_type == "F32";
+        model->float_attention_ = model->spec_.ranks() && model->spec_.weight_type == "F32";
         model->packs_exactly_ =
             own_kernels && !model->float_attention_ && kernels_cover(model->spec_, file);
         model->tokenizer_ = Tokenizer::create(read_vocabulary(file, model->spec_));
-        if (model->spec_.pooling == Pooling::Rank) {
+        model->modules_ = SentenceModules(file, model->spec_);
+        if (model->spec_.ranks()) {
             model->rank_head_ = read_rank_head(file, model->spec_);
             model->second_type_ = read_second_type(file, model->spec_);
         }
@@ -224,20 +224,6 @@ TokenizerFile load_tokenizer(const std::string& path) {
     const GgufFile file(path);
     const ModelSpec spec = check_model(file);
     return {Tokenizer::create(read_vocabulary(file, spec)), spec.context_length};
-}
-
-void pool_states(const float* states, uint32_t length, size_t dim, Pooling pooling, float* out) {
-    if (pooling == Pooling::Cls) {
-        std::copy(states, states + dim, out);
-        return;
-    }
-    std::vector<double> sum(dim, 0.0);
-    for (uint32_t row = 0; row < length; ++row) {
-        for (size_t i = 0; i < dim; ++i)
-            sum[i] += states[row * dim + i];
-    }
-    for (size_t i = 0; i < dim; ++i)
-        out[i] = static_cast<float>(sum[i] / length);
 }
 
 } // namespace bge

@@ -11,6 +11,7 @@
 
 #include "model_file/model_check.h"
 #include "rank_head.h"
+#include "sentence_modules.h"
 #include "tokenizer/tokenizer.h"
 
 struct llama_model;
@@ -46,8 +47,10 @@ class Model {
     const RankHead* rank_head() const { return rank_head_.get(); }
     /// See `read_second_type`; empty for a model that embeds.
     const std::vector<float>& second_type() const { return second_type_; }
-    /// Numbers of a text's pooled state: dim, or one score.
-    size_t pooled_size() const { return rank_head_ ? 1 : spec_.dim; }
+    /// What follows the pooling; empty for most models.
+    const SentenceModules& modules() const { return modules_; }
+    /// Numbers of a text's result: a dense vector's, or one score.
+    size_t result_size() const { return rank_head_ ? 1 : spec_.dense_dim; }
     /// Whether attention is computed in float32 by ggml, since queries, keys and values of 16 bits
     /// would be the largest error that is left: a re-ranker whose weights are float32, and texts of
     /// no great length.
@@ -67,6 +70,7 @@ class Model {
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<llama_model, LlamaDeleter> llama_;
     std::shared_ptr<const RankHead> rank_head_;
+    SentenceModules modules_;
     std::vector<float> second_type_;
     bool packs_exactly_ = false;
     bool float_attention_ = false;
@@ -80,9 +84,5 @@ struct TokenizerFile {
 
 /// Reads the file's header alone. Throws as `Model::load` does, but never MemoryLimit for weights.
 TokenizerFile load_tokenizer(const std::string& path);
-
-/// One text's pooled state from its token states (length x dim, row after row): the first row for
-/// CLS, the mean over rows (summed in double, in order) for MEAN.
-void pool_states(const float* states, uint32_t length, size_t dim, Pooling pooling, float* out);
 
 } // namespace bge

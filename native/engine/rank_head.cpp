@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../ggml/weights.h"
+#include "dot.h"
 #include "error.h"
 #include "model_file/gguf_file.h"
 #include "model_file/model_check.h"
@@ -12,18 +13,6 @@
 namespace bge {
 
 namespace {
-
-/// In four sums, so that they do not wait for each other; a product of floats is exact in double.
-double dot(const float* a, const float* b, size_t count) {
-    double sums[4] = {};
-    size_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        for (size_t lane = 0; lane < 4; ++lane)
-            sums[lane] += static_cast<double>(a[i + lane]) * static_cast<double>(b[i + lane]);
-    for (; i < count; ++i)
-        sums[0] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
 
 /// Empty when the file has no such tensor.
 std::vector<float> read_floats(const GgufFile& file, const std::string& name) {

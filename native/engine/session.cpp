@@ -15,6 +15,7 @@
 #include "llama.h"
 #include "log.h"
 #include "pages.h"
+#include "pooling.h"
 
 namespace bge {
 
@@ -192,7 +193,7 @@ void Session::execute(Batch& batch) {
         if (batch.cancelled)
             throw Error(ErrorCode::Cancelled, "Cancelled before it ran.");
         const size_t n_texts = batch.lengths.size();
-        result.pooled.reserve(n_texts * model_->pooled_size());
+        result.pooled.reserve(n_texts * model_->result_size());
 
         const ComputeSlot slot([this] { return should_abort(); });
         if (model_->packs_exactly()) {
@@ -297,11 +298,12 @@ void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, co
     const uint32_t length = batch.lengths[text];
     const size_t dim = spec.dim;
     const size_t pooled = result.pooled.size();
-    result.pooled.resize(pooled + model_->pooled_size());
+    result.pooled.resize(pooled + model_->result_size());
     if (const RankHead* head = model_->rank_head())
         result.pooled[pooled] = head->score(states);
     else
-        pool_states(states, length, dim, spec.pooling, result.pooled.data() + pooled);
+        model_->modules().apply(pool_states(states, length, dim, spec.pooling),
+                                result.pooled.data() + pooled);
     if (batch.outputs & kSparse)
         result.sparse.push_back(sparse_of(*batch.heads->sparse, model_->tokenizer().vocabulary(),
                                           states, tokens, length, dim));

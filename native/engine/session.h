@@ -25,8 +25,8 @@ namespace bge {
 struct BatchResult {
     /// Set when the batch failed; the rest is empty then.
     std::optional<Error> error;
-    /// texts x dim: each text's pooled state (first token, or mean, as the model says), not
-    /// normalised. Of a re-ranker one score per text.
+    /// texts x dense_dim: each text's pooled state after the model's modules, its length as they
+    /// leave it. Of a re-ranker one score per text.
     std::vector<float> pooled;
     /// A vector per text, when asked for.
     std::vector<SparseVector> sparse;

@@ -85,7 +85,7 @@ TEST("a right model is described") {
     CHECK_EQ(spec.vocab_size, 1000u);
     CHECK_EQ(spec.token_types, 1u);
     CHECK_EQ(spec.norm_eps, 1e-5f);
-    CHECK(spec.pooling == Pooling::Cls);
+    CHECK(spec.pooling == std::vector{Pooling::Cls});
     CHECK(spec.vocabulary_kind == VocabularyKind::Unigram);
     CHECK(!spec.standin && !spec.sparse_head && !spec.colbert_head);
     CHECK_EQ(spec.weight_type, "Q8_0");
@@ -115,7 +115,7 @@ TEST("number formats, pooling and vocabularies that are accepted") {
     mean.unigram = false;
     mean.vocab = 500;
     const ModelSpec spec = spec_of(tiny_model(mean));
-    CHECK(spec.pooling == Pooling::Mean && spec.vocabulary_kind == VocabularyKind::WordPiece);
+    CHECK(spec.pooling == std::vector{Pooling::Mean} && spec.vocabulary_kind == VocabularyKind::WordPiece);
     CHECK(!spec.padding_has_no_position && spec_of(tiny_model()).padding_has_no_position);
     CHECK(spec.warnings.size() == 0);
 }
@@ -233,7 +233,7 @@ TEST("published headers") {
         b.put_u32("tokenizer.ggml.mask_token_id", 999);
         charsmap(b, GgufType::U8);
     });
-    CHECK(spec.warnings.empty() && spec.pooling == Pooling::Cls);
+    CHECK(spec.warnings.empty() && spec.pooling == std::vector{Pooling::Cls});
 
     // 2025: base model and languages; the type table was sometimes lost
     spec = spec_with([&](GgufBuilder& b) {
@@ -484,7 +484,7 @@ TEST("a classification head with one label makes a re-ranker") {
         GgufBuilder b = tiny_model(ranking());
         edit(b);
         const TempFile file(b.build());
-        return check_model(GgufFile(file.path())).pooling;
+        return check_model(GgufFile(file.path())).pooling.at(0);
     };
     CHECK(pooling_of([](GgufBuilder&) {}) == Pooling::Rank);
     // as converters of 2024 left it, and with the labels that newer ones write

@@ -11,7 +11,7 @@ import { BgeM3EmbeddingFunction } from '../../lib/integrations/frameworks/chroma
 import { BgeM3Embeddings } from '../../lib/integrations/frameworks/langchain.js'
 import { llamaIndexEmbedding } from '../../lib/integrations/frameworks/llamaindex.js'
 import { convertCheckpoint } from '../../lib/model/convert/convert.js'
-import { promptsOf } from '../../lib/model/file-prompts.js'
+import { settingsOf } from '../../lib/model/file-settings.js'
 import { promptText } from '../../lib/model/prompts.js'
 import { writeSidecar } from '../../lib/model/sidecar.js'
 import { cli, jsonLines } from '../apps/cli/run.js'
@@ -19,6 +19,8 @@ import { testServer } from '../apps/server/helper.js'
 import { standinPath } from '../helpers/standins.js'
 import { Workspace } from '../integrations/search/helpers.js'
 import { writeCheckpoint } from '../model/writers/checkpoint.js'
+
+const promptsOf = async (path: string) => (await settingsOf(path)).prompts
 
 const PROMPTS = { query: 'query: ', passage: 'passage: ', odd: 'Ünïcode\nline: ', empty: '' }
 const TEXTS = ['', 'hello', ' two  words', 'naïve 東京', 'a\nb']

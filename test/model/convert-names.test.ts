@@ -13,7 +13,6 @@ const bgeM3: EncoderConfig = {
   tokenTypes: 1,
   vocabSize: 250002,
   layerNormEpsilon: 1e-5,
-  pooling: 'cls',
   label: undefined,
 }
 
@@ -72,7 +71,7 @@ it.each([
   ['xlm-roberta', 'classifier.dense', 'classifier.out_proj'],
   ['bert', 'pooler.dense', 'classifier'],
 ] as const)("names the head of %s as llama.cpp's converter does", (family, dense, out) => {
-  const rules = tensorRules({ ...bgeM3, family, pooling: 'rank', label: 'LABEL_0' }).slice(-4)
+  const rules = tensorRules({ ...bgeM3, family, label: 'LABEL_0' }).slice(-4)
   expect(rules.map(({ source, target, shape }) => [source, target, shape])).toEqual([
     [`${dense}.weight`, 'cls.weight', [1024, 1024]],
     [`${dense}.bias`, 'cls.bias', [1024]],

@@ -219,12 +219,13 @@ describe('what is wrong with a checkpoint is said', () => {
     expect(file.number('bert.pooling_type')).toBe(1)
     await file.close()
     await json(source, '1_Pooling/config.json', { pooling_mode_mean_tokens: false })
-    await expect(convert(source)).rejects.toThrow(/no pooling.*CLS or mean/)
+    await expect(convert(source)).rejects.toThrow(/no pooling/)
     const type = 'sentence_transformers.models.Pooling'
-    await writeFile(join(source, 'modules.json'), JSON.stringify([{ type, path: '../..' }]))
+    const modules = [whole[0], { type, path: '../..' }]
+    await writeFile(join(source, 'modules.json'), JSON.stringify(modules))
     await expect(convert(source)).rejects.toThrow(/outside/)
-    await writeFile(join(source, 'modules.json'), JSON.stringify([{ type: 'Transformer' }]))
-    await convert(source)
+    await writeFile(join(source, 'modules.json'), JSON.stringify([whole[0]]))
+    await expect(convert(source)).rejects.toThrow(/no Pooling/)
     await rm(join(source, 'modules.json'))
     await expect(convert(source)).rejects.toThrow(/no pooling/)
     await rm(join(source, '1_Pooling'), { recursive: true })
@@ -263,21 +264,23 @@ describe('what is wrong with a checkpoint is said', () => {
   })
 
   it.each<[string, object, object[] | undefined, RegExp]>([
-    [
-      'two modes, which are put beside each other',
-      { ...flags, pooling_mode_cls_token: true, pooling_mode_mean_tokens: true },
-      undefined,
-      /says cls and mean/,
-    ],
-    ['another mode', { pooling_mode: 'lasttoken' }, undefined, /says lasttoken/],
+    ['another mode', { pooling_mode: 'attention' }, undefined, /says attention/],
+    ['one mode twice', { pooling_mode: ['cls', 'cls'] }, undefined, /one twice/],
     ['a key from the future', { pooling_mode: 'cls', layers: 2 }, undefined, /"layers"/],
     [
-      'a Dense module',
+      'a module that we have not',
       { pooling_mode: 'cls' },
-      [...whole, { path: '3_Dense', type: `${PLACE}Dense` }],
-      /module 4 \(Dense\)/,
+      [...whole, { path: '3_LSTM', type: `${PLACE}LSTM` }],
+      /module 4 \(LSTM\)/,
+    ],
+    [
+      'a class of the model itself',
+      { pooling_mode: 'cls' },
+      [{ path: '', type: 'custom.Transformer' }, ...whole.slice(1)],
+      /module 1 \(custom.Transformer\)/,
     ],
     ['two poolings', { pooling_mode: 'cls' }, [...whole, whole[1] as object], /module 4 \(Pooling/],
+    ['another width', { pooling_mode: 'cls', embedding_dimension: 7 }, undefined, /embedding_dim/],
     ['a module without a type', { pooling_mode: 'cls' }, [{}], /module 1 \(without a type/],
   ])('what it does not understand: %s', async (_, config, modules, message) => {
     await expect(pooled(config, modules)).rejects.toThrow(ModelLoadError)
@@ -390,7 +393,7 @@ describe('what is wrong with a checkpoint is said', () => {
   it.each<[string, (json: TokenizerFile) => object, RegExp]>([
     ['another model', () => ({ model: { type: 'BPE', vocab: [] } }), /unigram/],
     ['no model', () => ({ model: 7 }), /model is not a JSON object/],
-    ['another size', () => ({ model: { type: 'Unigram', vocab: [['<s>', 0]] } }), /has 1 pieces/],
+    ['another size', () => ({ model: { type: 'Unigram', vocab: [['<s>', 0]] } }), /begin with/],
     [
       'a piece without score',
       ({ model }) => ({
@@ -451,7 +454,7 @@ describe('what is wrong with a checkpoint is said', () => {
 describe('options', () => {
   it('are checked', async () => {
     const source = await checkpoint()
-    await expect(convert(source, { type: 'q4_0' as 'f16' })).rejects.toThrow(InvalidInputError)
+    await expect(convert(source, { type: 'q5_1' as 'f16' })).rejects.toThrow(InvalidInputError)
     await expect(convert(source, { output: '' })).rejects.toThrow(InvalidInputError)
     // The directory of the output is a file.
     const blocked = join(source, 'config.json', 'out.gguf')

@@ -72,7 +72,7 @@ export function resolveCall(
 /** @throws InvalidInputError for what this model cannot give */
 export function checkAgainstModel(
   { outputs, dimensions, precision }: CallOptions,
-  { info: { dim }, prepared }: Engine,
+  { info: { denseDim: dim }, prepared }: Engine,
 ): void {
   for (const output of ['sparse', 'colbert'] as const) {
     if (!outputs[output] || prepared.outputs[output]) continue

@@ -249,7 +249,7 @@ export class EmbedCall implements JobCaller {
   /** What the results of these texts will take, with their token ids. */
   #needs(good: readonly number[]): { results: number; longest: number } {
     const { info, prepared } = this.#engine
-    const { dim } = info
+    const { denseDim: dim } = info
     const { outputs } = this.#call
     let results = good.length * (OBJECT_BYTES + (outputs.dense ? dim * 4 : 0))
     let longest = 0

@@ -6,7 +6,7 @@ import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
 import { openSafetensors } from '../formats/safetensors.js'
 import { quoted, type StoredTensor, type TensorFile } from '../formats/tensor-file.js'
 import { openTorch } from '../formats/torch/torch.js'
-import { asObject, readJson } from './config.js'
+import { asObject, readJson } from './json.js'
 
 export interface CheckpointWeights {
   /** Names of the files, as in the directory. */

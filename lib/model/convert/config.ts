@@ -1,12 +1,14 @@
-/** What `config.json` and its neighbours say about a checkpoint. */
+/** What `config.json` says about a checkpoint's encoder. */
 
-import { readFile, stat } from 'node:fs/promises'
-import { join, normalize, sep } from 'node:path'
-import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
+import { ModelLoadError } from '../../common/errors.js'
+import { asObject, type Json, readJson } from './json.js'
 
-/** Shape of an XLM-RoBERTa or BERT encoder. */
+/** `model_type`s: RoBERTa and XLM-RoBERTa are one encoder with two vocabularies. */
+const FAMILIES = ['xlm-roberta', 'roberta', 'bert'] as const
+
+/** Shape of an XLM-RoBERTa, RoBERTa or BERT encoder. */
 export interface EncoderConfig {
-  family: 'xlm-roberta' | 'bert'
+  family: (typeof FAMILIES)[number]
   layers: number
   hidden: number
   ffn: number
@@ -19,17 +21,12 @@ export interface EncoderConfig {
   /** Rows of the token table. */
   vocabSize: number
   layerNormEpsilon: number
-  /** `rank`: a re-ranker, a sequence classifier with one label. */
-  pooling: 'cls' | 'mean' | 'rank'
-  /** The name of a re-ranker's label. */
+  /** The name of a re-ranker's one label; undefined for a model that embeds. */
   label: string | undefined
 }
 
 // No encoder comes near; a hostile file must not make the converter write terabytes.
 const LIMITS = { layers: 256, hidden: 16384, ffn: 65536, heads: 1024, rows: 1 << 22 }
-const MAX_JSON_BYTES = 1 << 28
-
-type Json = Record<string, unknown>
 
 /**
  * @throws ModelNotFoundError when there is no config.json, ModelLoadError when it describes no encoder
@@ -37,10 +34,11 @@ type Json = Record<string, unknown>
  */
 export async function readConfig(directory: string): Promise<EncoderConfig> {
   const json = asObject(await readJson(directory, 'config.json'), 'config.json')
-  const type = json.model_type
-  if (type !== 'xlm-roberta' && type !== 'bert') {
+  const type = FAMILIES.find((family) => family === json.model_type)
+  if (type === undefined) {
+    const found = json.model_type
     throw new ModelLoadError(
-      `config.json: model_type must be xlm-roberta, which bge-m3 is, or bert${typeof type === 'string' ? `, not ${JSON.stringify(type.slice(0, 40))}` : ''}.`,
+      `config.json: model_type must be xlm-roberta, which bge-m3 is, roberta or bert${typeof found === 'string' ? `, not ${JSON.stringify(found.slice(0, 40))}` : ''}.`,
     )
   }
   // The graph in llama.cpp has the one activation and the one kind of positions.
@@ -57,7 +55,6 @@ export async function readConfig(directory: string): Promise<EncoderConfig> {
     }
     return value as number
   }
-  const label = readLabel(json)
   const config: EncoderConfig = {
     family: type,
     layers: whole('num_hidden_layers', LIMITS.layers),
@@ -69,8 +66,7 @@ export async function readConfig(directory: string): Promise<EncoderConfig> {
     tokenTypes: whole('type_vocab_size', 16, 1, type === 'bert' ? 2 : undefined),
     vocabSize: whole('vocab_size', LIMITS.rows, 5),
     layerNormEpsilon: positive(json.layer_norm_eps ?? 1e-12),
-    pooling: label === undefined ? await readPooling(directory) : 'rank',
-    label,
+    label: readLabel(json),
   }
   if (config.hidden % config.heads !== 0) {
     throw new ModelLoadError('config.json: hidden_size is no multiple of num_attention_heads.')
@@ -94,112 +90,6 @@ function readLabel({ architectures, id2label, num_labels }: Json): string | unde
   }
   const label = labels?.[0]
   return typeof label === 'string' ? label : 'LABEL_0'
-}
-
-/** What sentence-transformers writes beside the mode; none of it changes a vector without a prompt. */
-const POOLING_KEYS = ['word_embedding_dimension', 'embedding_dimension', 'include_prompt']
-/** Its modules that the GGUF's graph has; lengths are made 1 by us (`normalize`). */
-const MODULES = ['Transformer', 'Pooling', 'Normalize']
-
-/**
- * sentence-transformers' modules.json names the folder of the pooling, else `1_Pooling` may be there;
- * without both it is CLS, as bge-m3's is. What would change a vector and is not understood is refused.
- */
-async function readPooling(directory: string): Promise<'cls' | 'mean'> {
-  await refuseOtherTexts(directory)
-  const modules = await readJson(directory, 'modules.json', true)
-  if (modules === undefined) {
-    const json = await readJson(directory, '1_Pooling/config.json', true)
-    return json === undefined ? 'cls' : poolingOf(json, '1_Pooling/config.json')
-  }
-  if (!Array.isArray(modules)) throw new ModelLoadError('modules.json is not a list.')
-  let pooling: 'cls' | 'mean' | undefined
-  for (const [i, each] of modules.entries()) {
-    const { type, path } = asObject(each, `modules.json: module ${i + 1}`)
-    const name = typeof type === 'string' ? (type.split('.').at(-1) as string) : 'without a type'
-    if (!MODULES.includes(name) || (name === 'Pooling' && pooling)) {
-      throw new ModelLoadError(
-        `modules.json: module ${i + 1} (${name.slice(0, 40)}) cannot be converted; one Transformer, Pooling and Normalize can.`,
-      )
-    }
-    if (name !== 'Pooling') continue
-    const file = normalize(join(typeof path === 'string' ? path : '', 'config.json'))
-    if (file.startsWith('..') || file.startsWith(sep)) {
-      throw new ModelLoadError('modules.json names a directory outside of the checkpoint.')
-    }
-    pooling = poolingOf(await readJson(directory, file), file)
-  }
-  return pooling ?? 'cls'
-}
-
-/** Both forms: a flag per mode, and since sentence-transformers 5.4 the mode's name. */
-function poolingOf(value: unknown, file: string): 'cls' | 'mean' {
-  const json = asObject(value, file)
-  const modes = new Set<string>()
-  for (const [key, value] of Object.entries(json)) {
-    const flag = /^pooling_mode_(\w+?)(_tokens?)?$/.exec(key)?.[1]
-    if (flag && typeof value === 'boolean') value && modes.add(flag)
-    else if (key === 'include_prompt' && value === false) {
-      throw new ModelLoadError(
-        `${file}: include_prompt is off, and a prompt is pooled with its text.`,
-      )
-    } else if (key === 'pooling_mode' && typeof value === 'string') modes.add(value)
-    else if (!POOLING_KEYS.includes(key)) {
-      throw new ModelLoadError(`${file}: ${JSON.stringify(key.slice(0, 40))} is not understood.`)
-    }
-  }
-  const [mode, ...more] = modes
-  if (more.length === 0 && (mode === 'cls' || mode === 'mean')) return mode
-  const found = [...modes].map((each) => each.slice(0, 40)).join(' and ') || 'no pooling'
-  throw new ModelLoadError(`${file} says ${found}: only CLS or mean pooling can be converted.`)
-}
-
-/** A setting by which sentence-transformers embeds another text than it is given. */
-async function refuseOtherTexts(directory: string): Promise<void> {
-  const file = 'sentence_bert_config.json'
-  const json = await readJson(directory, file, true)
-  if (json === undefined || !asObject(json, file).do_lower_case) return
-  throw new ModelLoadError(
-    `${file}: do_lower_case is set, and texts are embedded as they are given.`,
-  )
-}
-
-/**
- * Parses a JSON file of the checkpoint; `undefined` if it is not there and `optional`.
- *
- * @throws ModelNotFoundError, ModelLoadError
- */
-export async function readJson(
-  directory: string,
-  name: string,
-  optional = false,
-): Promise<unknown> {
-  const path = join(directory, name)
-  let text: string
-  try {
-    const { size } = await stat(path)
-    if (size > MAX_JSON_BYTES) throw new ModelLoadError(`${path} is too large.`)
-    text = await readFile(path, 'utf8')
-  } catch (cause) {
-    const missing = ['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')
-    if (missing && optional) return undefined
-    if (missing) throw new ModelNotFoundError(`The checkpoint has no ${name}.`, { cause })
-    if (cause instanceof ModelLoadError) throw cause
-    throw new ModelLoadError(`${path} cannot be read.`, { cause })
-  }
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The parser's own message would quote the file.
-    throw new ModelLoadError(`${path} is not valid JSON.`)
-  }
-}
-
-export function asObject(value: unknown, name: string): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ModelLoadError(`${name} is not a JSON object.`)
-  }
-  return value as Json
 }
 
 function positive(value: unknown): number {

@@ -18,7 +18,7 @@ import {
 import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
 import { pathOf } from '../../common/path.js'
 import { HEAD_KEYS } from '../formats/gguf/own-keys.js'
-import { encodeTensor, Q8_0_ELEMENTS } from '../formats/gguf/quantize.js'
+import { BLOCK_ELEMENTS, encodeTensor } from '../formats/gguf/quantize.js'
 import { FileType, TensorType } from '../formats/gguf/types.js'
 import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
@@ -27,14 +27,17 @@ import { COLBERT_FILE, type Heads, readHeads, SPARSE_FILE } from '../heads.js'
 import type { Prompts } from '../prompts.js'
 import { type CheckpointWeights, openCheckpoint } from './checkpoint.js'
 import { type EncoderConfig, readConfig } from './config.js'
+import { moduleEntries, poolingType } from './module-entries.js'
+import { readModules, type SentenceConfig } from './modules.js'
+import { POOLING_MODES, type PoolingMode } from './pooling.js'
 import { promptEntries, readPrompts } from './prompts.js'
-import { readVocabulary } from './read-vocabulary.js'
+import { isUnigram, readVocabulary } from './read-vocabulary.js'
 import { isIgnored, sourceName, type TensorRule, tensorRules } from './tensor-names.js'
 import { vocabularyEntries } from './vocabulary.js'
 import { readWordPiece } from './wordpiece.js'
 
 /** What weights can be written as. */
-export const CONVERT_TYPES = ['q8_0', 'f16', 'f32'] as const
+export const CONVERT_TYPES = ['q8_0', 'q4_0', 'f16', 'f32'] as const
 /** One of `CONVERT_TYPES`. */
 export type ConvertType = (typeof CONVERT_TYPES)[number]
 
@@ -50,6 +53,8 @@ export interface ConvertOptions {
   name?: string
   /** What goes in front of texts, where the checkpoint says nothing of it. */
   prompts?: Prompts
+  /** How token states become a vector, where the checkpoint says nothing of it. Default `cls`. */
+  pooling?: PoolingMode
   /** Called as tensors are written. */
   onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void
   signal?: AbortSignalLike
@@ -61,6 +66,7 @@ const NAMES = namesOf<ConvertOptions>({
   heads: 1,
   name: 1,
   prompts: 1,
+  pooling: 1,
   onProgress: 1,
   signal: 1,
 })
@@ -71,8 +77,16 @@ export interface ConvertResult {
   sizeBytes: number
   type: ConvertType
   tensors: number
-  /** Weights of the encoder. */
+  /** Weights of the encoder and of the modules after it. */
   parameters: number
+  /** How token states become a vector; empty for a re-ranker. */
+  pooling: readonly PoolingMode[]
+  /** Whether no file says so, and it was assumed. */
+  poolingAssumed: boolean
+  /** sentence-transformers' modules after the pooling. */
+  modules: readonly string[]
+  /** The most tokens that texts were meant to have. */
+  maxTokens: number
   /** The files it was made from. */
   sources: string[]
   heads: { sparse: boolean; colbert: boolean }
@@ -80,13 +94,27 @@ export interface ConvertResult {
 
 const TENSOR_TYPES = {
   q8_0: TensorType.Q8_0,
+  q4_0: TensorType.Q4_0,
   f16: TensorType.F16,
   f32: TensorType.F32,
 } as const
-const FILE_TYPES = { q8_0: FileType.Q8_0, f16: FileType.F16, f32: FileType.F32 } as const
+const FILE_TYPES = {
+  q8_0: FileType.Q8_0,
+  q4_0: FileType.Q4_0,
+  f16: FileType.F16,
+  f32: FileType.F32,
+} as const
 
-/** llama_pooling_type. */
-const POOLING_TYPES = { mean: 1, cls: 2, rank: 4 } as const
+/** llama_pooling_type of a re-ranker. */
+const RANK = 4
+/** What a re-ranker's checkpoint says of its texts: pairs are cut by their own rules. */
+const NO_SENTENCE: SentenceConfig = {
+  pooling: [],
+  poolingSource: undefined,
+  modules: [],
+  maxTokens: undefined,
+  lowerCase: false,
+}
 
 /** Elements read, converted and written at a time: 4 MiB of float32. */
 const CHUNK_ELEMENTS = 1 << 20
@@ -94,10 +122,12 @@ const MAX_FLOAT16 = 65504
 
 /**
  * Converts the checkpoint in a directory: `config.json`; `model.safetensors` or `pytorch_model.bin`;
- * `sentencepiece.bpe.model`, `tokenizer.json` or BERT's `vocab.txt`; `sparse_linear.pt` and `colbert_linear.pt` if there.
+ * `sentencepiece.bpe.model`, `tokenizer.json` or BERT's `vocab.txt`; sentence-transformers' `modules.json` with
+ * what it names; `sparse_linear.pt` and `colbert_linear.pt` if there.
  *
  * Same tensors, names and keys as llama.cpp's converter makes, but for BERT's pooler, which that drops from
- * a re-ranker's head; bge-m3's two heads in keys of ours (`HEAD_KEYS`).
+ * a re-ranker's head; bge-m3's two heads, and what follows the encoder, in keys
+ * of ours (formats/gguf/own-keys.ts).
  *
  * @throws InvalidInputError for options; ModelNotFoundError for what is missing; ModelLoadError for what
  * is damaged or of another kind; IntegrityError for wrong checksums and weights that are not finite;
@@ -117,14 +147,25 @@ export async function convertCheckpoint(
   const directory = pathOf(checkpoint, 'The checkpoint')
   const output = resolve(pathOf(options.output, 'The option `output`'))
   throwIfAborted(signal)
+  const pooling = oneOf(options.pooling)
   const config = await readConfig(directory)
+  const isRanker = config.label !== undefined
+  const sentence = isRanker ? NO_SENTENCE : await readModules(directory, config.hidden, pooling)
   const prompts = (await readPrompts(directory)) ?? options.prompts
   const weights = await openCheckpoint(directory)
   try {
     const rules = tensorRules(config)
     const tensors = matchTensors(rules, weights)
     const vocabulary = await readVocabularyOf(directory, config)
-    const isRanker = config.pooling === 'rank'
+    if (sentence.lowerCase && vocabulary.keepsCase) {
+      throw new ModelLoadError(
+        'do_lower_case is set, and texts of this tokenizer are embedded as they are given.',
+      )
+    }
+    const positions = config.positionRows - config.positionOffset
+    const after = isRanker
+      ? { entries: [], sources: [], parameters: 0 }
+      : await moduleEntries(directory, sentence, positions)
     const wanted = isRanker ? (options.heads ?? false) : options.heads
     const heads = await findHeads(directory, wanted, config.hidden)
     await removeLeftovers(output)
@@ -132,9 +173,14 @@ export async function convertCheckpoint(
       writeGguf(
         output,
         [
-          ...modelEntries(options.name ?? basename(resolve(directory)), config, type),
+          ...modelEntries(options.name ?? basename(resolve(directory)), {
+            config,
+            type,
+            pooling: isRanker ? RANK : poolingType(sentence),
+          }),
           ...vocabulary.entries,
           ...headEntries(heads),
+          ...after.entries,
           ...promptEntries(prompts),
         ],
         tensors.map(({ rule, tensor }) => tensorSource(rule, tensor, type, signal)),
@@ -147,10 +193,15 @@ export async function convertCheckpoint(
       sizeBytes,
       type,
       tensors: tensors.length,
-      parameters: rules.reduce((sum, rule) => sum + keptElements(rule), 0),
+      parameters: rules.reduce((sum, rule) => sum + keptElements(rule), after.parameters),
+      pooling: sentence.pooling,
+      poolingAssumed: !isRanker && sentence.poolingSource === undefined,
+      modules: sentence.modules.map(({ kind }) => kind),
+      maxTokens: Math.min(sentence.maxTokens ?? positions, positions),
       sources: [
         ...weights.files,
         vocabulary.source,
+        ...after.sources,
         ...(heads?.paths.map((p) => basename(p)) ?? []),
       ],
       heads: { sparse: heads?.sparse !== undefined, colbert: heads?.colbert !== undefined },
@@ -163,10 +214,25 @@ export async function convertCheckpoint(
 async function readVocabularyOf(
   directory: string,
   { family, vocabSize, tokenTypes }: EncoderConfig,
-): Promise<{ source: string; entries: GgufEntry[] }> {
-  if (family === 'bert') return readWordPiece(directory, { rows: vocabSize, tokenTypes })
+): Promise<{ source: string; entries: GgufEntry[]; keepsCase: boolean }> {
+  if (family === 'bert' && !(await isUnigram(directory))) {
+    const found = await readWordPiece(directory, { rows: vocabSize, tokenTypes })
+    return { ...found, keepsCase: false }
+  }
+  if (family === 'bert' && tokenTypes < 2) {
+    // by the two types the engine knows that padding takes a position, as BERT has it
+    throw new ModelLoadError(
+      "config.json: a BERT with XLM-RoBERTa's vocabulary and one token type cannot be converted.",
+    )
+  }
   const vocabulary = await readVocabulary(directory, vocabSize)
-  return { source: vocabulary.source, entries: vocabularyEntries(vocabulary, tokenTypes) }
+  const entries = vocabularyEntries(vocabulary, tokenTypes)
+  return { source: vocabulary.source, entries, keepsCase: true }
+}
+
+function oneOf(pooling: PoolingMode | undefined): PoolingMode | undefined {
+  if (pooling === undefined || POOLING_MODES.includes(pooling)) return pooling
+  throw new InvalidInputError(`pooling must be one of ${POOLING_MODES.join(', ')}.`)
 }
 
 /** Finds the tensor of every rule; refuses tensors without a rule, which would be lost. */
@@ -222,7 +288,10 @@ async function findHeads(
 }
 
 /** Keys and their order as llama.cpp v0.5.0 writes them. */
-function modelEntries(name: string, config: EncoderConfig, type: ConvertType): GgufEntry[] {
+function modelEntries(
+  name: string,
+  { config, type, pooling }: { config: EncoderConfig; type: ConvertType; pooling: number },
+): GgufEntry[] {
   return [
     entry.string('general.architecture', 'bert'),
     entry.string('general.type', 'model'),
@@ -235,7 +304,7 @@ function modelEntries(name: string, config: EncoderConfig, type: ConvertType): G
     entry.float32('bert.attention.layer_norm_epsilon', config.layerNormEpsilon),
     entry.uint32('general.file_type', FILE_TYPES[type]),
     entry.bool('bert.attention.causal', false),
-    entry.uint32('bert.pooling_type', POOLING_TYPES[config.pooling]),
+    entry.uint32('bert.pooling_type', pooling),
     ...(config.label === undefined
       ? []
       : [entry.strings('bert.classifier.output_labels', StringArray.from([config.label]))]),
@@ -290,7 +359,7 @@ function tensorSource(
 function targetType(rule: TensorRule, type: ConvertType, columns: number) {
   if (!rule.matrix) return TensorType.F32
   // As llama.cpp's converter: what does not divide into blocks becomes float16.
-  if (type === 'q8_0' && columns % Q8_0_ELEMENTS !== 0) return TensorType.F16
+  if (type.startsWith('q') && columns % BLOCK_ELEMENTS !== 0) return TensorType.F16
   return TENSOR_TYPES[type]
 }
 

@@ -4,7 +4,7 @@ import { ModelLoadError } from '../../common/errors.js'
 import { PROMPT_KEYS } from '../formats/gguf/own-keys.js'
 import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import type { Prompts } from '../prompts.js'
-import { asObject, readJson } from './config.js'
+import { asObject, readJson } from './json.js'
 
 const FILE = 'config_sentence_transformers.json'
 

@@ -9,13 +9,11 @@ import { TextDecoder } from 'node:util'
 import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
 import { openFile } from '../formats/random-access.js'
 import { PieceType, readSentencePiece, type SentencePieceModel } from '../formats/sentencepiece.js'
+import { asObject, readJson } from './json.js'
 import { readTokenizerJson, TOKENIZER_JSON } from './tokenizer-json.js'
-import type { Vocabulary } from './vocabulary.js'
+import { UNUSED_SCORE, type Vocabulary } from './vocabulary.js'
 
 export const SENTENCEPIECE_FILE = 'sentencepiece.bpe.model'
-
-/** Score of ids that stand for nothing, as llama.cpp's converter gives it. */
-const UNUSED_SCORE = -10_000
 
 /**
  * Reads the vocabulary of the checkpoint in `directory`, whose token table has `rows` rows.
@@ -84,6 +82,14 @@ function emptyVocabulary(source: string, rows: number): Vocabulary {
     addSpacePrefix: true,
     removeExtraWhitespaces: true,
   }
+}
+
+/** Whether a BERT checkpoint has XLM-R's vocabulary and not its own, as multilingual-e5-small. */
+export async function isUnigram(directory: string): Promise<boolean> {
+  if (await isFile(join(directory, SENTENCEPIECE_FILE))) return true
+  const json = await readJson(directory, TOKENIZER_JSON, true)
+  const { model } = asObject(json ?? {}, TOKENIZER_JSON)
+  return model !== undefined && Array.isArray(asObject(model, `${TOKENIZER_JSON}: model`).vocab)
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -91,8 +91,8 @@ export function tensorRules(config: EncoderConfig): TensorRule[] {
   return [...rules, ...headRules(config)]
 
   /** XLM-R's head; BERT's pooler, which llama.cpp's converter drops, and classifier. */
-  function headRules({ family, pooling }: EncoderConfig): TensorRule[] {
-    if (pooling !== 'rank') return []
+  function headRules({ family, label }: EncoderConfig): TensorRule[] {
+    if (label === undefined) return []
     const [dense, out] =
       family === 'bert'
         ? ['pooler.dense', 'classifier']

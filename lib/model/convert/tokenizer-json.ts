@@ -2,8 +2,8 @@
 
 import { ModelLoadError } from '../../common/errors.js'
 import { PieceType } from '../formats/sentencepiece.js'
-import { asObject, readJson } from './config.js'
-import type { Vocabulary } from './vocabulary.js'
+import { asObject, readJson } from './json.js'
+import { UNUSED_SCORE, type Vocabulary } from './vocabulary.js'
 
 export const TOKENIZER_JSON = 'tokenizer.json'
 
@@ -11,7 +11,11 @@ type Json = Record<string, unknown>
 
 const SPECIALS = ['<s>', '<pad>', '</s>', '<unk>']
 
-/** @throws ModelLoadError when it is no unigram tokenizer with XLM-R's specials, or has not `rows` ids. */
+/**
+ * Rows of the token table beyond its pieces stand for nothing, as multilingual-e5-small's do.
+ *
+ * @throws ModelLoadError when it is no unigram tokenizer with XLM-R's specials, or has more than `rows` ids
+ */
 export async function readTokenizerJson(directory: string, rows: number): Promise<Vocabulary> {
   const json = asObject(await readJson(directory, TOKENIZER_JSON), TOKENIZER_JSON)
   const model = asObject(json.model, `${TOKENIZER_JSON}: model`)
@@ -19,11 +23,11 @@ export async function readTokenizerJson(directory: string, rows: number): Promis
   if ((model.type ?? 'Unigram') !== 'Unigram' || !Array.isArray(model.vocab)) {
     throw invalid('is not a unigram tokenizer')
   }
-  if (model.vocab.length !== rows) {
+  if (model.vocab.length > rows) {
     throw invalid(`has ${model.vocab.length} pieces, the token table ${rows} rows`)
   }
   const tokens: string[] = []
-  const scores = new Float32Array(rows)
+  const scores = new Float32Array(rows).fill(UNUSED_SCORE)
   for (const [id, item] of (model.vocab as unknown[]).entries()) {
     const [piece, score] = Array.isArray(item) ? (item as unknown[]) : []
     if (typeof piece !== 'string' || typeof score !== 'number' || !Number.isFinite(score)) {
@@ -35,6 +39,8 @@ export async function readTokenizerJson(directory: string, rows: number): Promis
   if (SPECIALS.some((special, id) => tokens[id] !== special)) {
     throw invalid(`does not begin with ${SPECIALS.join(' ')}, as XLM-RoBERTa's does`)
   }
+  const pieces = tokens.length
+  for (let id = pieces; id < rows; id++) tokens.push(`[PAD${id - 1}]`)
   const mask = tokens.lastIndexOf('<mask>')
   const tokenizerConfig = await readJson(directory, 'tokenizer_config.json', true)
   const cleanUp = (tokenizerConfig as Json | null | undefined)?.clean_up_tokenization_spaces
@@ -42,7 +48,7 @@ export async function readTokenizerJson(directory: string, rows: number): Promis
     source: TOKENIZER_JSON,
     tokens,
     scores,
-    types: readTypes(json.added_tokens, tokens),
+    types: readTypes(json.added_tokens, tokens, pieces),
     charsmap: readCharsmap(json.normalizer),
     mask: mask < 0 ? undefined : mask,
     addSpacePrefix: readPrefix(json.pre_tokenizer),
@@ -51,8 +57,9 @@ export async function readTokenizerJson(directory: string, rows: number): Promis
   }
 }
 
-function readTypes(added: unknown, tokens: readonly string[]): Int32Array {
+function readTypes(added: unknown, tokens: readonly string[], pieces: number): Int32Array {
   const types = new Int32Array(tokens.length).fill(PieceType.NORMAL)
+  types.fill(PieceType.UNUSED, pieces)
   for (const item of Array.isArray(added) ? (added as (Json | null)[]) : []) {
     const id = item?.id
     if (typeof id !== 'number' || tokens[id] === undefined || tokens[id] !== item?.content) {

@@ -5,6 +5,9 @@
 
 import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 
+/** Score of ids that stand for nothing, as llama.cpp's converter gives it. */
+export const UNUSED_SCORE = -10_000
+
 /** A unigram vocabulary in the model's own ids. */
 export interface Vocabulary {
   /** The file it was read from. */

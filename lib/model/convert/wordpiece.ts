@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
 import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import { PieceType } from '../formats/sentencepiece.js'
-import { asObject, readJson } from './config.js'
+import { asObject, readJson } from './json.js'
 import { TOKENIZER_JSON } from './tokenizer-json.js'
 
 const VOCAB_FILE = 'vocab.txt'

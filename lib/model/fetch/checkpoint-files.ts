@@ -8,6 +8,8 @@ const ABOUT = new Set([
   'config_sentence_transformers.json',
   'modules.json',
   'sentence_bert_config.json',
+  'sentence_roberta_config.json',
+  'sentence_xlm-roberta_config.json',
   'special_tokens_map.json',
   'tokenizer_config.json',
 ])
@@ -15,6 +17,7 @@ const VOCABULARY = new Set(['sentencepiece.bpe.model', 'tokenizer.json', 'vocab.
 const HEADS = new Set(['colbert_linear.pt', 'sparse_linear.pt'])
 /** Of sentence-transformers' modules. */
 const MODULE = /^\d+_\w+\/config\.json$/
+const MODULE_WEIGHTS = /^(\d+_\w+\/)(model\.safetensors|pytorch_model\.bin)$/
 /** One file or several with their index; the safe format before the other. */
 const WEIGHTS = [
   [/^model\.safetensors$/],
@@ -47,8 +50,15 @@ export function checkpointFiles(
     )
   }
   const about = files.filter(({ path }) => ABOUT.has(path) || MODULE.test(path))
+  const isModuleWeights = (path: string) => {
+    const [, folder, file] = MODULE_WEIGHTS.exec(path) ?? []
+    return file === 'model.safetensors' || (!!file && !paths.has(`${folder}model.safetensors`))
+  }
   const isRest = (path: string) =>
-    VOCABULARY.has(path) || HEADS.has(path) || format.some((pattern) => pattern.test(path))
+    VOCABULARY.has(path) ||
+    HEADS.has(path) ||
+    isModuleWeights(path) ||
+    format.some((pattern) => pattern.test(path))
   const rest = files.filter(({ path }) => isRest(path))
   const size = [...about, ...rest].reduce((sum, file) => sum + file.size, 0)
   return { about, rest, size }

@@ -6,6 +6,7 @@ import { ModelNotFoundError } from '../../common/errors.js'
 import { formatSize } from '../../common/units.js'
 import { readConfig } from '../convert/config.js'
 import { CONVERT_TYPES, type ConvertType, convertCheckpoint } from '../convert/convert.js'
+import { readModules } from '../convert/modules.js'
 import { findSnapshot } from '../hf-cache.js'
 import { fileUrl, publicUrl } from '../hub/hub.js'
 import { ProgressMeter } from '../hub/progress.js'
@@ -48,7 +49,8 @@ export async function convertHere(
   const small = (file: (typeof about)[number]) =>
     fetchSmallFile({ repository, commit: found.commit, file }, into)
   for (const file of about) await small(file)
-  await readConfig(directory)
+  const { label, hidden } = await readConfig(directory)
+  if (label === undefined) await readModules(directory, hidden)
   const isLarge = (file: (typeof rest)[number]) => file.sha256 !== undefined
   for (const file of rest) if (!isLarge(file)) await small(file)
   const pins = rest.filter(isLarge).map((file) => fixedPin(reference, repository, found, file))
@@ -105,6 +107,7 @@ async function convert(
     type,
     name,
     ...(known?.prompts && { prompts: known.prompts }),
+    ...(known && known.pooling !== 'rank' && { pooling: known.pooling }),
     ...(signal && { signal }),
     onProgress: ({ doneBytes, totalBytes }) => {
       const about = { file: `${name}-${type}.gguf`, index: 0, count: 1, total: totalBytes }

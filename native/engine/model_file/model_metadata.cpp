@@ -3,6 +3,7 @@
 #include "../error.h"
 #include "file_kind.h"
 #include "gguf_file.h"
+#include "model_modules.h"
 
 #include <cmath>
 #include <initializer_list>
@@ -169,21 +170,26 @@ void check_pooling(const GgufFile& file, ModelSpec& spec) {
     // converters of 2024 do not say `rank`, and some name what the encoder was pooled by; a mean
     // beside a head is neither
     if (file.find_tensor("cls.output.weight") && pooling.value_or(0) != 1) {
-        spec.pooling = Pooling::Rank;
+        spec.pooling = {Pooling::Rank};
+    } else if (file.find(kPoolingKey)) {
+        check_fixed(file, "bert.pooling_type", 0);
+        spec.pooling = read_poolings(file);
     } else if (!pooling || *pooling == 0) {
-        spec.pooling = Pooling::Cls;
+        spec.pooling = {Pooling::Cls};
         spec.warnings.push_back("it does not say how to pool (bert.pooling_type); the first token "
                                 "is taken, as bge models do");
     } else if (*pooling == 1) {
-        spec.pooling = Pooling::Mean;
+        spec.pooling = {Pooling::Mean};
     } else if (*pooling == 2) {
-        spec.pooling = Pooling::Cls;
+        spec.pooling = {Pooling::Cls};
+    } else if (*pooling == 3) {
+        spec.pooling = {Pooling::LastToken};
     } else if (*pooling == 4) {
         refuse_model(file, "it is a re-ranker (bert.pooling_type is 4) without its head "
                            "(cls.output.weight)");
     } else {
         refuse_model(file, "bert.pooling_type is " + text(*pooling) +
-                               "; 1 (mean) and 2 (first token) are supported");
+                               "; 1 (mean), 2 (first token) and 3 (last token) are supported");
     }
 }
 
@@ -292,6 +298,7 @@ void check_metadata(const GgufFile& file, ModelSpec& spec) {
     check_general(file, spec);
     check_hyperparameters(file, spec);
     check_pooling(file, spec);
+    check_modules(file, spec);
     check_vocabulary(file, spec);
     spec.standin = file.boolean("bge_m3_node.standin").value_or(false);
     spec.sparse_head = has_head(file, "sparse_linear", spec.dim, 1);

@@ -143,7 +143,7 @@ class TensorCheck {
         if (first == tensors.end())
             return;
         const GgufTensor* out = file_.find_tensor("cls.output.weight");
-        if (spec_.pooling != Pooling::Rank || !out)
+        if (!spec_.ranks() || !out)
             refuse_model(file_, "it has a part of a classification head (" + quoted(first->name) +
                                     ") that is neither an embedder's nor a re-ranker's");
         const GgufValue* labels = file_.find("bert.classifier.output_labels");

@@ -33,7 +33,7 @@ export function infoCommand(parent: Command, cli: Cli): void {
 async function info(io: CliIo, file: string | undefined, flags: Flags): Promise<number> {
   const { lookFor, notFetched } = await import('../../../model/locations.js')
   const { inspectModel } = await import('../../../model/inspect.js')
-  const { promptsOf } = await import('../../../model/file-prompts.js')
+  const { settingsOf } = await import('../../../model/file-settings.js')
   const { loadHeads } = await import('../../../model/heads.js')
   const { model, heads, cacheDir } = optionValues(flags, io.env)
   const { path, hub } = await lookFor(file ?? model, { cacheDir, env: io.env })
@@ -47,11 +47,11 @@ async function info(io: CliIo, file: string | undefined, flags: Flags): Promise<
   const { dim } = inspection
   const found = dim === undefined ? undefined : await loadHeads({ model: path, dim, heads })
   const headPaths = found?.paths ?? []
-  const prompts = await promptsOf(path)
+  const { prompts, maxTokens } = await settingsOf(path)
   io.stdout.write(
     flags.json
-      ? `${JSON.stringify({ ...inspection, headPaths, prompts })}\n`
-      : table(described(inspection, headPaths, prompts)),
+      ? `${JSON.stringify({ ...inspection, maxTokens, headPaths, prompts })}\n`
+      : table(described({ ...inspection, maxTokens }, headPaths, prompts)),
   )
   return EXIT.done
 }
@@ -86,7 +86,7 @@ function described(
   headPaths: readonly string[],
   prompts: Prompts,
 ): string[][] {
-  const { attentionHeads, contextLength, ffn, parameters } = model
+  const { attentionHeads, contextLength, ffn, maxTokens, modules, parameters } = model
   const from = headPaths.filter((path) => path !== model.path)
   const heads = headPaths.length === 0 ? 'none: dense only' : from.join(', ') || 'in the file'
   const rows: [string, string | number | undefined][] = [
@@ -95,12 +95,13 @@ function described(
     ['name', model.name],
     ['architecture', model.arch],
     ['layers', model.layers],
-    ['dimensions', model.dim],
+    ['dimensions', model.dimensions],
     ['attention heads', attentionHeads],
     ['feed-forward', ffn],
-    ['most tokens', contextLength],
+    ['most tokens', maxTokens ?? contextLength],
     ['vocabulary', model.vocabSize && `${model.vocabSize} tokens (${model.tokenizer})`],
     ['pooling', model.pooling],
+    ['modules after it', modules.join(', ') || 'none'],
     ['weights', `${(parameters / 1e6).toFixed(1)} M, most of them ${model.fileType}`],
     ['prompts', promptNames(prompts)],
     ['sparse and ColBERT heads', heads],

@@ -34,3 +34,30 @@ export const PROMPT_KEYS = {
   texts: 'bge_m3_node.prompts.texts',
   default: 'bge_m3_node.prompts.default',
 } as const
+
+/** The most tokens that texts were meant to have, fewer than the position table has rows (UINT32). */
+export const MAX_TOKENS_KEY = 'bge_m3_node.max_tokens'
+
+/**
+ * Poolings that `bert.pooling_type`, which is 0 then, cannot say: sentence-transformers' names of them
+ * (STRING array). Their vectors stand beside each other, in this order.
+ */
+export const POOLING_KEY = 'bge_m3_node.pooling'
+
+/**
+ * sentence-transformers' modules after the pooling, in order: a STRING array of `dense`, `layer_norm` and
+ * `normalize`. Of module N, counted from 0, the keys of `moduleKey` have
+ *
+ * | part         | of             | is                                                                |
+ * |--------------|----------------|-------------------------------------------------------------------|
+ * | `weight`     | dense          | FLOAT32 array, outputs x inputs, row-major as in PyTorch            |
+ * | `bias`       | dense          | FLOAT32 array of outputs; absent where it has none                  |
+ * | `activation` | dense          | STRING: `identity`, `tanh`, `relu`, `gelu` (erf), `sigmoid`, `silu` |
+ * | `weight`, `bias` | layer_norm | FLOAT32 arrays of its width                                         |
+ */
+export const MODULES_KEY = 'bge_m3_node.modules'
+
+/** A key of a module's numbers. */
+export function moduleKey(index: number, part: 'weight' | 'bias' | 'activation'): string {
+  return `${MODULES_KEY}.${index}.${part}`
+}

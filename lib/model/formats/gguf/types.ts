@@ -154,4 +154,4 @@ export function tensorBytes(type: TensorType, dims: readonly number[]): number |
  * `enum llama_ftype` for the types this package writes and names, by tensor type.
  * Source: `include/llama.h`.
  */
-export const FileType = { F32: 0, F16: 1, Q8_0: 7 } as const
+export const FileType = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 7 } as const

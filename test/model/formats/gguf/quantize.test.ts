@@ -45,6 +45,13 @@ describe('Q8_0', () => {
   })
 })
 
+describe('Q4_0', () => {
+  it('gives gguf-py’s bytes', () => {
+    const encoded = encodeTensor(floats(golden.input), TensorType.Q4_0)
+    expect(Buffer.from(encoded).toString('base64')).toBe(golden.q4_0)
+  })
+})
+
 describe('F16 and F32', () => {
   it('gives gguf-py’s halves', () => {
     const encoded = encodeTensor(floats(golden.input).subarray(0, 5 * 32), TensorType.F16)
