@@ -115,7 +115,8 @@ TEST("number formats, pooling and vocabularies that are accepted") {
     mean.unigram = false;
     mean.vocab = 500;
     const ModelSpec spec = spec_of(tiny_model(mean));
-    CHECK(spec.pooling == std::vector{Pooling::Mean} && spec.vocabulary_kind == VocabularyKind::WordPiece);
+    CHECK(spec.pooling == std::vector{Pooling::Mean} &&
+          spec.vocabulary_kind == VocabularyKind::WordPiece);
     CHECK(!spec.padding_has_no_position && spec_of(tiny_model()).padding_has_no_position);
     CHECK(spec.warnings.size() == 0);
 }

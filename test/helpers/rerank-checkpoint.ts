@@ -254,8 +254,8 @@ export async function writeRerankCheckpoint(kind: RerankKind, directory: string)
   await writeFile(join(directory, 'tokenizer_config.json'), '{"do_lower_case":true}')
 }
 
-/** llama.cpp's own of BERT uncased, back in BERT's notation. */
-async function bertVocabulary(): Promise<string> {
+/** llama.cpp's own vocabulary of BERT uncased, back in BERT's notation. */
+export async function bertVocabulary(): Promise<string> {
   const gguf = await GgufFile.open(await findVocab('minilm'))
   try {
     const tokens = (await gguf.strings('tokenizer.ggml.tokens')) ?? []

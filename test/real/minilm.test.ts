@@ -13,7 +13,8 @@ import { has } from '../helpers/needs.mjs'
 import { convertMiniLm, removeConverted } from './convert-minilm.js'
 
 interface Golden {
-  texts: { text: string; ids: number[]; dense: number[] }[]
+  /** `dense` is at 512 tokens, `dense256` at the model's own limit, where that is less than the text. */
+  texts: { text: string; ids: number[]; dense: number[]; dense256?: number[] }[]
 }
 
 describe.skipIf(!has('minilm'))('all-MiniLM-L6-v2', () => {
@@ -25,7 +26,8 @@ describe.skipIf(!has('minilm'))('all-MiniLM-L6-v2', () => {
     const file = join(root, 'test/fixtures/golden/real-minilm.json')
     golden = (JSON.parse(await readFile(file, 'utf8')) as Golden).texts
     for (const type of ['f32', 'f16', 'q8_0'] as const) {
-      models.set(type, await Embedder.load({ model: await convertMiniLm(type), cache: false }))
+      const model = await convertMiniLm(type)
+      models.set(type, await Embedder.load({ model, maxTokens: 512, cache: false }))
     }
   })
   afterAll(async () => {
@@ -48,6 +50,18 @@ describe.skipIf(!has('minilm'))('all-MiniLM-L6-v2', () => {
 
   it.each(['f32', 'f16'] as const)('is what sentence-transformers gives, in %s', async (type) => {
     expect(Math.max(...(await distances(type)))).toBeLessThan(1e-5)
+  })
+
+  it('cuts by itself at the 256 tokens that it was made for', async () => {
+    const model = await Embedder.load({ model: await convertMiniLm('f32'), cache: false })
+    expect(model.info.maxTokens).toBe(256)
+    const long = golden.filter(({ dense256 }) => dense256 !== undefined)
+    expect(long.length).toBeGreaterThan(0)
+    for (const { text, dense256 } of long) {
+      const { dense } = await model.embed(text, { truncate: 'end' })
+      expect(1 - cosine(dense, dense256 as number[])).toBeLessThan(1e-5)
+    }
+    await model.dispose()
   })
 
   it('is near to it in Q8_0, also in languages that it was not made for', async () => {
