@@ -13,7 +13,7 @@ export interface LoadOptions {
   heads?: string | URL | undefined
   /** Compute threads. Default: the real cores this process may use. */
   threads?: number | undefined
-  /** The most tokens a text may have, <s> and </s> included. Default: what the model takes (8192 for bge-m3). */
+  /** The most tokens a text may have, <s> and </s> included. Default: what the model was made for (8192 for bge-m3). */
   maxTokens?: number | undefined
   /** Token budget of one batch. Default: the preset decides (512: beyond it packing gains no speed). */
   batchTokens?: number | undefined
