@@ -84,6 +84,8 @@ export interface ChunkFailure {
 
 /** One micro-batch that ran for a call; texts of other callers may have shared it. */
 export interface BatchInfo {
+  /** Numbers the batches of a loaded model, from 1. */
+  id: number
   /** Texts and tokens of this call in it. */
   texts: number
   tokens: number
@@ -92,6 +94,10 @@ export interface BatchInfo {
   allTokens: number
   /** Milliseconds of the whole batch. */
   computeMs: number
+  /** Resident bytes of the process when it had run. */
+  peakBytes: number
+  /** Texts of this call in it that failed. */
+  errors: number
 }
 
 /** Statistics of one call. */
@@ -372,6 +378,10 @@ export interface EmbedderStats {
   queueMs: number
   /** Milliseconds, summed over calls. */
   tokenizeMs: number
+  /** Averages over the texts that were computed, in milliseconds but for the tokens; 0 before the first. */
+  perText: { tokens: number; tokenizeMs: number; queueMs: number; computeMs: number }
+  /** Averages over micro-batches; 0 before the first. */
+  perBatch: { texts: number; tokens: number; computeMs: number }
   /** Bytes. */
   memory: {
     rss: number

@@ -52,8 +52,20 @@ export interface Readings {
 export function statsOf(engine: Engine | undefined, readings: Readings): EmbedderStats {
   const session = engine?.session.stats()
   const memory = engine?.memory.stats
+  const { texts, tokens, batches, tokenizeMs, queueMs, computeMs } = readings.stats
   return {
     ...readings.stats,
+    perText: {
+      tokens: tokens / (texts || 1),
+      tokenizeMs: tokenizeMs / (texts || 1),
+      queueMs: queueMs / (texts || 1),
+      computeMs: computeMs / (texts || 1),
+    },
+    perBatch: {
+      texts: texts / (batches || 1),
+      tokens: tokens / (batches || 1),
+      computeMs: computeMs / (batches || 1),
+    },
     fallbacks: readings.fallbacks,
     pending: engine?.scheduler.pending ?? 0,
     memory: {

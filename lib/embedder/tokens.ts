@@ -36,8 +36,9 @@ export async function tokenizeText(
   text: string,
   options: TokenizeOptions = {},
 ): Promise<TokenizeResult> {
-  const names = ['maxTokens', 'truncate', 'pieces']
+  refuseUnknown(options, ['maxTokens', 'truncate', 'pieces'], 'tokenize')
   const { pieces, ...limit } = options
+  const names = ['maxTokens', 'truncate']
   const { maxTokens, truncate } = checkOptions(limit, { names, of: 'tokenize' })
   if (pieces !== undefined && typeof pieces !== 'boolean') {
     throw new InvalidInputError('The option `pieces` must be true or false.')

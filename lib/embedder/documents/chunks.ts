@@ -67,7 +67,7 @@ export async function embedDocuments(
   given: DocumentOptions,
   cutter: Cutter,
 ): Promise<Map<string, EmbeddingResult<Precision>>> {
-  refuseUnknown(given, [...CALL_NAMES, 'keepText', 'chunk'], 'embedDocuments')
+  refuseUnknown(given, [...CALL_NAMES, 'keepText', 'minQuality', 'chunk'], 'embedDocuments')
   const { chunk = {}, ...options } = given
   refuseUnknown(chunk, ['maxTokens', 'overlap', 'language'], 'the option `chunk`')
   const entries = entriesOf(documents)

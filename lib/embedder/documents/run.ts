@@ -18,7 +18,7 @@ import type {
 import { type CallOptions, resolveCall } from '../call/call-options.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { atIndex, type CheckedChunk } from './chunk-input.js'
-import { embeddedChunk, takeKeepText } from './embedded-chunk.js'
+import { embeddedChunk, type RecordOptions, takeRecordOptions } from './embedded-chunk.js'
 import { reportLater, scoreVector } from './quality.js'
 import { PeakMemory, runStats } from './run-stats.js'
 import type { ChunkOptions, EmbeddingResult } from './types.js'
@@ -50,13 +50,13 @@ export async function embedLists(
   of: string,
 ): Promise<EmbeddingResult<Precision>[]> {
   const own = { priority: 'bulk', onError: 'collect', prompt: 'passage' } as const
-  const { keepText, rest } = takeKeepText(options)
+  const { record, rest } = takeRecordOptions(options)
   const { call, timeout, onProgress } = resolveCall(rest, core.defaults, own, of)
   throwIfAborted(call.signal)
   const deadline = new Deadline(call.signal, timeout).start()
   const memory = new PeakMemory()
   try {
-    const run = new Run(core, lists, { onProgress, normalized: call.normalize, keepText })
+    const run = new Run(core, lists, { onProgress, normalized: call.normalize, record })
     await run.embed({ ...call, signal: deadline.signal })
     if (call.onError === 'throw') run.throwFailures()
     return run.results(memory.stop())
@@ -74,17 +74,17 @@ class Run {
   readonly #batches: SeenBatch[] = []
   readonly #started = performance.now()
   readonly #normalized: boolean
-  readonly #keepText: boolean
+  readonly #record: RecordOptions
   readonly #options: Pick<EmbedOptions, 'onProgress'>
 
   constructor(
     core: EmbedCore,
     lists: readonly (readonly CheckedChunk[])[],
-    options: { onProgress: EmbedOptions['onProgress']; normalized: boolean; keepText: boolean },
+    options: { onProgress: EmbedOptions['onProgress']; normalized: boolean; record: RecordOptions },
   ) {
     this.#core = core
     this.#normalized = options.normalized
-    this.#keepText = options.keepText
+    this.#record = options.record
     this.#options = options.onProgress ? { onProgress: options.onProgress } : {}
     this.#lists = lists.map((chunks) => ({
       chunks,
@@ -108,15 +108,13 @@ class Run {
       const [list, index] = this.#places[at] as readonly [number, number]
       const pending = this.#lists[list] as Pending
       const chunk = pending.chunks[index] as CheckedChunk
-      if (result instanceof EmbedderError) {
-        pending.failures.push({ id: chunk.id, index, error: atIndex(result, index) })
-      } else {
-        pending.items[index] = embeddedChunk(chunk, result, {
-          model,
-          score,
-          keepText: this.#keepText,
-        })
-      }
+      const item =
+        result instanceof EmbedderError
+          ? result
+          : embeddedChunk(chunk, result, { model, score, ...this.#record })
+      if (item instanceof EmbedderError) {
+        pending.failures.push({ id: chunk.id, index, error: atIndex(item, index) })
+      } else pending.items[index] = item
       if (--pending.left === 0) pending.seconds = this.#seconds
       progress(result instanceof EmbedderError ? 0 : result.tokenCount)
     }
@@ -182,14 +180,24 @@ class Run {
   /** For each list the batches that texts of it were in, with its own part of them. */
   #sharesOfBatches(): BatchInfo[][] {
     const shares: BatchInfo[][] = this.#lists.map(() => [])
-    if (this.#lists.length === 1) return [this.#batches.map(({ batch }) => batch)]
+    const [only] = this.#lists
+    if (only && this.#lists.length === 1) {
+      return [
+        this.#batches.map(({ batch, indices }) => ({
+          ...batch,
+          errors: indices.filter((index) => !only.items[index]).length,
+        })),
+      ]
+    }
     for (const { batch, indices } of this.#batches) {
-      const parts = new Map<number, { texts: number; tokens: number }>()
+      const parts = new Map<number, { texts: number; tokens: number; errors: number }>()
       for (const at of indices) {
         const [list, index] = this.#places[at] as readonly [number, number]
-        const part = parts.get(list) ?? { texts: 0, tokens: 0 }
+        const part = parts.get(list) ?? { texts: 0, tokens: 0, errors: 0 }
+        const item = this.#lists[list]?.items[index]
         part.texts++
-        part.tokens += this.#lists[list]?.items[index]?.embedding.tokenCount ?? 0
+        part.tokens += item?.embedding.tokenCount ?? 0
+        if (!item) part.errors++
         parts.set(list, part)
       }
       for (const [list, part] of parts) shares[list]?.push({ ...batch, ...part })

@@ -34,15 +34,24 @@ import { CALL_NAMES } from '../../options/table.js'
 import { type CallOptions, resolveCall } from '../call/call-options.js'
 import type { EmbedCore } from '../call/embed-core.js'
 import { atIndex, type CheckedChunk, checkChunk } from './chunk-input.js'
-import { embeddedChunk, type ScoreVector, takeKeepText } from './embedded-chunk.js'
+import {
+  embeddedChunk,
+  type RecordOptions,
+  type ScoreVector,
+  takeRecordOptions,
+} from './embedded-chunk.js'
 import { scoreVector } from './quality.js'
 import { checkSource, type Source, SourceReader } from './source.js'
 
 export interface StreamOptions extends EmbedOptions {
   /** The most chunks taken from the source and not yet handed out. Default: 512. */
   maxInFlight?: number | undefined
+  /** `false`: items come as they are done, not in the source's order. Default: true. */
+  ordered?: boolean | undefined
   /** Whether items carry their texts. Default: true. */
   keepText?: boolean | undefined
+  /** A vector whose soundness (`qualityScore`, 0 to 1) is below it is a failure. Default: 0. */
+  minQuality?: number | undefined
 }
 
 /** What a stream gives with `onError: 'collect'`: `'error' in item` tells which. */
@@ -127,7 +136,8 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   readonly #call: CallOptions
   readonly #deadline: Deadline
   readonly #score: ScoreVector
-  readonly #keepText: boolean
+  readonly #record: RecordOptions
+  readonly #ordered: boolean
   readonly #limits: { chunks: number; units: number }
   /** Every group under way listens. */
   readonly #work = abortController()
@@ -153,10 +163,20 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   readonly #onAbort = () => void this.#end({ reason: abortReason(this.#deadline.signal) })
 
   constructor(core: EmbedCore, source: Source<unknown>, options: StreamOptions) {
-    refuseUnknown(options, [...CALL_NAMES, 'maxInFlight', 'keepText'], 'embedStream')
-    const { keepText, rest: others } = takeKeepText(options)
-    const { maxInFlight = MAX_IN_FLIGHT, ...rest } = others
-    this.#keepText = keepText
+    refuseUnknown(
+      options,
+      [...CALL_NAMES, 'maxInFlight', 'ordered', 'keepText', 'minQuality'],
+      'embedStream',
+    )
+    const { record, rest: others } = takeRecordOptions(options)
+    const { maxInFlight = MAX_IN_FLIGHT, ordered = true, ...rest } = others
+    this.#record = record
+    this.#ordered = ordered
+    if (typeof ordered !== 'boolean') {
+      throw new InvalidInputError(
+        `The option \`ordered\` must be true or false, not ${shown(ordered)}.`,
+      )
+    }
     if (!Number.isInteger(maxInFlight) || maxInFlight < 1 || maxInFlight > 65_536) {
       throw new InvalidInputError(
         `The option \`maxInFlight\` must be an integer from 1 to 65536, not ${shown(maxInFlight)}.`,
@@ -366,16 +386,16 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
     const { index, chunk } = slot
     if (result instanceof DisposedError) {
       slot.fatal = { reason: result }
-    } else if (result instanceof EmbedderError) {
-      const error = atIndex(result, index)
-      slot.item = { id: chunk.id, index, error }
-      if (this.#call.onError === 'throw') slot.fatal = { reason: error }
     } else {
-      slot.item = embeddedChunk(chunk, result, {
-        model,
-        score: this.#score,
-        keepText: this.#keepText,
-      })
+      const item =
+        result instanceof EmbedderError
+          ? result
+          : embeddedChunk(chunk, result, { model, score: this.#score, ...this.#record })
+      if (item instanceof EmbedderError) {
+        const error = atIndex(item, index)
+        slot.item = { id: chunk.id, index, error }
+        if (this.#call.onError === 'throw') slot.fatal = { reason: error }
+      } else slot.item = item
     }
     // nobody needs the text any more
     chunk.text = undefined
@@ -400,11 +420,17 @@ class EmbedStream implements AsyncGenerator<StreamItem<Precision>, void, undefin
   #serve(): void {
     let handedOut = false
     while (this.#waiters.length > 0 && !this.#isOver) {
-      const slot = this.#slots[0]
+      const at = this.#ordered
+        ? 0
+        : Math.max(
+            0,
+            this.#slots.findIndex((one) => !isOpen(one)),
+          )
+      const slot = this.#slots[at]
       if (slot?.fatal) {
         void this.#end({ reason: slot.fatal.reason })
       } else if (slot?.item) {
-        this.#slots.shift()
+        this.#slots.splice(at, 1)
         this.#units -= slot.units
         this.#waiters.shift()?.resolve({ done: false, value: slot.item })
         handedOut = true

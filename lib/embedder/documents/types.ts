@@ -16,6 +16,8 @@ import type { QualityReport } from '../../quality/types.js'
 export interface ChunkOptions extends EmbedOptions {
   /** Whether results carry their texts. Default: true. */
   keepText?: boolean | undefined
+  /** A vector whose soundness (`qualityScore`, 0 to 1) is below it is a failure. Default: 0. */
+  minQuality?: number | undefined
 }
 
 /** Options of `embedDocuments`. */

@@ -350,8 +350,19 @@ export class Scheduler {
         parts.set(job, part)
       }
     }
+    if (parts.size === 0) return
+    const id = this.stats.batches
+    const peakBytes = process.memoryUsage.rss()
     for (const [job, { indices, ...part }] of parts) {
-      const batch = { ...part, allTexts: entries.length, allTokens, computeMs }
+      const batch = {
+        id,
+        ...part,
+        allTexts: entries.length,
+        allTokens,
+        computeMs,
+        peakBytes,
+        errors: 0,
+      }
       try {
         job.caller.onBatch?.(batch, indices)
       } catch (error) {

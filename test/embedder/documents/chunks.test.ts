@@ -62,7 +62,14 @@ describe('embedChunks', () => {
     expect(stats.peakRssBytes).toBeGreaterThan(20e6)
     expect(stats.peakRssBytes).toBeLessThanOrEqual(process.resourceUsage().maxRSS * 1024)
     expect(batches).toHaveLength(4)
-    expect(batches[0]).toEqual({ texts: 1, tokens: 3, allTexts: 2, allTokens: 6, computeMs: 3 })
+    expect(batches[0]).toMatchObject({
+      texts: 1,
+      tokens: 3,
+      allTexts: 2,
+      allTokens: 6,
+      computeMs: 3,
+    })
+    expect(batches.map(({ errors }) => errors)).toEqual([0, 1, 0, 1])
     expect(quality?.vectors).toBe(2)
     expect(quality?.score).toBe(1)
   })
@@ -302,6 +309,33 @@ describe('what a chunk came with', () => {
     const wrong = { keepText: 'no' } as never
     await expect(embedChunks(core(), [chunk], wrong)).rejects.toThrow(/keepText/)
     expect(() => embedStream(core(), ['x'], wrong)).toThrow(/keepText/)
+  })
+})
+
+describe('minQuality', () => {
+  // a vector of ones leans one way: its soundness is below a random one's
+  const flat = (text: string) => {
+    if (!text.includes('flat')) return undefined
+    const embedding = fakeEmbedding(text)
+    embedding.dense?.fill(Number.NaN)
+    return embedding
+  }
+
+  it('refuses vectors below it, each as its own failure', async () => {
+    const texts = ['one', 'flat', 'three']
+    const core = () => new FakeCore({ fail: flat as never })
+    const { items, failures } = await embedChunks(core(), texts, { minQuality: 0.5 })
+    expect(items.map(({ id }) => id)).toEqual(['0', '2'])
+    expect(failures).toMatchObject([{ id: '1', error: { code: 'INFERENCE', index: 1 } }])
+    expect(failures[0]?.error.message).toMatch(/soundness is 0.*0\.5/)
+    expect((await embedChunks(core(), texts)).items).toHaveLength(3)
+    const seen: unknown[] = []
+    const stream = embedStream(core(), texts, { minQuality: 0.5, onError: 'collect' })
+    for await (const item of stream) seen.push('error' in item ? item.error.code : item.id)
+    expect(seen).toEqual(['0', 'INFERENCE', '2'])
+    for (const minQuality of [-1, 2, Number.NaN, '1'] as never[]) {
+      await expect(embedChunks(core(), texts, { minQuality })).rejects.toThrow(/minQuality/)
+    }
   })
 })
 

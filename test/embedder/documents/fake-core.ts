@@ -89,7 +89,16 @@ export class FakeCore implements EmbedCore {
         results[i] = this.#embed(text, i)
         const tokens = String(text).length
         hooks.onBatch?.(
-          { texts: 1, tokens, allTexts: 2, allTokens: 2 * tokens, computeMs: ms + 1 },
+          {
+            id: 1,
+            texts: 1,
+            tokens,
+            allTexts: 2,
+            allTokens: 2 * tokens,
+            computeMs: ms + 1,
+            peakBytes: 1,
+            errors: 0,
+          },
           [i],
         )
         hooks.onResult?.(i, results[i] as Settled<Embedding<Precision>>)

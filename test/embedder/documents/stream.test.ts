@@ -631,3 +631,36 @@ describe('onProgress of a stream', () => {
     expect(source.returned).toBe(1)
   })
 })
+
+describe('ordered: false', () => {
+  it('gives each item as it is done, and all of them once', async () => {
+    class Backwards extends FakeCore {
+      override async embedSettled(...[texts, , hooks = {}]: Parameters<FakeCore['embedSettled']>) {
+        const results = texts.map((text) => fakeEmbedding(String(text)))
+        for (const i of [...texts.keys()].reverse()) {
+          hooks.onResult?.(i, results[i] as (typeof results)[number])
+          await sleep(1)
+        }
+        return results
+      }
+    }
+    const core = new Backwards()
+    const stream = embedStream(core, new Probe(40), { maxInFlight: 8, ordered: false })
+    const ids = (await collect(stream)).map(({ id }) => id)
+    expect(ids).toHaveLength(40)
+    expect(new Set(ids).size).toBe(40)
+    expect(ids.indexOf('c0')).toBeGreaterThan(0)
+  })
+
+  it('ends with the first failure, and keeps errors among results where they are collected', async () => {
+    const fail = (text: string) => (text === 'text 3' ? new InferenceError('bad') : undefined)
+    const thrown = embedStream(new FakeCore({ fail }), new Probe(8), { ordered: false })
+    await expect(collect(thrown)).rejects.toMatchObject({ code: 'INFERENCE', index: 3 })
+    const kept = embedStream(new FakeCore({ fail }), new Probe(8), {
+      ordered: false,
+      onError: 'collect',
+    })
+    expect((await collect(kept)).filter((item) => 'error' in item)).toHaveLength(1)
+    expect(() => embedStream(new FakeCore(), [], { ordered: 'no' as never })).toThrow(/ordered/)
+  })
+})

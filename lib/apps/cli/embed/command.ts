@@ -10,8 +10,8 @@ or, for a text that failed, {"id": ..., "error": {"code", "message"}}. Without -
 --colbert it is dense alone. --format npy writes the dense vectors as a NumPy matrix (float32 or
 float16); a text that failed is a row of NaN.
 
-With --chunk a line is a chunk: "id" is that of the text with #0, #1 ..., and "document", "part", "start" and
-"end" say where it lies, in UTF-16 units.
+With --chunk a line is a chunk: "id" is that of the text with #0, #1 ..., and "document", "part", "start"
+and "end" say where it lies, in UTF-16 units.
 
 --resume keeps the whole items that a run which was killed or interrupted left in --output, cuts off what
 is torn, and goes on with the same input. It refuses a FILE that another input, model or options made:
@@ -33,15 +33,10 @@ export function embedCommand(program: Command, cli: Cli): void {
     .option('--dense', 'Give dense vectors: one per text. [BGE_M3_OUTPUTS]')
     .option('--sparse', 'Give sparse weights: one per distinct token.')
     .option('--colbert', 'Give multi-vectors: one per token.')
-    .option(
-      '--chunk [TOKENS]',
-      'Cut texts into chunks of at most TOKENS tokens (500), and embed these.',
-    )
+    .option('--chunk [TOKENS]', 'Embed chunks of at most TOKENS tokens (500) instead of texts.')
     .option('--overlap <TOKENS>', 'Tokens that a chunk repeats of the one before. Default: 50.')
-    .option(
-      '--fields',
-      "Repeat the other members of each line's object, or columns, in the output.",
-    )
+    .option('--fields', 'Repeat the other members or columns of each record.')
+    .option('--min-quality <SCORE>', 'Vectors whose soundness (0 to 1) is below it are failures.')
     .option('--stats <FILE>', 'Write a record of the run (rates, memory, options) as JSON.')
   addTableOptions(command, [
     ...EMBEDDING,

@@ -3,6 +3,8 @@
 import type { ChunkTextOptions } from '../../../chunking/types.js'
 import { EmbedderError } from '../../../common/errors.js'
 import type { EmbedOptions, Outputs, Precision } from '../../../common/types.js'
+import { unsoundness } from '../../../embedder/documents/embedded-chunk.js'
+import { scoreVector } from '../../../embedder/documents/quality.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { chunkItems } from '../../../integrations/files/chunk-items.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
@@ -43,6 +45,10 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   const { input: inputFile, output: file, format, stats, resume = false } = own
   const precision = values.precision ?? 'float32'
   const cutting = cuttingOf(own)
+  const minQuality = Number(own.minQuality ?? 0)
+  if (!(minQuality >= 0 && minQuality <= 1)) {
+    throw new UsageError('--min-quality takes a number from 0 to 1.')
+  }
   const hasFields = cutting !== undefined || own.fields === true
   const target = { format, file, input: inputFile, outputs, precision, resume, hasFields }
   await checkOutput(target)
@@ -68,7 +74,16 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
             ...cutting,
           })
         : input.items
-      const run: Run = { io, embedder, input, items, options, target: { ...target, width }, stats }
+      const run: Run = {
+        io,
+        embedder,
+        input,
+        items,
+        options,
+        target: { ...target, width },
+        stats,
+        minQuality,
+      }
       return await embedAll(run)
     } finally {
       await embedder.dispose()
@@ -102,6 +117,7 @@ interface EmbedFlags {
   chunk?: string | true
   overlap?: string
   fields?: boolean
+  minQuality?: string
 }
 
 interface Run {
@@ -113,6 +129,7 @@ interface Run {
   options: CallOptions
   target: OutputOptions
   stats: string | undefined
+  minQuality: number
 }
 
 type CallOptions = Omit<EmbedOptions, 'onError'> & { precision: Precision; outputs: Outputs }
@@ -147,22 +164,22 @@ async function embedAll(run: Run): Promise<number> {
   return EXIT.failed
 }
 
-async function resume({ io, embedder, items: all, options, target }: Run): Promise<Resumed> {
-  const resumed = await resumeOutput(target, all, (items) =>
-    embedWindow(embedder, items, options, io.signal),
-  )
+async function resume(run: Run): Promise<Resumed> {
+  const { io, items: all, target } = run
+  const resumed = await resumeOutput(target, all, (items) => embedWindow(run, items))
   if (resumed.texts > 0) say(io, `${target.file} has ${resumed.texts} texts already.`)
   return resumed
 }
 
 async function pump(
-  { io, embedder, input, options }: Run,
+  run: Run,
   items: AsyncIterable<InputItem[]>,
   to: { output: EmbeddingOutput; recorder: RunRecorder; bar: ProgressBar },
 ): Promise<void> {
   const { output, recorder, bar } = to
+  const { input } = run
   const inBytes = input.size !== undefined && 'bytes' in input.size
-  const work = (window: InputItem[]) => embedWindow(embedder, window, options, io.signal)
+  const work = (window: InputItem[]) => embedWindow(run, window)
   for await (const done of mapAhead(windows(items, WINDOW), WINDOWS_AHEAD, work)) {
     for (const { item, result } of done) {
       await output.write(item, result)
@@ -174,20 +191,21 @@ async function pump(
 
 /** A result for every item of a window; places where no text could be read keep their error. */
 async function embedWindow(
-  embedder: Embedder,
+  { embedder, options, minQuality, io: { signal } }: Run,
   window: readonly InputItem[],
-  options: CallOptions,
-  signal: AbortSignal,
 ): Promise<{ item: InputItem; result: Result }[]> {
   const texts = window.filter(isText)
   const results = await embedder.embed(
     texts.map((item) => item.text),
     { ...options, signal, onError: 'collect' },
   )
+  const score = scoreVector(options.normalize ?? true)
   let next = 0
   return window.map((item) => {
     if (!isText(item)) return { item, result: item.error }
-    const result = results[next++] as Result
+    const made = results[next++] as Result
+    const dense = made instanceof EmbedderError || minQuality === 0 ? undefined : made.dense
+    const result = (dense && unsoundness(score(dense), minQuality)) ?? made
     return {
       item,
       result:
