@@ -21,7 +21,7 @@ import * as report from '../../lib/exports/report.js'
 import * as search from '../../lib/exports/search.js'
 import * as server from '../../lib/exports/server.js'
 import * as index from '../../lib/index.js'
-import { Embedder, EmbedderError, Reranker } from '../../lib/index.js'
+import { Embedder, EmbedderError, Reranker, Tokenizer } from '../../lib/index.js'
 import { standinPath, tinyPath } from '../helpers/standins.js'
 
 type Call = (...given: never[]) => unknown
@@ -49,6 +49,7 @@ const NOT_CALLED = new Set([
   // reached by a function that makes one, or tested as methods below
   'Embedder',
   'Reranker',
+  'Tokenizer',
   'PostgresStore',
   'QdrantStore',
   'BgeM3Embeddings',
@@ -134,6 +135,10 @@ function targetsOf({
       signal,
       onProgress: () => {},
     }),
+    'index.Tokenizer load': fn(
+      async (given: index.TokenizerOptions) => (await Tokenizer.load(given)).dispose(),
+      { model: file, signal },
+    ),
     'index.Reranker load': fn(
       async (given: index.RerankerOptions) => (await Reranker.load(given)).dispose(),
       {
