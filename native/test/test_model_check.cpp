@@ -288,7 +288,7 @@ TEST("other architectures are refused by name") {
     check_refused([](GgufBuilder& b) { b.put_u32("general.architecture", 1); }, "expected string");
     check_refused([](GgufBuilder& b) { b.tensors.clear(); }, "vocabulary only");
     check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 4); }, "without its head");
-    check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 3); }, "pooling_type");
+    check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 5); }, "pooling_type");
     check_refused([](GgufBuilder& b) { b.put_u32("bert.pooling_type", 0xffffffff); },
                   "pooling_type");
     check_refused([](GgufBuilder& b) { b.put_bool("bert.attention.causal", true); }, "generator");

@@ -189,7 +189,10 @@ TEST("large and monotonous texts are counted, and cut early") {
             const std::uint64_t total = tokenizer->count(text);
             EncodeOptions options;
             options.max_tokens = 512;
-            CHECK_EQ(tokenizer->encode(text, options).total, total);
+            // exact up to 32 times the limit, and no less beyond it
+            const std::uint64_t counted = tokenizer->encode(text, options).total;
+            CHECK(counted <= total && counted >= std::min<std::uint64_t>(total, 32 * 512));
+            CHECK(total > 32 * 512 || counted == total);
             options.truncate = true;
             const Encoding cut = tokenizer->encode(text, options);
             CHECK_EQ(cut.ids.size(), std::min<std::uint64_t>(total, 512));

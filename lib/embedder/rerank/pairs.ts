@@ -10,6 +10,9 @@ import { countAll, type TokenizedText, tokenizeAll, tokensInWords } from '../../
 import { asQuery } from './given.js'
 import type { PairTruncation } from './types.js'
 
+/** What is needed of an engine here. */
+type Tokenizing = Pick<Engine, 'tokenizer'>
+
 /** Tokens of a pair. */
 export interface Pair {
   ids: Int32Array
@@ -46,7 +49,7 @@ export function betweenTexts({ tokenizer }: Pick<Engine, 'tokenizer'>): number {
  * @throws InputTooLongError for a query that leaves no room for a document
  */
 export async function tokenizePairs(
-  engine: Engine,
+  engine: Tokenizing,
   query: string,
   documents: readonly string[],
   limit: PairLimit,
@@ -127,7 +130,7 @@ export function longestFirst(
 
 /** At most `keep` tokens of each text; where truncation is an error, the error of a longer one. */
 function tokenized(
-  engine: Engine,
+  engine: Tokenizing,
   texts: readonly string[],
   { keep, truncate, signal }: PairLimit & { keep: number },
 ): Promise<(TokenizedText | EmbedderError)[]> {

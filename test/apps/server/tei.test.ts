@@ -263,7 +263,7 @@ describe('/rerank', () => {
 })
 
 describe('/tokenize', () => {
-  it('gives ids, what stands in the text, and its place in characters', async () => {
+  it('gives ids, what stands in the text, and its place in bytes', async () => {
     const text = 'Hello wörld 😀 end'
     const { json } = await served.post('/tokenize', { inputs: text })
     expect(json).toHaveLength(1)
@@ -277,12 +277,36 @@ describe('/tokenize', () => {
     expect(tokens.map(({ id }) => id)).toEqual(Array.from((await embedder.tokenize(text)).ids))
     expect(tokens[0]).toEqual({ id: 0, text: '<s>', special: true, start: null, stop: null })
     expect(tokens.at(-1)).toMatchObject({ text: '</s>', special: true })
-    const characters = Array.from(text)
+    const bytes = Buffer.from(text)
     for (const { text: piece, special, start, stop } of tokens) {
       if (special || start === null || stop === null) continue
-      expect(characters.slice(start, stop).join('')).toBe(piece)
+      expect(bytes.subarray(start, stop).toString()).toBe(piece)
     }
     expect(tokens.filter(({ start }) => start !== null).length).toBeGreaterThan(3)
+  })
+
+  // the values of TEI's own test, core/src/tokenization.rs (BAAI/bge-m3)
+  it('passes the test that TEI has for bge-m3', async () => {
+    const inputs = '这是一个文本向量化的测试句子'
+    const { json } = await served.post('/tokenize', { inputs, add_special_tokens: false })
+    const wanted = [
+      [6, '这', 0, 3],
+      [100013, '这是一个', 0, 12],
+      [189061, '文本', 12, 18],
+      [2110, '向', 18, 21],
+      [3272, '量', 21, 24],
+      [41904, '化的', 24, 30],
+      [49125, '测试', 30, 36],
+      [27683, '句', 36, 39],
+      [1344, '子', 39, 42],
+    ]
+    const found = json[0].map((token: Record<string, unknown>) => [
+      token.id,
+      token.text,
+      token.start,
+      token.stop,
+    ])
+    expect(found).toEqual(wanted)
   })
 
   it('leaves the special ones out', async () => {

@@ -113,17 +113,16 @@ export function tokenizesAsGolden(family: 'xlmr' | 'bert'): void {
       'cut by %s have the ids and types',
       async (truncate) => {
         const { developers } = await golden(family)
-        const model = await loadAddon().loadModel(await rerankerPath(`${family}-tiny`))
-        const engine = { model, info: model.info() } as Parameters<typeof tokenizePairs>[0]
+        const tokenizer = await loadAddon().loadTokenizer(await rerankerPath(`${family}-tiny`))
         const limit = { maxTokens: LIMIT, truncate, signal: undefined }
         for (const { what, query, document, ids, types, ce } of developers) {
-          const [pair] = await tokenizePairs(engine, query, [document], limit)
+          const [pair] = await tokenizePairs({ tokenizer }, query, [document], limit)
           const wanted = truncate === 'longest' ? (ce.ids ?? ids) : ids
           expect(pair, what).toMatchObject({ ids: Int32Array.from(wanted) })
           const runs = truncate === 'longest' ? (ce.types ?? types) : types
           if (runs) expect(pair, what).toMatchObject({ first: firstOf(runs) })
         }
-        await model.release()
+        await tokenizer.release()
       },
     )
   })

@@ -37,14 +37,13 @@ describe.each(ARCHS)('a %s', (arch) => {
 
   it('agrees with float64, and orders documents as that does', async () => {
     const model = await standinPath({ size: 'small', arch })
-    const native = await loadAddon().loadModel(model)
-    const engine = { model: native, info: native.info() } as Parameters<typeof tokenizePairs>[0]
-    const pairs = (await tokenizePairs(engine, QUERY, documents(), {
+    const tokenizer = await loadAddon().loadTokenizer(model)
+    const pairs = (await tokenizePairs({ tokenizer }, QUERY, documents(), {
       maxTokens: 512,
       truncate: 'document',
       signal: undefined,
     })) as Pair[]
-    await native.release()
+    await tokenizer.release()
     const ids = pairs.map((pair) => pair.ids)
     const reference = await referenceOutputs(model, ids, { firsts: pairs.map((p) => p.first) })
     const expected = reference.map(({ score }) => score)

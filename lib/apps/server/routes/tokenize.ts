@@ -34,8 +34,7 @@ const responses = (ok: object) => schemas.responses(ok, schemas.teiError)
 
 const tokenize = {
   summary: 'Token ids and where they stand in the text',
-  description:
-    'With `inputs` as TEI, places in characters (code points); with `content` as llama-server.',
+  description: 'With `inputs` as TEI, places in bytes of UTF-8; with `content` as llama-server.',
   tags,
   body: schemas.body([], {
     inputs: schemas.textOrTexts,
@@ -153,16 +152,18 @@ async function describe(
   return described
 }
 
-/** TEI's tokens: `text` is what stands there; the piece itself where that is not known. */
+/**
+ * TEI's tokens: `text` is what stands there, and places are bytes of UTF-8 (its `into_tokens`, core/src/tokenization.rs);
+ * special tokens have none. A space alone takes the place of the character behind it, as in Hugging Face's library.
+ */
 function asTei(text: string, tokens: readonly WireToken[]): object[] {
-  const offset = characterOffsets(text)
-  return tokens.map(({ id, piece, special, start, end }) => ({
-    id,
-    text: start === undefined ? piece : text.slice(start, end),
-    special,
-    start: offset(start),
-    stop: offset(end),
-  }))
+  const offset = byteOffsets(text)
+  return tokens.map(({ id, piece, special, start, end }) => {
+    if (start === undefined) return { id, text: piece, special, start: null, stop: null }
+    const width = (text.codePointAt(start) ?? 0) > 0xffff ? 2 : 1
+    const stop = start === end ? Math.min(text.length, start + width) : end
+    return { id, text: text.slice(start, stop), special, start: offset(start), stop: offset(stop) }
+  })
 }
 
 async function textsOf(
@@ -176,13 +177,15 @@ async function textsOf(
   )
 }
 
-/** UTF-16 positions, which only grow, as counts of code points; null for none. */
-function characterOffsets(text: string): (position: number | undefined) => number | null {
+/** UTF-16 positions, which hardly ever go back, as counts of UTF-8 bytes. */
+function byteOffsets(text: string): (position: number | undefined) => number | null {
   let at = 0
-  let count = 0
+  let bytes = 0
   return (position) => {
     if (position === undefined) return null
-    for (; at < position; count++) at += (text.codePointAt(at) as number) > 0xffff ? 2 : 1
-    return count
+    if (position < at) bytes -= Buffer.byteLength(text.slice(position, at))
+    else bytes += Buffer.byteLength(text.slice(at, position))
+    at = position
+    return bytes
   }
 }
