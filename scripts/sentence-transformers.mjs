@@ -14,8 +14,11 @@ const python = path.join(
   ...(os.platform() === 'win32' ? ['Scripts', 'python.exe'] : ['bin', 'python']),
 )
 
-/** The path of the Python that has it, made if need be. Throws where pip cannot fetch it. */
-export function sentenceTransformers() {
+/** The path of the Python that has it; undefined before this script has made it: 6 GB are not fetched unasked. */
+export const sentenceTransformers = () => (fs.existsSync(ready) ? python : undefined)
+
+/** Makes it if need be. Throws where pip cannot fetch it. */
+function make() {
   if (fs.existsSync(ready)) return python
   fs.mkdirSync(home, { recursive: true })
   const options = { cwd: os.tmpdir(), stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' }
@@ -34,4 +37,4 @@ export function sentenceTransformers() {
   return python
 }
 
-if (import.meta.filename === process.argv[1]) console.log(sentenceTransformers())
+if (import.meta.filename === process.argv[1]) console.log(make())

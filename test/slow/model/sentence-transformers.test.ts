@@ -19,14 +19,14 @@ import { paragraphs } from '../../helpers/texts.js'
 import { readGgufVocabulary } from '../../model/writers/checkpoint.js'
 import { tokenizerJson } from '../../model/writers/tokenizers.js'
 
-/** Undefined where pip cannot fetch it: the run says so. */
+/** Undefined where it was not made: the run says so. */
 function findPython(): string | undefined {
-  try {
-    return sentenceTransformers()
-  } catch (error) {
-    console.warn(`SKIPPED, conversion beside sentence-transformers: ${(error as Error).message}`)
-    return undefined
-  }
+  const python = sentenceTransformers()
+  if (python) return python
+  console.warn(
+    'SKIPPED, conversion beside sentence-transformers: `node scripts/sentence-transformers.mjs` fetches it (6 GB)',
+  )
+  return undefined
 }
 
 type Module = [name: string, config: object]
