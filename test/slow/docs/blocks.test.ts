@@ -53,7 +53,7 @@ const models: Record<string, string> = {}
 
 /** Types that the signatures of a page name. */
 const TYPES = `import type * as package$ from 'bge-m3-node'
-import type { BatchInfo, Chunk, ChunkTextOptions, EmbeddedChunk, EmbedderError, Embedding, EmbedOptions, EmbedOptionsFor, OutputsOption, ResultFor, Precision, PrecisionArrays, RunStats, TextChunk, TokenizeResult } from 'bge-m3-node'
+import type { BatchInfo, Chunk, ChunkTextOptions, DecodeOptions, EmbeddedChunk, EmbedderError, Embedding, EmbedOptions, EmbedOptionsFor, OutputsOption, ResultFor, Precision, PrecisionArrays, RunStats, SparseInput, TextChunk, TokenizeOptions, TokenizeResult, TokenPiece } from 'bge-m3-node'
 import type { QualityReport } from 'bge-m3-node/quality'
 `
 
