@@ -16,7 +16,8 @@ const NAMES = namesOf<ChunkTextOptions>({
   language: 1,
   signal: 1,
 })
-const DEFAULT_MAX_TOKENS = 500
+/** Tokens of a chunk where nothing is said. */
+export const DEFAULT_MAX_TOKENS = 500
 const DEFAULT_OVERLAP = 50
 /** A chunk that could be larger still ends at such a border, if it is filled to this part. */
 const ENOUGH: readonly [rank: number, part: number][] = [

@@ -1,6 +1,7 @@
 /** A list of chunks, or many documents' lists, embedded together. */
 
 import { chunkDocument } from '../../chunking/chunk-document.js'
+import { DEFAULT_MAX_TOKENS } from '../../chunking/chunk-text.js'
 import type { ChunkTextOptions, TokenCounter } from '../../chunking/types.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { refuseUnknown } from '../../common/given.js'
@@ -15,9 +16,6 @@ import type { ChunkOptions, DocumentOptions, EmbeddingResult } from './types.js'
 
 /** Strings are chunks whose ids are their positions. */
 export type ChunkList<C extends Chunk | string = Chunk | string> = readonly C[]
-
-/** Tokens of a chunk where nothing is said, as in `chunkText`. */
-const CHUNK_TOKENS = 500
 
 /** Document id to its chunks, or to its text. */
 export type Documents<C extends Chunk | string = Chunk | string> =
@@ -77,7 +75,7 @@ export async function embedDocuments(
     let chunks = document
     try {
       if (typeof document === 'string') {
-        limit ??= Math.min(CHUNK_TOKENS, await cutter.maxTokens())
+        limit ??= Math.min(DEFAULT_MAX_TOKENS, await cutter.maxTokens())
         const { tokenizer } = cutter
         const how = { maxTokens: limit, ...chunk, tokenizer, signal: options.signal ?? undefined }
         // what is no text fails by itself when it is embedded

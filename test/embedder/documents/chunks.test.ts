@@ -313,7 +313,7 @@ describe('what a chunk came with', () => {
 })
 
 describe('minQuality', () => {
-  // a vector of ones leans one way: its soundness is below a random one's
+  // what is not finite is not sound at all
   const flat = (text: string) => {
     if (!text.includes('flat')) return undefined
     const embedding = fakeEmbedding(text)

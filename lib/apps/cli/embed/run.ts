@@ -1,5 +1,6 @@
 /** `bge-m3 embed`: input -> windows -> engine -> output, with back-pressure all along. */
 
+import { DEFAULT_MAX_TOKENS } from '../../../chunking/chunk-text.js'
 import type { ChunkTextOptions } from '../../../chunking/types.js'
 import { EmbedderError } from '../../../common/errors.js'
 import type { EmbedOptions, Outputs, Precision } from '../../../common/types.js'
@@ -36,7 +37,6 @@ import { type Resumed, resumeOutput } from './resume.js'
  */
 const WINDOW = { items: 64, units: 2048 }
 const WINDOWS_AHEAD = 4
-const CHUNK_TOKENS = 500
 
 export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags): Promise<number> {
   const values = optionValues(flags, io.env)
@@ -65,7 +65,7 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
         precision,
       }
       const width = dimensions ?? embedder.info.dimensions
-      const maxChunk = Math.min(CHUNK_TOKENS, embedder.info.maxTokens)
+      const maxChunk = Math.min(DEFAULT_MAX_TOKENS, embedder.info.maxTokens)
       const items = cutting
         ? chunkItems(input.items, {
             tokenizer: embedder,

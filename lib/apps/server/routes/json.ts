@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { turn } from '../../../common/timers.js'
 import type { SparseEmbedding, TokenPiece } from '../../../common/types.js'
+import { numbersOf } from '../../../outputs/arrays.js'
 import { shortestFloat32 } from '../../../outputs/shortest-decimal.js'
 
 /** Characters handed to the socket at a time. */
@@ -13,9 +14,7 @@ const ROW = 1 << 14
 
 /** `[0.1,-0.25,...]` */
 export function floatsToJson(values: Float32Array): string {
-  const shortest = new Array<number>(values.length)
-  for (let i = 0; i < values.length; i++) shortest[i] = shortestFloat32(values[i] as number)
-  return JSON.stringify(shortest)
+  return JSON.stringify(numbersOf(values))
 }
 
 /** Little-endian float32, as OpenAI's `encoding_format: 'base64'`. */
