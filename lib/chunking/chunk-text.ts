@@ -45,6 +45,8 @@ const BREATH_MS = 8
  *
  * @throws InvalidInputError for wrong options, for a text that is no string or no Unicode, and where
  *   not even one character fits into `maxTokens`
+ * @example
+ * const chunks = await chunkText('A long text.', { tokenizer: m3, maxTokens: 500, overlap: 50 })
  */
 export async function chunkText(text: string, options: ChunkTextOptions): Promise<TextChunk[]> {
   const checked = check(text, options)

@@ -81,6 +81,9 @@ export class Embedder {
    *
    * @throws ModelNotFoundError, DownloadError, ModelLoadError, MemoryLimitError, UnsupportedCpuError,
    *   InvalidInputError
+   * @example
+   * const m3 = await Embedder.load() // bge-m3
+   * const small = await Embedder.load({ model: 'all-MiniLM-L6-v2' })
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
     const { config, fallback: choice } = resolveLoad(options)
@@ -120,7 +123,7 @@ export class Embedder {
    *
    * @example
    * const { dense } = await m3.embed('What is BGE M3?')
-   * const { dense, sparse } = await m3.embed('What is BGE M3?', { outputs: ['dense', 'sparse'] })
+   * const { sparse, colbert } = await m3.embed('What is BGE M3?', { outputs: 'all' })
    */
   embed<const W extends OutputsOption | undefined = undefined, P extends Precision = 'float32'>(
     text: string,
@@ -164,6 +167,11 @@ export class Embedder {
   /**
    * Embeds whatever an iterable gives, in its order and with bounded memory: see `embedStream` in
    * docs/documents.md. With `onError: 'collect'` a failed chunk comes out in its place.
+   *
+   * @example
+   * for await (const { id, embedding } of m3.embedStream([{ id: 'a', text: 'one text' }])) {
+   *   console.log(id, embedding.dense.length)
+   * }
    */
   embedStream<
     const W extends OutputsOption | undefined = undefined,
@@ -179,7 +187,13 @@ export class Embedder {
     return embedStream<W, P, E, C, T>(this.#core, source, options)
   }
 
-  /** Embeds chunks: items, failures, statistics, quality and batches. See docs/documents.md. */
+  /**
+   * Embeds chunks: items, failures, statistics, quality and batches. See docs/documents.md.
+   *
+   * @example
+   * const { items, failures } = await m3.embedChunks([{ id: 'a', text: 'one text', page: 3 }])
+   * for (const { id, page, embedding } of items) console.log(id, page, embedding.dense.length)
+   */
   async embedChunks<
     const W extends OutputsOption | undefined = undefined,
     P extends Precision = 'float32',
@@ -198,7 +212,7 @@ export class Embedder {
    * Embeds the chunks of many documents in shared batches: a result per document. A document that is a text is cut.
    *
    * @example
-   * const results = await m3.embedDocuments({ guide: longText }, { chunk: { maxTokens: 300 } })
+   * const results = await m3.embedDocuments({ guide: 'A long text.' }, { chunk: { maxTokens: 300 } })
    * for (const { metadata, embedding } of results.get('guide')?.items ?? []) console.log(metadata, embedding)
    */
   async embedDocuments<
@@ -231,6 +245,9 @@ export class Embedder {
   /**
    * Token ids of a text, `<s>` and `</s>` included; cut at `maxTokens` with `truncate: 'end'`. With `pieces: true`
    * also each token's piece, and where it stands in the text.
+   *
+   * @example
+   * const { ids, pieces } = await m3.tokenize('What is BGE M3?', { pieces: true })
    */
   tokenize(
     text: string,
@@ -244,6 +261,9 @@ export class Embedder {
   /**
    * Tokens of a text, `<s>` and `</s>` included. With `atMost` a text is read only until it has more than so
    * many, and the answer is `atMost + 1` then.
+   *
+   * @example
+   * const [first, second] = await m3.countTokens(['one text', 'another'])
    */
   countTokens(text: string, options?: CountOptions): Promise<number>
   countTokens(texts: readonly string[], options?: CountOptions): Promise<number[]>
@@ -321,7 +341,7 @@ export class Embedder {
    * @throws InvalidInputError for options, and for outputs that the model does not give; the query's own
    * error; BatchError whose `failures` name the documents
    * @example
-   * const best = await m3.rerank('a query', documents, { by: 'colbert', topN: 10 })
+   * const best = await m3.rerank('a query', ['one text', 'another'], { by: 'colbert', topN: 10 })
    */
   async rerank(
     query: string,

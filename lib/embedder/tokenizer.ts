@@ -66,7 +66,7 @@ export class Tokenizer {
    * @throws ModelNotFoundError, DownloadError, ModelLoadError, InvalidInputError
    * @example
    * const tokenizer = await Tokenizer.load('bge-m3')
-   * const chunks = await chunkText(text, { tokenizer, maxTokens: 500 })
+   * const chunks = await chunkText('A long text.', { tokenizer, maxTokens: 500 })
    */
   static async load(model: TokenizerOptions['model'] | TokenizerOptions = {}): Promise<Tokenizer> {
     const options = isPlain(model) ? (model as TokenizerOptions) : { model: model as string }

@@ -152,7 +152,7 @@ export interface VerifyReport {
   /** `ok`: the bytes are the right ones; `unknown`: nothing is known to compare them with. */
   readonly status: 'ok' | 'unknown'
   readonly source?: ExpectedSource
-  /** Of a GGUF file: what its header says. */
+  /** What the header says, where the file is a GGUF. */
   readonly header?: {
     readonly architecture: string
     readonly name: string

@@ -18,7 +18,7 @@ export interface NamedModel {
   readonly repository: string
   /** Where GGUFs of it are, if not in the checkpoint's own repository. */
   readonly ggufRepository?: string
-  /** Of the checkpoint's repository: a branch or a commit. */
+  /** A branch or a commit of the checkpoint's repository. */
   readonly revision: string
   /** All files, where their bytes are fixed: nothing is asked of the hub then. */
   readonly pins?: readonly FixedPin[]

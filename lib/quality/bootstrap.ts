@@ -14,7 +14,7 @@ export interface BootstrapOptions {
   confidence?: number
 }
 
-/** Of the mean of one value per query. `null` without values. */
+/** Confidence interval of the mean of one value per query. `null` without values. */
 export function meanInterval(
   values: ArrayLike<number>,
   options: BootstrapOptions = {},
@@ -29,7 +29,7 @@ export function meanInterval(
   })
 }
 
-/** Of Spearman's correlation of pairs. `null` where it is not defined. */
+/** Confidence interval of Spearman's correlation of pairs. `null` where it is not defined. */
 export function spearmanInterval(
   x: ArrayLike<number>,
   y: ArrayLike<number>,
@@ -60,7 +60,7 @@ export function spearmanInterval(
   })
 }
 
-/** Of Pearson's correlation of pairs. `null` where it is not defined. */
+/** Confidence interval of Pearson's correlation of pairs. `null` where it is not defined. */
 export function pearsonInterval(
   x: ArrayLike<number>,
   y: ArrayLike<number>,

@@ -65,6 +65,9 @@ export type ScorePair<T extends ScoredOutputs = ScoredOutputs> = readonly [query
  *
  * @throws InvalidInputError for weights that are not three finite numbers from 0, or add up to 0; when
  * dimensions differ; or where the two have no output in common.
+ * @example
+ * const [query, passage] = await m3.embed(['a query', 'one text'], { outputs: 'all' })
+ * const { dense, 'sparse+dense': both } = computeScore(query, passage)
  */
 export function computeScore(query: AllOutputs, passage: AllOutputs, options?: ScoreOptions): Scores
 export function computeScore(

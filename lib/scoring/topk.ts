@@ -20,6 +20,9 @@ export interface Hit {
  * when there are fewer. A vector whose score is NaN is never a hit.
  *
  * @throws InvalidInputError when lengths differ, or `k` is not a whole number from 0.
+ * @example
+ * const [query, ...passages] = await m3.embed(['a query', 'one text', 'another'])
+ * const [best] = topK(query, passages, 1) // { index, score }
  */
 export function topK(
   query: DenseInput,

@@ -72,6 +72,9 @@ export interface Server {
  *
  * @param env the environment, for tests
  * @throws InvalidInputError for a wrong option, or a package that is missing
+ * @example
+ * const server = await createServer({ port: 8080 })
+ * const { url } = await server.start()
  */
 export async function createServer(
   options: ServerOptions = {},

@@ -214,5 +214,8 @@ function withQuality(
   result: Omit<EmbeddingResult<Precision>, 'quality'>,
   report: () => EmbeddingResult['quality'],
 ): EmbeddingResult<Precision> {
-  return Object.defineProperty(result, 'quality', { get: report, enumerable: true })
+  return Object.defineProperty(result as EmbeddingResult<Precision>, 'quality', {
+    get: report,
+    enumerable: true,
+  })
 }

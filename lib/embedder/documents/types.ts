@@ -43,7 +43,7 @@ export interface EmbeddingResult<
    * What `qualityReport` says of the dense vectors; absent where there are none. Made when it is first
    * read: for thousands of chunks that takes a moment.
    */
-  readonly quality?: QualityReport | undefined
+  readonly quality: QualityReport | undefined
   /** The micro-batches that ran, in order. What came from the cache was in none. */
   batches: BatchInfo[]
 }

@@ -200,6 +200,8 @@ export class SearchIndex {
    * The best chunks for a query, best first. All vectors are compared, so what is best is exact.
    *
    * @throws InvalidInputError for an empty query, wrong options, or an index that nothing was put into
+   * @example
+   * const hits = await index.search('how do I write a store?', { limit: 5 })
    */
   async search(query: string, options: SearchOptions = {}): Promise<SearchHit[]> {
     refuseUnknown(options, SEARCH_NAMES, 'search')

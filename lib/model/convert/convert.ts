@@ -45,7 +45,7 @@ export type ConvertType = (typeof CONVERT_TYPES)[number]
 export interface ConvertOptions {
   /** The GGUF to write. It appears when it is complete, or not at all. */
   output: string | URL
-  /** Of the matrices and the token table; everything else is float32. Default `q8_0`. */
+  /** Number format of the matrices and the token table; everything else is float32. Default `q8_0`. */
   type?: ConvertType
   /** Where the two `.pt` heads are, if not in the checkpoint; `false` leaves them out. */
   heads?: string | false

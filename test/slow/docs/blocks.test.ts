@@ -10,7 +10,7 @@ import { unknownFlags } from '../../docs/commands.js'
 import { surround, writeFiles } from '../../docs/fixtures.js'
 import { makeBin, type Ran, Runner } from '../../docs/runner.js'
 import { isServer, Servers } from '../../docs/servers.js'
-import { typeErrors } from '../../docs/types.js'
+import { silenced, typeErrors } from '../../docs/types.js'
 import { root, run } from '../../helpers/child.js'
 import { has } from '../../helpers/needs.mjs'
 import { standinPath } from '../../helpers/standins.js'
@@ -35,10 +35,9 @@ const blocks = [...all.values()].flat()
 const nameOf = ({ page, line, language }: Block) => `${page}:${line} ${language}`
 
 const work = path.join(root, '.build', `docs-blocks-${process.pid}`)
-const extensionOf = ({ language, code }: Block) => {
-  if (language === 'ts') return 'mts'
-  return /\brequire\(/.test(code) && !/^import /m.test(code) ? 'cjs' : 'mjs'
-}
+/** What is no CommonJS is compiled as TypeScript: a reader may paste it there. */
+const extensionOf = ({ language, code }: Block) =>
+  language === 'js' && /\brequire\(/.test(code) && !/^import /m.test(code) ? 'cjs' : 'mts'
 const fileOf = (block: Block) =>
   path.join(
     work,
@@ -55,6 +54,16 @@ const models: Record<string, string> = {}
 const TYPES = `import type * as package$ from 'bge-m3-node'
 import type { BatchInfo, Chunk, ChunkTextOptions, DecodeOptions, EmbeddedChunk, EmbedderError, Embedding, EmbedOptions, EmbedOptionsFor, OutputsOption, ResultFor, Precision, PrecisionArrays, RunStats, SparseInput, TextChunk, TokenizeOptions, TokenizeResult, TokenPiece } from 'bge-m3-node'
 import type { QualityReport } from 'bge-m3-node/quality'
+`
+
+/** What an example of the reference has around it. */
+const EXAMPLE_HEAD = `import { chunkText, computeScore, Embedder, Reranker, Tokenizer, topK } from 'bge-m3-node'
+import { createServer } from 'bge-m3-node/server'
+import type { SearchIndex } from 'bge-m3-node/search'
+declare const m3: Embedder
+declare const reranker: Reranker
+declare const index: SearchIndex
+{
 `
 
 /** What the page shows of a type must be true of the real one. */
@@ -132,7 +141,10 @@ for (const [page, ofPage] of all)
 /** What needs no running. */
 async function check(block: Block): Promise<void> {
   const { language, code } = block
-  if (PROGRAMS.has(language)) expect(types.get(fileOf(block)) ?? []).toEqual([])
+  if (PROGRAMS.has(language)) {
+    expect(types.get(fileOf(block)) ?? []).toEqual([])
+    expect(silenced(code), 'types must do without').toEqual([])
+  }
   if (language === 'json') expect(() => JSON.parse(code)).not.toThrow()
   if (language === 'jsonl') for (const line of code.trim().split('\n')) JSON.parse(line)
   if (language === 'yaml') expect(() => parseYaml(code)).not.toThrow()
@@ -229,6 +241,44 @@ function sqlModule(sql: string): string {
   const { before } = surround(['db'])
   return `${before}\nfor (const sql of ${JSON.stringify(statements)}) await db.exec(sql)\n`
 }
+
+describe('examples of the API reference', () => {
+  const sources = fs
+    .readdirSync(path.join(root, 'lib'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+  const examples = sources.flatMap((name) => {
+    const source = fs.readFileSync(path.join(root, 'lib', name), 'utf8')
+    return [...source.matchAll(/^ *\* @example\n((?: *\* (?!@).*\n)+)/gm)].map(
+      ([, lines = '']) => ({
+        file: path.join(
+          work,
+          'modules',
+          `${name.replaceAll('/', '_')}-${lines.length}.example.mts`,
+        ),
+        code: lines.replace(/^ *\* /gm, ''),
+      }),
+    )
+  })
+
+  it('are one for each of the main calls', () => expect(examples.length).toBeGreaterThanOrEqual(16))
+
+  it('compile', () => {
+    for (const { file, code } of examples) fs.writeFileSync(file, `${EXAMPLE_HEAD}${code}}\n`)
+    const found = typeErrors(examples.map(({ file }) => file))
+    expect([...found].map(([file, errors]) => `${path.basename(file)}: ${errors}`)).toEqual([])
+    expect(examples.flatMap(({ code }) => silenced(code))).toEqual([])
+  })
+
+  // an editor shows a member's text without the name above it: "Of the last hop." says nothing there
+  it('and no text that an editor shows begins in the middle', () => {
+    const dist = path.join(root, 'dist')
+    const texts = fs
+      .readdirSync(dist)
+      .filter((name) => name.endsWith('.d.ts'))
+      .flatMap((name) => fs.readFileSync(path.join(dist, name), 'utf8').split('\n'))
+    expect(texts.filter((line) => /^\s*(\/\*\*|\*) Of /.test(line))).toEqual([])
+  })
+})
 
 describe('what is not run', () => {
   const notRun = blocks.filter(({ checkedOnly }) => checkedOnly !== undefined)

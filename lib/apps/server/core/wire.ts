@@ -152,7 +152,7 @@ export interface WireStats {
     capacity: number
     /** Texts that wait or run in the engine. */
     pendingTexts: number
-    /** Of the requests of the last `throughput.seconds`. */
+    /** The requests of the last `throughput.seconds`. */
     waitMs: { mean: number; max: number }
   }
   memory: { rss: number; weights: number; context: number; heapUsed: number; limit?: number }

@@ -14,7 +14,7 @@ export interface HnswOptions {
   /** Candidates while building. Default: pgvector's own, 64. */
   efConstruction?: number
   /**
-   * Of the dense index. Default: cosine, such as `vector_cosine_ops`; vectors have length 1, so `ip` finds the
+   * Operator class of the dense index. Default: cosine, such as `vector_cosine_ops`; vectors have length 1, so `ip` finds the
    * same and is a little faster. A sparse index is always `ip`: that is how lexical weights compare.
    */
   distance?: 'cosine' | 'ip' | 'l2'

@@ -11,7 +11,7 @@ export type Point = Schemas['PointStruct']
 
 /** A chunk, and what tells whether it has to be embedded again. */
 export interface QdrantChunk extends StoredChunk {
-  /** Of everything that the embedding depends on; kept in the payload. */
+  /** Hash of everything that the embedding depends on; kept in the payload. */
   digest?: string | undefined
 }
 
