@@ -18,7 +18,7 @@ export interface Kind<T> {
 }
 
 /** An integer in a range. */
-export function count(min: number, max: number): Kind<number> {
+export function count(min: number, max: number, placeholder = 'N'): Kind<number> {
   const check = (value: unknown) =>
     typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
       ? value
@@ -26,7 +26,7 @@ export function count(min: number, max: number): Kind<number> {
   return {
     allowed: `an integer from ${min} to ${max}`,
     type: 'number',
-    placeholder: 'N',
+    placeholder,
     parse: (text) => (/^\s*\d{1,15}\s*$/.test(text) ? check(Number(text)) : undefined),
     check,
   }
@@ -58,7 +58,7 @@ export function size(min: number): Kind<number> {
 export function duration(min: number): Kind<number> {
   return quantity(
     'milliseconds, or a duration such as 500ms, 30s or 2min',
-    'TIME',
+    'DURATION',
     min,
     parseDuration,
   )

@@ -16,7 +16,7 @@ export interface Tuning {
 
 const MB = 1_000_000
 
-/** Beyond 512 tokens a batch gains hardly any speed (bench/e2e.mjs), and others wait for it longer. */
+/** Beyond 512 tokens a batch gains hardly any speed (`bge-m3 bench`), and others wait for it longer. */
 const BALANCED: Tuning = {
   batchTokens: 512,
   inFlight: 2,

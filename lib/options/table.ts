@@ -98,7 +98,7 @@ export const OPTIONS = {
   maxTokens: shaping(
     spec(
       'both',
-      count(3, 1_048_576),
+      count(3, 1_048_576, 'TOKENS'),
       undefined,
       'The most tokens a text may have, <s> and </s> included. Default: what the model was made for (8192 for bge-m3).',
       'embeds',
@@ -106,7 +106,7 @@ export const OPTIONS = {
   ),
   batchTokens: spec(
     'load',
-    count(1, 1_048_576),
+    count(1, 1_048_576, 'TOKENS'),
     undefined,
     'Token budget of one batch. Default: the preset decides (512: beyond it packing gains no speed).',
   ),
@@ -176,7 +176,7 @@ export const OPTIONS = {
     'load',
     oneOf('balanced', 'throughput', 'low-memory'),
     'balanced',
-    'A set of defaults for threads, batches and caches. Default: balanced.',
+    'Defaults of other options: throughput is batches of 1024 tokens and a cache of 256MB; low-memory is 256 tokens, one batch at a time, a cache of 8MB and unloadAfter 60s. Default: balanced.',
   ),
   fallback: spec(
     'load',

@@ -1,7 +1,9 @@
 /** The commands and their help texts. */
 
 import { Command } from 'commander'
+import { benchCommand } from './bench/command.js'
 import { cacheCommand } from './cache/command.js'
+import { chunkCommand } from './chunk/command.js'
 import { doctorCommand } from './doctor/command.js'
 import { embedCommand } from './embed/command.js'
 import { evaluateCommand } from './evaluate/command.js'
@@ -24,6 +26,7 @@ import { workerCommand } from './worker/command.js'
 const COMMANDS = [
   embedCommand,
   tokenizeCommand,
+  chunkCommand,
   scoreCommand,
   rerankCommand,
   evaluateCommand,
@@ -37,6 +40,7 @@ const COMMANDS = [
   modelCommand,
   cacheCommand,
   serveCommand,
+  benchCommand,
   doctorCommand,
 ]
 
@@ -57,7 +61,7 @@ export function buildProgram(io: CliIo, setExitCode: (code: number) => void): Co
     .description('bge-m3 text embeddings (dense, sparse, multi-vector) on this CPU.')
     .version(packageVersion(), '-V, --version', 'Print the version.')
     .helpOption('-h, --help', 'Print help.')
-    .helpCommand('help [command]', 'Print help for a command.')
+    .helpCommand(false)
     .addHelpText('after', ABOUT)
     .showSuggestionAfterError()
     .exitOverride()
@@ -79,7 +83,28 @@ export function buildProgram(io: CliIo, setExitCode: (code: number) => void): Co
   }
   // `copyInheritedSettings` hands on what is configured above
   for (const define of COMMANDS) define(program, cli)
+  defineHelp(program)
   return program
+}
+
+/** Commander's own answers `help nope` with the help of everything. */
+function defineHelp(program: Command): void {
+  program
+    .command('help')
+    .summary('Print help for a command.')
+    .argument('[command...]', 'For example: model pull.')
+    .action((names: string[]) => {
+      let command = program
+      for (const name of names) {
+        const next = command.commands.find((one) => one.name() === name)
+        if (!next) {
+          const known = command.commands.map((one) => one.name()).join(', ')
+          command.error(`error: There is no command ${JSON.stringify(name)} in: ${known}.`)
+        }
+        command = next as Command
+      }
+      command.outputHelp()
+    })
 }
 
 /** Up to 100 columns, as far as the terminal has them. */

@@ -8,11 +8,15 @@ import { type InputItem, isText } from './items.js'
 /**
  * The chunks of each text, as `ID#0`, `ID#1` and so on, with `document` (its id), `part`, `start` and `end` (UTF-16
  * units) among their fields. What cannot be cut is an item with its error; the empty text is one chunk.
+ *
+ * @throws InvalidInputError for wrong options
  */
 export async function* chunkItems(
   groups: AsyncIterable<InputItem[]>,
   options: ChunkTextOptions,
 ): AsyncGenerator<InputItem[]> {
+  // wrong options are the call's error, not one of every text
+  await chunkText('', options)
   for await (const group of groups) {
     for (const item of group) yield isText(item) ? await chunksOf(item, options) : [item]
   }
@@ -24,14 +28,18 @@ async function chunksOf(item: TextItem, options: ChunkTextOptions): Promise<Inpu
   const { id, index, end: behind, text, fields } = item
   try {
     const chunks = await chunkText(text, options)
-    const whole = { text, start: 0, end: 0 }
-    return (chunks.length > 0 ? chunks : [whole]).map(({ text: part, start, end }, i) => ({
-      id: `${id}#${i}`,
-      index,
-      end: behind,
-      text: part,
-      fields: { ...fields, document: id, part: i, start, end },
-    }))
+    const [tokenCount = 0] = chunks.length > 0 ? [] : await options.tokenizer.countTokens([text])
+    const whole = { text, start: 0, end: 0, tokenCount }
+    return (chunks.length > 0 ? chunks : [whole]).map(
+      ({ text: part, start, end, tokenCount }, i) => ({
+        id: `${id}#${i}`,
+        index,
+        end: behind,
+        text: part,
+        tokenCount,
+        fields: { ...fields, document: id, part: i, start, end },
+      }),
+    )
   } catch (error) {
     if (!(error instanceof EmbedderError)) throw error
     return [{ id, index, end: behind, error }]

@@ -19,6 +19,8 @@ export interface TextItem extends Position {
   readonly text: string
   /** What else its record holds, and where a chunk lies: what an output may repeat. */
   readonly fields?: Readonly<Record<string, unknown>>
+  /** Of a chunk, which was counted when it was cut. */
+  readonly tokenCount?: number
 }
 
 /** A place in the input where no text could be read. */

@@ -30,9 +30,7 @@ export function embeddingLine(
 ): string {
   const parts = [`"id":${idJson(id)}`]
   for (const [name, value] of Object.entries(fields)) {
-    if (OWN.includes(name) || value === undefined) continue
-    const json = typeof value === 'bigint' ? String(value) : JSON.stringify(value)
-    parts.push(`${JSON.stringify(name)}:${json}`)
+    if (!OWN.includes(name) && value !== undefined) parts.push(memberJson(name, value))
   }
   if (embedding.dense) parts.push(`"dense":${JSON.stringify(numbersOf(embedding.dense))}`)
   if (embedding.sparse) {
@@ -47,9 +45,19 @@ export function embeddingLine(
   return `{${parts.join()}}\n`
 }
 
+/** A line of what is known of a text, without an embedding. */
+export function recordLine(members: Readonly<Record<string, unknown>>): string {
+  const parts = Object.entries(members).filter(([, value]) => value !== undefined)
+  return `{${parts.map(([name, value]) => memberJson(name, value)).join()}}\n`
+}
+
 /** The line of a text that failed. */
 export function errorLine(id: RecordId, { code, message }: EmbedderError): string {
   return `{"id":${idJson(id)},"error":${JSON.stringify({ code, message })}}\n`
+}
+
+function memberJson(name: string, value: unknown): string {
+  return `${JSON.stringify(name)}:${typeof value === 'bigint' ? String(value) : JSON.stringify(value)}`
 }
 
 export function idJson(id: RecordId): string {

@@ -43,7 +43,7 @@ export function cacheCommand(program: Command, cli: Cli): void {
   clear
     .option('--all', 'Remove everything. This is the default.')
     .option('--expired', 'Remove what is older than --older-than only.')
-    .option('--older-than <TIME>', 'The age, such as 7d. Default: 30d. [BGE_M3_CACHE_TTL]')
+    .option('--older-than <DURATION>', 'The age, such as 7d. Default: 30d. [BGE_M3_CACHE_TTL]')
     .option('--fingerprint <F>', "Remove one model's entries only; `stats` prints fingerprints.")
   examples(
     clear,

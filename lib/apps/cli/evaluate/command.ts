@@ -51,7 +51,12 @@ export function evaluateCommand(program: Command, cli: Cli): void {
       'Take judged documents that are not there as not found, and leave out such queries.',
     )
     .option('--exclude-self', 'A query does not find the document with its own id.')
-    .option('--seed <N>', 'Of the bootstrap.', integer(0, 0xffffffff), 0)
+    .option(
+      '--seed <N>',
+      'Another seed draws other samples for the confidence intervals.',
+      integer(0, 0xffffffff),
+      0,
+    )
     .option('--json', 'Print JSON instead of a table.')
   addTableOptions(command, [...EMBEDDING, 'batchTokens'])
   command.addHelpText('after', FILES_HELP)

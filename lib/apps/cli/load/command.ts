@@ -35,7 +35,7 @@ export function loadCommand(program: Command, cli: Cli): void {
     .option('--dense-column <COLUMN>', 'Column for dense vectors: vector, halfvec or float4[].')
     .option('--sparse-column <COLUMN>', 'Column for lexical weights: sparsevec.')
     .option('--error-column <COLUMN>', 'Text column for the code of a row that failed.')
-    .option('--batch-rows <N>', 'Rows that are claimed and written at a time. Default: 64.')
+    .option('--batch-rows <ROWS>', 'Rows that are claimed and written at a time. Default: 64.')
     .option('--force', 'Fill also columns that another model has filled.')
     .option('--stalled-after <SECONDS>', 'Default: 30.', integer(1, 86_400))
     .option('--sparse-limit <N>', 'Weights kept of a sparse vector. Default: 1000.')

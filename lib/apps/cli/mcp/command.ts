@@ -22,7 +22,7 @@ export function mcpCommand(program: Command, cli: Cli): void {
     )
     .requiredOption('-s, --store <DIR>', 'Folder of the index.')
     .option(
-      '-p, --port <N>',
+      '-p, --port <PORT>',
       'HTTP at http://127.0.0.1:N/mcp; 0 takes a free one.',
       integer(0, 65_535),
     )

@@ -64,7 +64,7 @@ function addCommand(queue: Command, cli: Cli): void {
     .summary('Cut a corpus into jobs for the workers.')
     .description('Cut a corpus into jobs for the workers.')
   addQueueOptions(addTextOptions(add))
-    .option('--job-tokens <N>', 'Tokens of a job. Default: 8192.', integer(1, 1_000_000))
+    .option('--job-tokens <TOKENS>', 'Tokens of a job. Default: 8192.', integer(1, 1_000_000))
     .option('--max-waiting <N>', 'Jobs that may wait. Default: 500.', integer(1, 1_000_000))
     .option('--attempts <N>', 'Tries of a job. Default: 5.', integer(1, 1000))
     .option('--corpus <NAME>', 'Tells inputs of one queue apart. Default: the input.')

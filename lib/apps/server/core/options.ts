@@ -48,7 +48,7 @@ export const SERVER_OPTIONS = {
   port: spec(
     count(0, 65_535),
     8080,
-    'N',
+    'PORT',
     'Port to listen on; 0 for any that is free. Default: 8080.',
   ),
   apiKey: spec(
@@ -82,7 +82,7 @@ export const SERVER_OPTIONS = {
   maxRequestTokens: spec(
     count(1, 100_000_000),
     300_000,
-    'N',
+    'TOKENS',
     'The most tokens in a request, over all its texts. Default: 300000.',
   ),
   concurrency: spec(
@@ -107,13 +107,13 @@ export const SERVER_OPTIONS = {
   requestTimeout: spec(
     duration(1),
     300_000,
-    'TIME',
+    'DURATION',
     'The longest a request may take, waiting included; one line of NDJSON where that is asked for. Default: 5min.',
   ),
   drainTimeout: spec(
     duration(0),
     30_000,
-    'TIME',
+    'DURATION',
     'How long accepted requests may take after SIGTERM. Default: 30s.',
   ),
   servedModelName: spec(
@@ -149,7 +149,7 @@ export const SERVER_OPTIONS = {
   driftInterval: spec(
     duration(0),
     300_000,
-    'TIME',
+    'DURATION',
     'How often the reference texts are embedded again, if there was work since; 0 for never. Default: 5min.',
   ),
   publicMetrics: spec(toggle, false, undefined, 'GET /metrics needs no key. Default: off.'),
