@@ -47,6 +47,8 @@ export interface ReportOptions {
   /** What the vectors are called, such as their file. */
   name?: string | undefined
   run?: RunReading | undefined
+  /** The model that made the vectors. Default: that of `run`. */
+  model?: RunReading['model'] | undefined
   /** Another set, of the same ids, to compare with. */
   compare?: { vectors: VectorTable; name: string } | undefined
   evaluation?: EvaluationReport | undefined
@@ -66,6 +68,7 @@ const NAMES = namesOf<ReportOptions>({
   vectors: 1,
   name: 1,
   run: 1,
+  model: 1,
   compare: 1,
   evaluation: 1,
   quality: 1,
@@ -88,7 +91,7 @@ export async function createReport(options: ReportOptions): Promise<string> {
   refuseUnknown(options, NAMES, 'createReport')
   checkSignal(options.signal)
   checkFunction('onStage', options.onStage)
-  const { vectors, run, compare, evaluation, signal, seed = 1 } = options
+  const { vectors, run, model, compare, evaluation, signal, seed = 1 } = options
   const { name = 'embeddings', map = 'umap', title = `Report on ${name}`, onStage } = options
   for (const [what, text] of Object.entries({ title, name })) checkText(text, `\`${what}\``)
   checkNumeric({ seed })
@@ -130,7 +133,7 @@ export async function createReport(options: ReportOptions): Promise<string> {
   return document({
     title,
     subtitle: `${name}: ${number(vectors.rows)} vectors of ${vectors.cols} dimensions`,
-    about: modelOf(run),
+    about: modelOf(model ?? run?.model),
     sections,
     data: { charts: sections.flatMap(({ charts }) => charts), map: data },
     script,
@@ -225,9 +228,9 @@ function isUsable({ data, cols }: VectorTable, row: number): boolean {
   return values.every(Number.isFinite) && values.some((value) => value !== 0)
 }
 
-/** What the vectors were made with, as far as a record of the run says. */
-function modelOf(run: RunReading | undefined): Markup | null {
-  const { name, fingerprint, standin } = run?.model ?? {}
+/** What the vectors were made with, as far as that is known. */
+function modelOf(model: RunReading['model']): Markup | null {
+  const { name, fingerprint, standin } = model ?? {}
   if (typeof name !== 'string') return null
   return html`<p>Embedded by ${name}${typeof fingerprint === 'string' && html`, fingerprint <code>${fingerprint}</code>`}</p>
 ${standin === true && html`<p class="warning">The model is a stand-in with random weights: its embeddings mean nothing, however sound they are.</p>`}`

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCli } from '../../../lib/apps/cli/run.js'
 import type { RunRecord } from '../../../lib/apps/cli/shared/run-record.js'
 import { Embedder } from '../../../lib/index.js'
-import { tinyPath } from '../../helpers/standins.js'
+import { standinPath, tinyPath } from '../../helpers/standins.js'
 import { settled, until } from '../../helpers/until.js'
 import { writeHeadless } from './headless.js'
 import { cli, interruptible, jsonLines } from './run.js'
@@ -29,6 +29,57 @@ afterAll(async () => {
 const at = (name: string) => path.join(directory, name)
 const embed = (args: string[], options?: Parameters<typeof cli>[1]) =>
   cli(['embed', '--model', model, ...args], options)
+
+describe('what an output was made with', () => {
+  const header = async (file: string) => JSON.parse(await readFile(at(`${file}.meta.json`), 'utf8'))
+
+  it('stands beside it, for both formats, with the options', async () => {
+    for (const format of ['jsonl', 'npy']) {
+      await embed(['-f', format, '-o', at(`made.${format}`), '--precision', 'float16', 'secret'])
+      const { model: about, options, version } = await header(`made.${format}`)
+      const { name, fingerprint, dimensions } = reference.info
+      expect(about).toEqual({ name, fingerprint, dimensions, standin: true })
+      expect(options).toMatchObject({ precision: 'float16', outputs: { dense: true } })
+      expect(version).toMatch(/^\d+\.\d+\.\d+/)
+      expect(JSON.stringify(options)).not.toContain('secret')
+    }
+  })
+
+  it('is left out where nobody wants it, and where there is no file', async () => {
+    await embed(['--no-header', '-o', at('bare.jsonl'), 'a'])
+    await embed(['-o', '/dev/null', 'a'])
+    for (const file of [at('bare.jsonl'), '/dev/null'])
+      await expect(readFile(`${file}.meta.json`)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('costs no result where it cannot be written', async () => {
+    await mkdir(at('odd.jsonl.meta.json'))
+    const { code, stderr } = await embed(['-o', at('odd.jsonl'), 'a'])
+    expect(code).toBe(0)
+    expect(stderr).toContain('note: cannot write')
+  })
+
+  it('names the other model when a run is to go on with its file', async () => {
+    const output = at('of-another.jsonl')
+    await embed(['-o', output, 'a'])
+    const other = await standinPath({ size: 'tiny', seed: 5 })
+    const before = await readFile(output, 'utf8')
+    const { code, stderr } = await cli([
+      'embed',
+      '--model',
+      other,
+      '--resume',
+      '-o',
+      output,
+      'a',
+      'b',
+    ])
+    expect(code).toBe(2)
+    expect(stderr).toContain('cannot be resumed: it was made with')
+    expect(stderr).toContain(reference.info.fingerprint)
+    expect(await readFile(output, 'utf8')).toBe(before)
+  })
+})
 
 describe('embed', () => {
   it('gives what the library gives, to the bit, a line per argument', async () => {

@@ -98,6 +98,17 @@ describe('bge-m3 report', () => {
     )
   })
 
+  it('names the model that embed wrote beside the vectors', async () => {
+    const vectors = file('named.jsonl')
+    const embed = ['embed', '--model', await tinyPath(), '-o', vectors]
+    expect((await cli([...embed, ...rows.slice(0, 4).map(({ text = '' }) => text)])).code).toBe(0)
+    const { model } = JSON.parse(read(`${vectors}.meta.json`))
+    const output = file('named.html')
+    expect((await cli(['report', '-i', vectors, '-o', output, '--map', 'none'])).code).toBe(0)
+    expect(read(output)).toContain(`fingerprint <code>${model.fingerprint}</code>`)
+    expect(read(output)).toContain('The model is a stand-in')
+  })
+
   it('tells files of one name apart by their folders', async () => {
     fs.mkdirSync(file('int8'), { recursive: true })
     const twin = writeRows('int8/vectors.jsonl', rows)

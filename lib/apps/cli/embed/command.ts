@@ -13,6 +13,8 @@ float16); a text that failed is a row of NaN.
 With --chunk a line is a chunk: "id" is that of the text with #0, #1 ..., and "document", "part", "start"
 and "end" say where it lies, in UTF-16 units.
 
+Beside an --output FILE, FILE.meta.json names the model, its fingerprint and the options.
+
 --resume keeps the whole items that a run which was killed or interrupted left in --output, cuts off what
 is torn, and goes on with the same input. It refuses a FILE that another input, model or options made:
 some embeddings are made again and must be equal to the byte.`
@@ -37,6 +39,7 @@ export function embedCommand(program: Command, cli: Cli): void {
     .option('--overlap <TOKENS>', 'Tokens that a chunk repeats of the one before. Default: 50.')
     .option('--fields', 'Repeat the other members or columns of each record.')
     .option('--min-quality <SCORE>', 'Vectors whose soundness (0 to 1) is below it are failures.')
+    .option('--no-header', 'Do not say in FILE.meta.json which model and options made FILE.')
     .option('--stats <FILE>', 'Write a record of the run (rates, memory, options) as JSON.')
   addTableOptions(command, [
     ...EMBEDDING,

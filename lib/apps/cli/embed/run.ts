@@ -21,6 +21,8 @@ import { renamed } from '../shared/renamed.js'
 import { openRunRecord, RunRecorder, writeRunRecord } from '../shared/run-record.js'
 import { checkTarget } from '../shared/sink.js'
 import { openTexts } from '../shared/texts.js'
+import { packageVersion } from '../shared/version.js'
+import { checkHeader, headerOf, type OutputHeader, writeHeader } from './header.js'
 import {
   checkOutput,
   type EmbeddingOutput,
@@ -83,6 +85,9 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
         target: { ...target, width },
         stats,
         minQuality,
+        header: own.header
+          ? headerOf(embedder.info, { ...options, ...present({ cutting }) }, packageVersion())
+          : undefined,
       }
       return await embedAll(run)
     } finally {
@@ -118,6 +123,7 @@ interface EmbedFlags {
   overlap?: string
   fields?: boolean
   minQuality?: string
+  header: boolean
 }
 
 interface Run {
@@ -130,6 +136,8 @@ interface Run {
   target: OutputOptions
   stats: string | undefined
   minQuality: number
+  /** What is written beside the output, if anything. */
+  header: OutputHeader | undefined
 }
 
 type CallOptions = Omit<EmbedOptions, 'onError'> & { precision: Precision; outputs: Outputs }
@@ -141,6 +149,7 @@ async function embedAll(run: Run): Promise<number> {
   const resumed = target.resume ? await resume(run) : undefined
   if (run.stats !== undefined) await openRunRecord(run.stats)
   const output = await openOutput(io, target, resumed)
+  if (run.header && isFile(target.file)) await writeHeader(io, target.file, run.header)
   const recorder = new RunRecorder()
   const bar = barFor(run)
   const finish = async (interrupted: boolean) => {
@@ -164,8 +173,11 @@ async function embedAll(run: Run): Promise<number> {
   return EXIT.failed
 }
 
+const isFile = (file: string | undefined): file is string => file !== undefined && file !== '-'
+
 async function resume(run: Run): Promise<Resumed> {
   const { io, items: all, target } = run
+  if (isFile(target.file)) await checkHeader(target.file, run.embedder.info)
   const resumed = await resumeOutput(target, all, (items) => embedWindow(run, items))
   if (resumed.texts > 0) say(io, `${target.file} has ${resumed.texts} texts already.`)
   return resumed

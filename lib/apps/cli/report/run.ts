@@ -9,6 +9,7 @@ import { createReport, type ReportOptions, type ReportStage } from '../../report
 import { readEvaluation, readRun } from '../../report/shared/run.js'
 import { readVectors } from '../../report/vectors/read.js'
 import { joinTexts } from '../../report/vectors/texts.js'
+import { readHeader } from '../embed/header.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import type { Flags } from '../shared/options.js'
@@ -81,6 +82,7 @@ async function readAll(io: CliIo, given: ReportFlags): Promise<ReportOptions> {
     name: path.basename(given.input),
     title: given.title,
     run,
+    model: run?.model ?? (await readHeader(given.input))?.model,
     evaluation,
     compare:
       given.compare === undefined
