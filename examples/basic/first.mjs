@@ -8,14 +8,13 @@ const { dense, tokenCount } = await m3.embed('What is BGE M3?')
 console.log(`${dense.length} dimensions from ${tokenCount} tokens`)
 
 // Several texts, and all three outputs from one pass.
-const outputs = { dense: true, sparse: true, colbert: true }
 const [query, ...passages] = await m3.embed(
   [
     'Which river flows through Basel?',
     'The Rhine flows through Basel before it turns north.',
     'Bread is baked in an oven.',
   ],
-  { outputs },
+  { outputs: 'all' },
 )
 console.log(`sparse: ${query.sparse.indices.length} tokens with a weight`)
 console.log(`colbert: ${query.colbert.rows} rows of ${query.colbert.cols}`)

@@ -8,16 +8,26 @@ import { InvalidInputError } from './errors.js'
  * @param name the package
  * @param user who needs it, such as `bge-m3-node/server`
  * @param load `() => import('name')`, spelled out so that bundlers see it
- * @throws InvalidInputError that names the package to install
+ * @param together all packages that this user needs: whoever lacks one most likely lacks them all
+ * @throws InvalidInputError that names the packages to install
  */
-export async function optional<T>(name: string, user: string, load: () => Promise<T>): Promise<T> {
+export async function optional<T>(
+  name: string,
+  user: string,
+  load: () => Promise<T>,
+  together: readonly string[] = [name],
+): Promise<T> {
   try {
     return await load()
   } catch (error) {
     if (!isMissing(error, name)) throw error
-    throw new InvalidInputError(`${user} needs the package ${name}: npm install ${name}`, {
-      cause: error,
-    })
+    const packages = together.length > 1 ? `packages ${together.join(', ')}` : `package ${name}`
+    throw new InvalidInputError(
+      `${user} needs the ${packages}: npm install ${together.join(' ')}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 

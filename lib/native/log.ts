@@ -4,11 +4,11 @@ import { loadAddon } from './load.js'
 
 const followers = new Set<Logger>()
 
-/** Sends llama.cpp's log to `logger` at its own level, for as long as the environment lives. */
+/** Sends llama.cpp's log to `logger`, for as long as the environment lives. What it only tells of is for who debugs. */
 export function followLog(logger: Logger): void {
   if (followers.size === 0) {
     loadAddon().setLogger((level, line) => {
-      for (const follower of followers) call(follower, level, line)
+      for (const follower of followers) call(follower, level === 'info' ? 'debug' : level, line)
     })
   }
   followers.add(logger)

@@ -169,7 +169,7 @@ export const OPTIONS = {
     'command',
     oneOf('silent', 'error', 'warn', 'info', 'debug'),
     'warn',
-    'What is logged; llama.cpp logs at its own levels through the same logger. Default: warn.',
+    'What is logged; what llama.cpp tells of a model is debug. Default: warn.',
     'loads',
   ),
   preset: spec(

@@ -3,7 +3,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { optional } from '../../common/optional.js'
 import { performance } from '../../common/timers.js'
 import { decodeUtf8 } from '../../common/utf8.js'
 import { authenticator } from './auth.js'
@@ -21,6 +20,7 @@ import {
 } from './core/errors.js'
 import { foreignOptions } from './core/foreign-options.js'
 import { checkJsonBounds, checkUnknownMembers } from './core/json-bounds.js'
+import { serverPackage } from './core/packages.js'
 import { followResponse, RequestWork } from './core/request-work.js'
 import { Steps } from './core/steps.js'
 import { logFailure, logRequest, type PinoLogger } from './log.js'
@@ -39,8 +39,6 @@ import { teiRoutes } from './routes/tei.js'
 import { tokenizeRoutes } from './routes/tokenize.js'
 import { traceRequests } from './tracing.js'
 
-const USER = 'bge-m3-node/server'
-
 interface AppOptions {
   log: PinoLogger
   keys: readonly string[]
@@ -53,7 +51,7 @@ export async function buildApp(
 ): Promise<FastifyInstance> {
   const { log, keys, tls } = options
   const { config } = context
-  const { fastify } = await optional('fastify', USER, () => import('fastify'))
+  const { fastify } = await serverPackage('fastify', () => import('fastify'))
   const app = fastify({
     // bodies.ts reads them
     bodyLimit: Number.MAX_SAFE_INTEGER,
@@ -312,7 +310,7 @@ function allowedMethods(app: FastifyInstance, url: string): string[] {
 
 async function cors(app: FastifyInstance, origins: readonly string[] | undefined): Promise<void> {
   if (!origins) return
-  const { default: plugin } = await optional('@fastify/cors', USER, () => import('@fastify/cors'))
+  const { default: plugin } = await serverPackage('@fastify/cors', () => import('@fastify/cors'))
   await app.register(plugin, {
     origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'POST'],

@@ -1,10 +1,8 @@
 /** `GET /openapi.json`, made of the routes' schemas, and a page that shows it at `/docs`. */
 
 import type { FastifyInstance } from 'fastify'
-import { optional } from '../../common/optional.js'
+import { serverPackage } from './core/packages.js'
 import { packageVersion } from './core/version.js'
-
-const USER = 'bge-m3-node/server'
 
 /**
  * Nothing from other hosts, and no upgrade of requests: over plain HTTP the page's own scripts would be
@@ -25,8 +23,8 @@ const CONTENT_SECURITY_POLICY = [
 /** To be registered before the routes. */
 export async function documentation(app: FastifyInstance): Promise<void> {
   const [swagger, ui] = await Promise.all([
-    optional('@fastify/swagger', USER, () => import('@fastify/swagger')),
-    optional('@fastify/swagger-ui', USER, () => import('@fastify/swagger-ui')),
+    serverPackage('@fastify/swagger', () => import('@fastify/swagger')),
+    serverPackage('@fastify/swagger-ui', () => import('@fastify/swagger-ui')),
   ])
   await app.register(swagger.default, {
     openapi: {

@@ -5,7 +5,6 @@ import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { DisposedError, InvalidInputError } from '../../common/errors.js'
 import { checkEmbedder, refuseUnknown } from '../../common/given.js'
-import { optional } from '../../common/optional.js'
 import { clearInterval, performance, setInterval } from '../../common/timers.js'
 import type { EmbedderInfo } from '../../common/types.js'
 import { Embedder } from '../../embedder/embedder.js'
@@ -27,6 +26,7 @@ import {
   type ServerConfig,
   type ServerOptionValues,
 } from './core/options.js'
+import { serverPackage } from './core/packages.js'
 import type { ServedEmbedder, ServedReranker, ServerState } from './core/served.js'
 import { embedderLogger, type PinoLogger } from './log.js'
 import { checkReranker, openReranker } from './reranker.js'
@@ -91,7 +91,7 @@ export async function createServer(
   const asked = readEnvironment(env)
   const config = mergeServerOptions(given, readServerEnvironment(env))
   const log = await createLog(config, options.logStream)
-  const prom = await optional('prom-client', 'bge-m3-node/server', () => import('prom-client'))
+  const prom = await serverPackage('prom-client', () => import('prom-client'))
   const drift = new Drift(config.reference)
   const defaults = { ...asked, truncate: config.truncate ?? asked.truncate }
   const context = new Context(config, defaults, drift, new ServerMetrics(prom, drift))
@@ -249,7 +249,7 @@ class RunningServer implements Server {
 }
 
 async function createLog(config: ServerConfig, stream: Writable | undefined): Promise<PinoLogger> {
-  const { pino } = await optional('pino', 'bge-m3-node/server', () => import('pino'))
+  const { pino } = await serverPackage('pino', () => import('pino'))
   return pino({ level: config.logLevel, base: { name: 'bge-m3' } }, stream ?? process.stderr)
 }
 

@@ -5,7 +5,14 @@ import { InvalidInputError } from '../../common/errors.js'
 import { optional } from '../../common/optional.js'
 import type { JobData } from './job.js'
 import { Ledger } from './ledger.js'
-import { connectRedis, type RedisLink, type RedisTarget, redisError, USER } from './redis.js'
+import {
+  connectRedis,
+  QUEUE_PACKAGES,
+  type RedisLink,
+  type RedisTarget,
+  redisError,
+  USER,
+} from './redis.js'
 
 /** Which queue, and where. */
 export interface QueueAddress {
@@ -46,7 +53,7 @@ export async function openQueue(
   if (typeof prefix !== 'string' || !/^[\w.{}-]{1,100}$/.test(prefix)) {
     throw new InvalidInputError('The prefix of a queue is up to 100 letters, digits, and _ . - { }')
   }
-  const BullMQ = await optional('bullmq', USER, () => import('bullmq'))
+  const BullMQ = await optional('bullmq', USER, () => import('bullmq'), QUEUE_PACKAGES)
   const link = await connectRedis(redis)
   const bull = new BullMQ.Queue<JobData>(name, {
     connection: link.client,

@@ -19,6 +19,8 @@ export interface RedisLink {
 }
 
 export const USER = 'bge-m3-node/queue'
+/** What it needs, named together where one is missing. */
+export const QUEUE_PACKAGES = ['bullmq', 'ioredis']
 const LONGEST_PAUSE_MS = 2000
 const GOODBYE_MS = 1000
 
@@ -32,7 +34,7 @@ export async function connectRedis(target: RedisTarget): Promise<RedisLink> {
   if (typeof target !== 'string' && typeof Object(target).duplicate !== 'function') {
     throw new InvalidInputError('`redis` must be an address, or a client of ioredis.')
   }
-  const { Redis } = await optional('ioredis', USER, () => import('ioredis'))
+  const { Redis } = await optional('ioredis', USER, () => import('ioredis'), QUEUE_PACKAGES)
   let state: 'opening' | 'open' | 'closed' = 'opening'
   let trouble: unknown
   const settings = {

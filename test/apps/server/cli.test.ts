@@ -68,6 +68,16 @@ describe('bge-m3 serve', () => {
     const url = /listening on (\S+)/.exec(text)?.[1] as string
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
     expect((await fetch(`${url}/ready`)).status).toBe(200)
+    const body = JSON.stringify({ input: ['my secret', 'b'] })
+    const headers = { 'content-type': 'application/json' }
+    expect((await fetch(`${url}/v1/embeddings`, { method: 'POST', body, headers })).status).toBe(
+      200,
+    )
+    await until(() =>
+      /^\d\d:\d\d:\d\d POST \/v1\/embeddings 200, [\d.]+ ms, 2 texts, \d+ tokens$/m.test(text),
+    )
+    // people read this: no JSON, and nothing of llama.cpp
+    expect(text).not.toMatch(/\{"level"|llama_|secret/)
     expect(patience).toBeGreaterThan(5000)
     controller.abort(new Interrupted())
     expect(await running).toBe(0)

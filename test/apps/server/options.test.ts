@@ -10,6 +10,7 @@ import {
   mergeServerOptions,
   readServerEnvironment,
 } from '../../../lib/apps/server/core/options.js'
+import { serverPackage } from '../../../lib/apps/server/core/packages.js'
 import { InvalidInputError } from '../../../lib/common/errors.js'
 import { optional } from '../../../lib/common/optional.js'
 import { createServer, SERVER_OPTIONS } from '../../../lib/exports/server.js'
@@ -157,6 +158,14 @@ describe('optional packages', () => {
       optional(missing, 'bge-m3-node/server', () => import(/* @vite-ignore */ missing)),
     ).rejects.toThrow(
       'bge-m3-node/server needs the package bge-m3-not-there: npm install bge-m3-not-there',
+    )
+    // whoever starts a server without its packages installs them once
+    const absent = Object.assign(new Error("Cannot find package 'pino'"), {
+      code: 'ERR_MODULE_NOT_FOUND',
+    })
+    await expect(serverPackage('pino', () => Promise.reject(absent))).rejects.toThrow(
+      'bge-m3-node/server needs the packages fastify, @fastify/swagger, @fastify/swagger-ui, pino, prom-client: ' +
+        'npm install fastify @fastify/swagger @fastify/swagger-ui pino prom-client',
     )
     const broken = () => Promise.reject(new Error('it does not parse'))
     await expect(optional('x', 'y', broken)).rejects.toThrow('it does not parse')

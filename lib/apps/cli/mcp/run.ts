@@ -51,6 +51,7 @@ async function serverMaker() {
     '@modelcontextprotocol/sdk',
     'bge-m3 mcp',
     () => import('@modelcontextprotocol/sdk/server/mcp.js'),
+    ['@modelcontextprotocol/sdk', 'zod'],
   )
   return async (index: SearchIndex, work: Work) => {
     const server = new McpServer({ name: 'bge-m3', version: packageVersion() })
