@@ -26,7 +26,7 @@ const member = ([name, { kind, doc }]) =>
 const loadOptions = `/** The options of \`Embedder.load\`. Written by scripts/options.mjs from the table: change that. */
 import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../common/abort.js'
-import type { DownloadProgress, FallbackFunction, Logger } from '../common/types.js'
+import type { DownloadProgress, FallbackFunction, Logger, MemoryReading } from '../common/types.js'
 
 /** Options of \`Embedder.load\`. */
 export interface LoadOptions {
@@ -41,6 +41,8 @@ ${rows
   logger?: Logger | undefined
   /** Called as a model is fetched or converted; with bytes, rate and time left. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined
+  /** Called when memory gets short and batches smaller, and when there is enough again. */
+  onMemory?: ((reading: MemoryReading) => void) | undefined
   /** Gives up loading; the call rejects with its reason. */
   signal?: AbortSignalLike | undefined
 }

@@ -352,6 +352,14 @@ export interface EmbedderInfo {
   warnings: string[]
 }
 
+/** What `onMemory` tells. */
+export interface MemoryReading {
+  /** Bytes that the machine, or the container, has left. */
+  freeBytes: number
+  /** Tokens that a batch may have from now on. */
+  batchTokens: number
+}
+
 /** Readings since the embedder was loaded. */
 export interface EmbedderStats {
   /** Texts that were computed. */
@@ -392,6 +400,8 @@ export interface EmbedderStats {
     limit: number
     /** Calls that wait for memory. */
     waitingCalls: number
+    /** What the machine, or the container, has left. */
+    free: number
   }
   /** Tokens that the next batch may have. */
   batchTokens: number

@@ -1,6 +1,7 @@
 /** What an embedder says of itself. */
 
 import type { CacheStats } from '../common/cache-stats.js'
+import { freeMemory } from '../common/free-memory.js'
 import type { EmbedderInfo, EmbedderStats } from '../common/types.js'
 import type { Engine, EngineStats } from '../engine/engine.js'
 import type { NativeMachine } from '../native/addon.js'
@@ -74,6 +75,7 @@ export function statsOf(engine: Engine | undefined, readings: Readings): Embedde
       context: session?.contextBytes ?? 0,
       results: memory?.results ?? 0,
       limit: memory?.limit ?? readings.memoryLimit,
+      free: freeMemory(),
       waitingCalls: memory?.waitingCalls ?? 0,
     },
     batchTokens: engine?.scheduler.batchTokens ?? readings.batchTokens,

@@ -1,6 +1,7 @@
 /** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
 import { embeddingsDir } from '../cache/defaults.js'
 import { InvalidInputError } from '../common/errors.js'
+import { containerLeaves } from '../common/free-memory.js'
 import { checkFunction, checkSignal, refuseUnknown, shown } from '../common/given.js'
 import type { FallbackFunction } from '../common/types.js'
 import type { FetchOptions } from '../model/fetch/context.js'
@@ -9,7 +10,7 @@ import type { NativeAddon } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
 import { Log } from '../native/log.js'
 import { PRESETS, type Tuning } from '../options/presets.js'
-import { type Config, LOAD_NAMES, resolveOptions } from '../options/table.js'
+import { type Config, DEFAULT_MEMORY_LIMIT, LOAD_NAMES, resolveOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
 
 export interface Settings extends Tuning {
@@ -19,6 +20,8 @@ export interface Settings extends Tuning {
   threads: number
   maxTokens: number | undefined
   memoryLimit: number
+  isContained: boolean
+  onMemory: LoadOptions['onMemory']
   verify: 'auto' | 'always' | 'never'
   retry: number
   cacheDir: string | undefined
@@ -48,6 +51,7 @@ export function checkLoadOptions(
   const { signal, logger, lazy } = options
   checkSignal(signal)
   checkFunction('onProgress', options.onProgress)
+  checkFunction('onMemory', options.onMemory)
   if (logger !== undefined && Object(logger) !== logger) {
     throw new InvalidInputError(`The option \`logger\` must be an object, not ${shown(logger)}.`)
   }
@@ -57,7 +61,7 @@ export function checkLoadOptions(
 }
 
 /** What a load tells and hears while it fetches a model. */
-export type Listeners = Pick<LoadOptions, 'logger' | 'signal' | 'onProgress'>
+export type Listeners = Pick<LoadOptions, 'logger' | 'signal' | 'onProgress' | 'onMemory'>
 
 /** @throws ModelNotFoundError when the model is not there and cannot be fetched; as `ensureModel` */
 export async function settingsOf(config: Config, listeners: Listeners): Promise<Settings> {
@@ -67,7 +71,8 @@ export async function settingsOf(config: Config, listeners: Listeners): Promise<
     heads: config.heads,
     threads: config.threads ?? 0,
     maxTokens: config.maxTokens,
-    memoryLimit: config.memoryLimit,
+    ...memoryOf(config),
+    onMemory: listeners.onMemory,
     verify: config.verify,
     retry: config.retry,
     cacheDir: config.cacheDir,
@@ -79,6 +84,16 @@ export async function settingsOf(config: Config, listeners: Listeners): Promise<
     targetMs: config.batchTokens === undefined ? tuning.targetMs : Number.POSITIVE_INFINITY,
     cache: config.cache ?? tuning.cache,
     unloadAfter: config.unloadAfter ?? tuning.unloadAfter,
+  }
+}
+
+/** Where nobody named a limit: no more than the container has. */
+function memoryOf({ memoryLimit }: Config): Pick<Settings, 'memoryLimit' | 'isContained'> {
+  if (memoryLimit !== undefined) return { memoryLimit, isContained: false }
+  const left = containerLeaves() ?? Number.POSITIVE_INFINITY
+  return {
+    memoryLimit: Math.min(left, DEFAULT_MEMORY_LIMIT),
+    isContained: left < DEFAULT_MEMORY_LIMIT,
   }
 }
 

@@ -133,7 +133,11 @@ export class ModelHandle implements EmbedCore {
   async swap(options: LoadOptions): Promise<void> {
     checkLoadOptions(options, 'swapModel')
     const config = { ...this.#config, ...checkOptions(options) } as Config
-    const settings = await settingsOf(config, { logger: this.#logger, ...options })
+    const settings = await settingsOf(config, {
+      logger: this.#logger,
+      onMemory: this.#settings?.onMemory,
+      ...options,
+    })
     const fresh = await this.#read(settings)
     const old = this.#engine
     if (this.#isClosed) {

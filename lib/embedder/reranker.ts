@@ -47,6 +47,7 @@ const NAMES = namesOf<RerankerOptions>({
   cacheDir: 1,
   download: 1,
   onProgress: 1,
+  onMemory: 1,
   isa: 1,
   preset: 1,
   retry: 1,

@@ -1,7 +1,8 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
+import { stat } from 'node:fs/promises'
 import type { AbortSignalLike } from '../common/abort.js'
 import { DisposedError, ModelLoadError } from '../common/errors.js'
-import type { Outputs } from '../common/types.js'
+import type { MemoryReading, Outputs } from '../common/types.js'
 import { checkIntegrity } from '../model/integrity.js'
 import type {
   NativeModel,
@@ -15,8 +16,9 @@ import type { Log } from '../native/log.js'
 import type { TextOutputs } from '../outputs/embedding.js'
 import { Rates } from './estimate/rates.js'
 import { loadError } from './load-error.js'
-import { MemoryBudget } from './memory.js'
+import { checkFileFits, MemoryBudget } from './memory.js'
 import { type Prepared, prepare } from './prepared.js'
+import { Pressure } from './pressure.js'
 import { NOTHING_YET, Scheduler, type SchedulerStats } from './scheduler/scheduler.js'
 
 /** What a call needs of a cache. Arrays that it gives may be changed; those it gets, later, too. */
@@ -58,6 +60,9 @@ export interface EngineOptions {
   inFlight: number
   retry: number
   memoryLimit: number
+  /** Whether the limit is what the container leaves. */
+  isContained?: boolean | undefined
+  onMemory?: ((reading: MemoryReading) => void) | undefined
   /** Bytes that the memory cache may take. */
   cache: number
   verify: 'auto' | 'always' | 'never'
@@ -119,15 +124,17 @@ export class Engine {
     this.log = log
     this.stats = stats
     const { batchTokens, targetMs, inFlight, retry, memoryLimit, cache } = options
+    const contextBytes = (tokens: number) => {
+      if (this.#closed) throw new DisposedError()
+      return this.session.contextBytes(tokens)
+    }
     this.memory = new MemoryBudget({
       limit: memoryLimit,
+      isContained: options.isContained,
       weights: this.info.weightBytes,
       cache,
       batchTokens,
-      contextBytes: (tokens) => {
-        if (this.#closed) throw new DisposedError()
-        return this.session.contextBytes(tokens)
-      },
+      contextBytes,
     })
     this.rates = new Rates(this.info.dim)
     this.scheduler = new Scheduler(this.session, {
@@ -137,6 +144,12 @@ export class Engine {
       targetMs,
       inFlight,
       retry,
+      pressure: new Pressure({
+        batchTokens,
+        contextBytes,
+        heldBytes: () => this.session.stats().contextBytes,
+        onMemory: options.onMemory,
+      }),
       stats,
       observe: (batch) => this.rates.observe(batch),
     })
@@ -145,6 +158,12 @@ export class Engine {
   static async load(options: EngineOptions, surroundings: Surroundings): Promise<Engine> {
     const { path, verify, cacheDir, signal } = options
     const addon = loadAddon()
+    // a file that is not there is the integrity check's to name
+    const bytes = await stat(path).then(
+      ({ size }) => size,
+      () => 0,
+    )
+    checkFileFits(bytes, { limit: options.memoryLimit, isContained: options.isContained })
     const { sha256 } = await checkIntegrity(path, { verify, cacheDir, signal })
     const model = await addon.loadModel(path).catch((error) => {
       throw loadError(path, error)

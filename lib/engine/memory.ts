@@ -22,6 +22,8 @@ export interface MemoryNeeds {
 
 export interface MemoryOptions {
   limit: number
+  /** Whether nobody named the limit, and it is what the container leaves. */
+  isContained?: boolean | undefined
   weights: number
   /** Most that the memory cache takes. */
   cache: number
@@ -33,6 +35,29 @@ export interface MemoryOptions {
 interface Admitted {
   results: number
   context: number
+}
+
+/**
+ * Refuses a file before a byte of it is read: in a small container reading it would be the end of the process.
+ * A tenth is allowed for what of a file is no weights.
+ *
+ * @throws MemoryLimitError
+ */
+export function checkFileFits(
+  bytes: number,
+  { limit, isContained }: Pick<MemoryOptions, 'limit' | 'isContained'>,
+): void {
+  const least = OVERHEAD + bytes * 0.9
+  if (least > limit) throw tooLarge(`at least ${formatSize(least)}`, limit, isContained)
+}
+
+function tooLarge(needs: string, limit: number, isContained = false): MemoryLimitError {
+  return new MemoryLimitError(
+    `This model needs ${needs}, and ` +
+      (isContained
+        ? `this container has ${formatSize(limit)} left. Give it more, set memoryLimit, or use a smaller model.`
+        : `memoryLimit is ${formatSize(limit)}. Raise the limit, or use a smaller model.`),
+  )
 }
 
 export class MemoryBudget implements Room<Admitted> {
@@ -53,10 +78,8 @@ export class MemoryBudget implements Room<Admitted> {
     this.#fitting = options.batchTokens
     const least = this.#fixed + this.#ordinary
     if (least > options.limit) {
-      throw new MemoryLimitError(
-        `This model needs ${formatSize(least)} (weights ${formatSize(options.weights)}), and memoryLimit is ` +
-          `${formatSize(options.limit)}. Raise the limit, or use a smaller model.`,
-      )
+      const needs = `${formatSize(least)} (weights ${formatSize(options.weights)})`
+      throw tooLarge(needs, options.limit, options.isContained)
     }
   }
 

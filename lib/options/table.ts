@@ -66,6 +66,9 @@ const MB = 1_000_000
 const GB = 1_000_000_000
 const DAY = 86_400_000
 
+/** Bytes of `memoryLimit` where neither anybody nor a container says less. */
+export const DEFAULT_MEMORY_LIMIT = 2 * GB
+
 export const OPTIONS = {
   model: spec(
     'load',
@@ -113,8 +116,8 @@ export const OPTIONS = {
   memoryLimit: spec(
     'load',
     size(16 * MB),
-    2 * GB,
-    'Memory for weights, context, cache, queue and results in flight. Default: 2GB.',
+    undefined,
+    'Memory for weights, context, cache, queue and results in flight. Default: 2GB, or what the container leaves.',
   ),
   maxPending: spec(
     'load',
@@ -276,7 +279,14 @@ export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
 const namesIn = (...scopes: readonly OptionScope[]): readonly string[] =>
   OPTION_NAMES.filter((name) => scopes.includes(OPTIONS[name].scope))
 /** What `Embedder.load` takes. */
-export const LOAD_NAMES = [...namesIn('load', 'both'), 'lazy', 'logger', 'onProgress', 'signal']
+export const LOAD_NAMES = [
+  ...namesIn('load', 'both'),
+  'lazy',
+  'logger',
+  'onProgress',
+  'onMemory',
+  'signal',
+]
 /** What every call that embeds takes. */
 export const CALL_NAMES = [...namesIn('embed', 'both'), 'signal', 'onProgress']
 

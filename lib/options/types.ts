@@ -1,7 +1,7 @@
 /** The options of `Embedder.load`. Written by scripts/options.mjs from the table: change that. */
 import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../common/abort.js'
-import type { DownloadProgress, FallbackFunction, Logger } from '../common/types.js'
+import type { DownloadProgress, FallbackFunction, Logger, MemoryReading } from '../common/types.js'
 
 /** Options of `Embedder.load`. */
 export interface LoadOptions {
@@ -17,7 +17,7 @@ export interface LoadOptions {
   maxTokens?: number | undefined
   /** Token budget of one batch. Default: the preset decides (512: beyond it packing gains no speed). */
   batchTokens?: number | undefined
-  /** Memory for weights, context, cache, queue and results in flight. Default: 2GB. */
+  /** Memory for weights, context, cache, queue and results in flight. Default: 2GB, or what the container leaves. */
   memoryLimit?: number | string | undefined
   /** Texts that may wait; a call beyond that fails with QUEUE_FULL. Default: 1000000. */
   maxPending?: number | undefined
@@ -35,7 +35,7 @@ export interface LoadOptions {
   cacheDir?: string | URL | undefined
   /** Instruction set of the kernels, as `bge-m3 doctor` lists them. Default: the best the processor has. */
   isa?: string | undefined
-  /** A set of defaults for threads, batches and caches. Default: balanced. */
+  /** Defaults of other options: throughput is batches of 1024 tokens and a cache of 256MB; low-memory is 256 tokens, one batch at a time, a cache of 8MB and unloadAfter 60s. Default: balanced. */
   preset?: 'balanced' | 'throughput' | 'low-memory' | undefined
   /** Model that takes over when the first one cannot be used. Default: none. */
   fallback?: string | URL | FallbackFunction | undefined
@@ -49,6 +49,8 @@ export interface LoadOptions {
   logger?: Logger | undefined
   /** Called as a model is fetched or converted; with bytes, rate and time left. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined
+  /** Called when memory gets short and batches smaller, and when there is enough again. */
+  onMemory?: ((reading: MemoryReading) => void) | undefined
   /** Gives up loading; the call rejects with its reason. */
   signal?: AbortSignalLike | undefined
 }

@@ -9,6 +9,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { cacheDir } from '../../scripts/paths.mjs'
 import { fetchCheckpoint } from '../../scripts/real-models.mjs'
+import { canContain } from './container.mjs'
 
 /** The first file of `names` that is on the PATH. @param {string[]} names */
 function onPath(...names) {
@@ -138,6 +139,11 @@ const NEEDS = /** @satisfies {Record<string, Need>} */ ({
     lacks: 'a tmpfs cannot be mounted here (it takes root)',
     skips: 'disks that are full',
     isThere: canMount,
+  },
+  container: {
+    lacks: 'a cgroup with a memory limit cannot be made here (it takes root)',
+    skips: 'memory in a container',
+    isThere: canContain,
   },
   fileLimit: {
     lacks: 'a process may open 200,000 files here (see ulimit -n)',

@@ -235,7 +235,7 @@ describe('resolveOptions', () => {
     const env = { BGE_M3_THREADS: '4', BGE_M3_RETRY: '3', BGE_M3_NORMALIZE: 'off' }
     const config = resolveOptions({ threads: 2, retry: undefined }, env)
     expect(config).toMatchObject({ threads: 2, retry: 3, verify: 'auto' })
-    expect(config.memoryLimit).toBe(2e9)
+    expect(config.memoryLimit).toBe(undefined)
     expect(config.model).toBeUndefined()
   })
 
@@ -247,7 +247,7 @@ describe('resolveOptions', () => {
 
   it('has exact types', () => {
     expectTypeOf<Config['threads']>().toEqualTypeOf<number | undefined>()
-    expectTypeOf<Config['memoryLimit']>().toEqualTypeOf<number>()
+    expectTypeOf<Config['memoryLimit']>().toEqualTypeOf<number | undefined>()
     expectTypeOf<Config['truncate']>().toEqualTypeOf<'error' | 'end'>()
     expectTypeOf<Config['outputs']>().toEqualTypeOf<
       Record<'dense' | 'sparse' | 'colbert', boolean>

@@ -32,6 +32,8 @@ export interface SchedulerOptions {
   inFlight: number
   /** How often a text that failed by itself is tried again. */
   retry: number
+  /** The most tokens of a batch while memory is short. */
+  pressure?: { readonly batchTokens: number }
   /** Counted in: they may outlive this scheduler. Default: its own. */
   stats?: SchedulerStats
   /** Sees every batch that ran. */
@@ -107,7 +109,10 @@ export class Scheduler {
 
   /** Tokens that the next batch may have. */
   get batchTokens(): number {
-    return this.#size.tokens
+    return Math.min(
+      this.#size.tokens,
+      this.#options.pressure?.batchTokens ?? Number.POSITIVE_INFINITY,
+    )
   }
 
   /** Opens a job; `add` its texts, then `finish` it. */
@@ -212,7 +217,7 @@ export class Scheduler {
       }
       const batch = retry
         ? { entries: [retry], overdue: true }
-        : this.#lanes.nextBatch({ tokens: this.#size.tokens, texts: MAX_TEXTS })
+        : this.#lanes.nextBatch({ tokens: this.batchTokens, texts: MAX_TEXTS })
       if (batch.entries.length === 0) break
       void this.#launch(batch.entries, { alone: retry !== undefined, firm: batch.overdue })
     }
