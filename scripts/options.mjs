@@ -26,7 +26,13 @@ const member = ([name, { kind, doc }]) =>
 const loadOptions = `/** The options of \`Embedder.load\`. Written by scripts/options.mjs from the table: change that. */
 import type { URL } from 'node:url'
 import type { AbortSignalLike } from '../common/abort.js'
-import type { DownloadProgress, FallbackFunction, Logger, MemoryReading } from '../common/types.js'
+import type {
+  DownloadProgress,
+  FallbackFunction,
+  Goals,
+  Logger,
+  MemoryReading,
+} from '../common/types.js'
 
 /** Options of \`Embedder.load\`. */
 export interface LoadOptions {
@@ -37,6 +43,11 @@ ${rows
     '',
   )}  /** Read the weights on first use instead of now. The file is checked for being there either way. */
   lazy?: boolean | undefined
+  /**
+   * Goals in units. They are measured at load, which takes as long as some 15 texts, and set batchTokens,
+   * memoryLimit and cache where these are not given; \`info.plan\` says which are met.
+   */
+  optimizeFor?: Goals | undefined
   /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
   logger?: Logger | undefined
   /** Called as a model is fetched or converted; with bytes, rate and time left. */

@@ -348,8 +348,34 @@ export interface EmbedderInfo {
   weightBytes: number
   /** Instruction sets of the processor. */
   cpuFeatures: string[]
+  /** Which goals of `optimizeFor` are met, and by what; undefined without goals. */
+  plan: Plan | undefined
   /** What is odd about the file, for people. */
   warnings: string[]
+}
+
+/** What an embedder should reach; see `Plan` for which of it it does. */
+export interface Goals {
+  /** The most that weights, context, cache and the program's own code may take: bytes, or `'512MB'`. */
+  memory?: number | string | undefined
+  /** The longest that one text of up to 64 tokens may take while a corpus is embedded beside it. */
+  latencyMs?: number | undefined
+  /** Texts of 64 tokens, in batches. */
+  textsPerSecond?: number | undefined
+}
+
+/** One goal, and what was measured at load. Memory in bytes. */
+export interface GoalReading {
+  wanted: number
+  expected: number
+  met: boolean
+}
+
+/** What `optimizeFor` came to. */
+export interface Plan {
+  /** Token budget of a batch. */
+  batchTokens: number
+  goals: { memory?: GoalReading; latencyMs?: GoalReading; textsPerSecond?: GoalReading }
 }
 
 /** What `onMemory` tells. */

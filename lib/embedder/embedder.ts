@@ -19,6 +19,7 @@ import type {
   Estimate,
   OutputsOption,
   PlacedToken,
+  Plan,
   Precision,
   ResultFor,
   Settled,
@@ -30,6 +31,7 @@ import { framed } from '../engine/tokenize.js'
 import { ensureModel } from '../model/fetch/ensure.js'
 import type { NativeTokenizer } from '../native/addon.js'
 import { followLog } from '../native/log.js'
+import { PRESETS } from '../options/presets.js'
 import type { LoadOptions } from '../options/types.js'
 import type { SparseInput } from '../scoring/outputs-of.js'
 import { useSimd } from '../scoring/simd.js'
@@ -41,6 +43,7 @@ import type { Source } from './documents/source.js'
 import { embedStream, type StreamOptions, type StreamResultFor } from './documents/stream.js'
 import type { DocumentOptions, EmbeddingResult } from './documents/types.js'
 import { WithFallback } from './fallback.js'
+import { type CheckedGoals, checkGoals, measureSpeed, planFor } from './goals.js'
 import { infoOf, statsOf } from './info.js'
 import { addonFor, fetchOptions, resolveLoad } from './load-options.js'
 import { ModelHandle } from './model-handle.js'
@@ -66,6 +69,7 @@ export class Embedder {
   readonly #fallback: WithFallback<Embedder> | undefined
   /** The model, or the model with its fallback. */
   readonly #core: EmbedCore
+  #plan: Plan | undefined
   #disposed = false
 
   private constructor(model: ModelHandle, fallback: WithFallback<Embedder> | undefined) {
@@ -87,6 +91,11 @@ export class Embedder {
    */
   static async load(options: LoadOptions = {}): Promise<Embedder> {
     const { config, fallback: choice } = resolveLoad(options)
+    const goals = checkGoals(options)
+    // a sixteenth: the cache pays, and the weights are the rest
+    if (goals?.memory !== undefined) {
+      config.cache ??= Math.min(PRESETS[config.preset].cache, Math.floor(goals.memory / 16))
+    }
     throwIfAborted(options.signal)
     const addon = addonFor(options.isa ?? 'auto')
     // heavy scores run on the kernels from here on; without an embedder they are TypeScript
@@ -111,6 +120,7 @@ export class Embedder {
         await fallback.takeOver(error)
       })
       throwIfAborted(options.signal)
+      if (goals && model.current) await embedder.#reach(goals, options)
       return embedder
     } catch (error) {
       await embedder.dispose()
@@ -352,6 +362,19 @@ export class Embedder {
     return rerankByOutputs(this.#core, query, documents, options)
   }
 
+  /** Measures, then sets what keeps the goals. */
+  async #reach(goals: CheckedGoals, options: LoadOptions): Promise<void> {
+    const { signal } = options
+    const run = (texts: Uint32Array[]) => this.embedTokens(texts, { signal })
+    const speed = await measureSpeed(run, this.info)
+    const plan = await this.#model.use(async (engine) => planFor(goals, speed, engine, options))
+    const { memory } = plan.goals
+    // a limit under what is needed would only be an error; the plan tells that it is not met
+    const memoryLimit = memory?.met ? (options.memoryLimit ?? memory.wanted) : options.memoryLimit
+    await this.#model.swap({ batchTokens: plan.batchTokens, memoryLimit, signal })
+    this.#plan = plan
+  }
+
   /** Loads the weights if need be and runs one short text, so that the first real one is not slower. */
   async warmup(): Promise<void> {
     await this.embed('warm-up', { cache: false })
@@ -364,7 +387,7 @@ export class Embedder {
     if (takenOver) return takenOver.info
     const engine = this.#model.current
     if (!engine) throw new InvalidInputError('The model is not loaded yet: call warmup() first.')
-    return infoOf(engine)
+    return infoOf(engine, this.#plan)
   }
 
   /** Readings since the embedder was loaded. */

@@ -2,7 +2,7 @@
 
 import type { CacheStats } from '../common/cache-stats.js'
 import { freeMemory } from '../common/free-memory.js'
-import type { EmbedderInfo, EmbedderStats } from '../common/types.js'
+import type { EmbedderInfo, EmbedderStats, Plan } from '../common/types.js'
 import type { Engine, EngineStats } from '../engine/engine.js'
 import type { NativeMachine } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
@@ -10,7 +10,7 @@ import { loadAddon } from '../native/load.js'
 /** What does not change while a process lives: asking the machine takes a tenth of a millisecond. */
 let facts: NativeMachine | undefined
 
-export function infoOf(engine: Engine): EmbedderInfo {
+export function infoOf(engine: Engine, plan?: Plan): EmbedderInfo {
   const { info, prepared } = engine
   facts ??= loadAddon().machine()
   const machine = facts
@@ -36,6 +36,7 @@ export function infoOf(engine: Engine): EmbedderInfo {
     isa: machine.isa,
     quantization: machine.quantization,
     cpuFeatures: machine.cpuFeatures,
+    plan,
     warnings: info.warnings,
   }
 }

@@ -30,7 +30,14 @@ import type {
 /** Options of `Reranker.load`: those of `Embedder.load` that have a meaning here; `model` is needed. */
 export type RerankerOptions = Omit<
   LoadOptions,
-  'model' | 'heads' | 'cache' | 'diskCache' | 'diskCacheSize' | 'cacheTtl' | 'fallback'
+  | 'model'
+  | 'heads'
+  | 'cache'
+  | 'diskCache'
+  | 'diskCacheSize'
+  | 'cacheTtl'
+  | 'fallback'
+  | 'optimizeFor'
 > & {
   /** GGUF file of a re-ranker, or the directory it lies in. */
   model: NonNullable<LoadOptions['model']>
@@ -60,7 +67,7 @@ const NAMES = namesOf<RerankerOptions>({
 /** What is loaded, and how it runs. */
 export type RerankerInfo = Omit<
   EmbedderInfo,
-  'dimensions' | 'colbertDimensions' | 'heads' | 'outputs'
+  'dimensions' | 'colbertDimensions' | 'heads' | 'outputs' | 'plan'
 >
 
 /** Readings since the re-ranker was loaded; a text is a pair here. */
@@ -191,6 +198,7 @@ export class Reranker {
       colbertDimensions: __,
       heads: ___,
       outputs: ____,
+      plan: _____,
       ...info
     } = infoOf(engine)
     return info

@@ -92,6 +92,11 @@ export class MemoryBudget implements Room<Admitted> {
     }
   }
 
+  /** What an embedder with such batches takes, results aside. */
+  needs(batchTokens: number): number {
+    return this.#fixed + this.#options.contextBytes(batchTokens)
+  }
+
   /** The most resident memory while a call with such needs runs alone. */
   peakOf(needs: MemoryNeeds): number {
     const { results, context } = this.#admitted(needs)

@@ -282,6 +282,7 @@ const namesIn = (...scopes: readonly OptionScope[]): readonly string[] =>
 export const LOAD_NAMES = [
   ...namesIn('load', 'both'),
   'lazy',
+  'optimizeFor',
   'logger',
   'onProgress',
   'onMemory',
