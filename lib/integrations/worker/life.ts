@@ -42,7 +42,8 @@ export class Life {
     }, startTimeout)
     this.#channel = new Channel(port, 'outside', {
       onMessage: (message) => this.#take(message),
-      onEnd: (how) => this.#fail(new WorkerError(`The embedder's worker has ended: ${how}.`)),
+      onEnd: (how, cause) =>
+        this.#fail(new WorkerError(`The embedder's worker has ended: ${how}.`, { cause })),
     })
     this.#greet()
   }

@@ -29,8 +29,13 @@ interface AnyPort extends EmbedderPort {
 
 export interface ChannelEvents {
   onMessage(message: Message): void
-  /** The other end is gone; once. @param how such as `code 1` */
-  onEnd(how: string): void
+  /**
+   * The other end is gone; once.
+   *
+   * @param how such as `code 1`
+   * @param cause what a thread said of it
+   */
+  onEnd(how: string, cause?: unknown): void
 }
 
 /** @throws InvalidInputError for what is no port */
@@ -49,6 +54,7 @@ export class Channel {
   readonly #side: 'inside' | 'outside'
   readonly #listeners: [event: string, listener: (...given: never[]) => void][] = []
   #hasEnded = false
+  #cause: unknown
   #whenEnded: (() => void)[] = []
 
   /** @param side `outside` is the end whose port stands for a thread or process */
@@ -85,6 +91,7 @@ export class Channel {
     })
     // without a listener it would be thrown; after it comes `exit`, unless there never was a process
     this.#on('error', (error: unknown) => {
+      this.#cause = error
       const { syscall } = Object(error) as { syscall?: unknown }
       if (String(syscall).startsWith('spawn')) this.#ended('it could not be started')
     })
@@ -101,7 +108,7 @@ export class Channel {
   #ended(how: string): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    this.#events.onEnd(how)
+    this.#events.onEnd(how, this.#cause)
     for (const resolve of this.#whenEnded.splice(0)) resolve()
   }
 
