@@ -2,22 +2,30 @@
  * The cache of embeddings: a memory tier in front of an optional disk tier.
  *
  * An entry is one output (dense, sparse or ColBERT) of one text under one model's fingerprint, as the
- * engine gave it. What `get` hands out is the caller's own copy; what `set` is given is copied.
+ * engine gave it (`find`, `keep`); or an embedding that somebody keeps by hand, with data beside it (`get`, `set`). What
+ * is handed out is the caller's own copy; what is given is copied.
  */
 
 import type { CacheStats, DiskStats } from '../common/cache-stats.js'
-import { checkNumeric, checkText } from '../common/given.js'
+import { DisposedError } from '../common/errors.js'
+import { checkNumeric, checkText, refuseUnknown } from '../common/given.js'
+import type { Embedding, OutputsOption, Precision } from '../common/types.js'
+import { checkOptions, OPTIONS } from '../options/table.js'
+import { embeddingOf } from '../outputs/embedding.js'
 import { isAhead, isExpired } from './disk/layout.js'
 import { DiskStore } from './disk/store.js'
 import { byRecency } from './disk/usage.js'
+import { type CacheHit, type CacheKey, hasAll, tagOf } from './entry/hit.js'
+import { decodeKept, encodeKept, type KeptEmbedding } from './entry/kept.js'
 import type { Touch } from './entry/key.js'
 import {
   entryKey,
   KINDS,
-  type Kind,
+  Kind,
   type ModelKey,
   ModelKeys,
   modelTag,
+  OUTPUT_KINDS,
   OUTPUT_OF_KIND,
   textTag,
 } from './entry/key.js'
@@ -53,9 +61,9 @@ const NOTE_EVERY_MS = 60_000
 const SWEEP_EVERY_MS = 600_000
 
 /**
- * What `Embedder.cache` gives: a memory tier in front of an optional disk tier. See docs/caching.md.
+ * What `openCache` and `Embedder.cache` give: a memory tier in front of an optional disk tier. See docs/caching.md.
  *
- * `get` and `set` never throw; what goes wrong with the disk is one warning, and entries that are missing.
+ * What goes wrong with the disk is one warning, and entries that are missing: nothing throws for it.
  */
 export class EmbeddingCache {
   readonly #options: CacheOptions
@@ -68,6 +76,7 @@ export class EmbeddingCache {
   #sweptAt: number
   #hits = 0
   #misses = 0
+  #isClosed = false
   #memoryHits = 0
   /** Whether the search under way had to read from the disk. */
   #readDisk = false
@@ -80,7 +89,11 @@ export class EmbeddingCache {
     this.#notedAt = this.#sweptAt = this.#now()
   }
 
-  /** Opens a cache. A disk tier that cannot be used is a warning, never an error. */
+  /**
+   * Opens a cache. A disk tier that cannot be used is a warning, never an error.
+   *
+   * @internal
+   */
   static async open(options: CacheOptions): Promise<EmbeddingCache> {
     const { disk, ttlMs, warn, now = Date.now } = options
     const store = disk && (await DiskStore.open({ ...disk, ttlMs, warn, now }))
@@ -94,7 +107,7 @@ export class EmbeddingCache {
    *
    * @internal
    */
-  get(fingerprint: string, text: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
+  find(fingerprint: string, text: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
     const tag = textTag(text)
     const model = this.#models.of(fingerprint)
     const found = tag === undefined ? undefined : this.#find(model, tag, asked, limit)
@@ -127,7 +140,7 @@ export class EmbeddingCache {
     now: number,
   ): CachedOutputs | undefined {
     let found: CachedOutputs | undefined
-    for (const kind of KINDS) {
+    for (const kind of OUTPUT_KINDS) {
       if (!wants(asked, kind)) continue
       const key = entryKey(model, tag, kind, variant)
       const held = this.#fromMemory(key, now)
@@ -196,13 +209,13 @@ export class EmbeddingCache {
    *
    * @internal
    */
-  set(fingerprint: string, text: string, outputs: CachedOutputs, limit: Limit): void {
+  keep(fingerprint: string, text: string, outputs: CachedOutputs, limit: Limit): void {
     const tag = textTag(text)
     if (tag === undefined || (outputs.pooled && !allFinite(outputs.pooled))) return
     const model = this.#models.of(fingerprint)
     const variant = outputs.truncated ? limit.maxTokens : 0
     const now = this.#now()
-    for (const kind of KINDS) {
+    for (const kind of OUTPUT_KINDS) {
       const value = outputOf(outputs, kind)
       if (!value) continue
       const { tokenCount } = outputs
@@ -221,6 +234,94 @@ export class EmbeddingCache {
     this.#sweptAt = now
     const { ttlMs } = this.#options
     return this.#memory.sweep(({ created }) => isExpired(created, now, ttlMs), 'expired')
+  }
+
+  /**
+   * What `set` kept for a text; else, if they are all there, the outputs that embedders kept for the whole text, dense
+   * of length 1. The arrays are the caller's own.
+   *
+   * @param model which model the embedding is of: a fingerprint (`m3.info.fingerprint`), or a name of your own
+   * @throws InvalidInputError for arguments of another type, DisposedError after `close`
+   * @example
+   * const hit = cache.get(m3.info.fingerprint, 'a text')
+   * if (hit) console.log(hit.embedding.dense, hit.metadata, hit.created)
+   */
+  get<const W extends OutputsOption | undefined = undefined>(
+    model: string,
+    key: CacheKey,
+    options: { outputs?: W | undefined } = {},
+  ): CacheHit<W> | undefined {
+    const [of, tag] = this.#keyOf(model, key)
+    refuseUnknown(options, ['outputs'], 'EmbeddingCache.get')
+    const { outputs = OPTIONS.outputs.default } = checkOptions(options)
+    const found = tag === undefined ? undefined : this.#getKept(of, tag, outputs)
+    if (found) this.#hits++
+    else this.#misses++
+    if (found && !this.#readDisk) this.#memoryHits++
+    return found as CacheHit<W> | undefined
+  }
+
+  #getKept(model: ModelKey, tag: string, outputs: Asked): CacheHit | undefined {
+    this.#disk?.begin()
+    this.#readDisk = false
+    const now = this.#now()
+    const key = entryKey(model, tag, Kind.kept, 0)
+    const entry = this.#fromMemory(key, now) ?? this.#fromDisk(key, model, tag, Kind.kept, 0)
+    const kept = entry && decodeKept(entry.value as Uint8Array)
+    if (kept && hasAll(kept.embedding, outputs)) {
+      this.#use(entry, now)
+      return { ...kept, created: new Date(entry.created) }
+    }
+    const raw = this.#collect(model, tag, outputs, 0, Number.POSITIVE_INFINITY, now)
+    if (!raw) return undefined
+    const created = Math.min(
+      ...OUTPUT_KINDS.flatMap((kind) => this.#describe(model, tag, kind, 0)?.created ?? now),
+    )
+    return { embedding: asEmbedded(raw, outputs), metadata: undefined, created: new Date(created) }
+  }
+
+  /**
+   * Keeps an embedding by hand, whatever was kept there before. Everything is copied before this returns; where there
+   * is a disk tier it is on its way there (`flush` waits for it), and other processes see it then.
+   *
+   * @param model as for `get`. What embedders keep under a fingerprint is not touched, nor found by them
+   * @throws InvalidInputError for what is no embedding, not finite, or for metadata that is no JSON; DisposedError after
+   *   `close`
+   * @example
+   * cache.set(m3.info.fingerprint, 'a text', await m3.embed('a text'), { metadata: { page: 3 } })
+   */
+  set(
+    model: string,
+    key: CacheKey,
+    embedding: KeptEmbedding,
+    options: { metadata?: unknown } = {},
+  ): void {
+    const [of, tag] = this.#keyOf(model, key)
+    refuseUnknown(options, ['metadata'], 'EmbeddingCache.set')
+    const value = encodeKept(embedding, options.metadata)
+    // a text that is no Unicode is never found
+    if (tag === undefined) return
+    const known = { value, tokenCount: embedding.tokenCount ?? 1, created: this.#now() }
+    const name = entryKey(of, tag, Kind.kept, 0)
+    this.#memory.delete(name)
+    // another process may keep another one there: no copy of it may stand in front of the disk
+    if (this.#disk?.state === 'on') this.#disk.put(of, tag, Kind.kept, 0, known)
+    else this.#memory.put(name, newEntry(of, tag, Kind.kept, 0, known))
+  }
+
+  /** Removes what `set` kept for a text. Returns whether it was there. */
+  delete(model: string, key: CacheKey): boolean {
+    const [of, tag] = this.#keyOf(model, key)
+    if (tag === undefined) return false
+    const wasHeld = this.#memory.delete(entryKey(of, tag, Kind.kept, 0))
+    return (this.#disk?.delete(of, tag, Kind.kept, 0) ?? false) || wasHeld
+  }
+
+  /** @throws InvalidInputError, DisposedError */
+  #keyOf(model: string, key: CacheKey): [model: ModelKey, tag: string | undefined] {
+    if (this.#isClosed) throw new DisposedError('The cache was closed.')
+    checkText(model, 'A model')
+    return [this.#models.of(model), tagOf(key)]
   }
 
   /** What is known of the entries of a text, of whole texts and of those cut at `maxTokens`. */
@@ -304,6 +405,7 @@ export class EmbeddingCache {
     let count = 0
     for await (const { model: tagOfModel, tag, kind, variant, bytes } of byRecency(this.#disk)) {
       if (only !== undefined && tagOfModel !== only) continue
+      if (kind === Kind.kept) continue
       if (!this.#memory.fits(bytes)) break
       const model = this.#models.ofTag(tagOfModel)
       const key = entryKey(model, tag, kind, variant)
@@ -385,8 +487,20 @@ export class EmbeddingCache {
 
   /** Flushes, and closes all files. `get` then finds nothing on the disk, and `set` keeps nothing there. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.flush()
     await this.#disk?.close()
     this.#memory.clear()
   }
+
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function asEmbedded(raw: CachedOutputs, outputs: Asked): Embedding<Precision> {
+  const how = { outputs, normalize: true, precision: 'float32' } as const
+  const timings = { tokenizeMs: 0, queueMs: 0, computeMs: 0, totalMs: 0 }
+  return embeddingOf(raw, how, { cached: true, timings })
 }

@@ -12,7 +12,7 @@ const PATIENCE_MS = 5_000
 
 /** All that the ports have between them. */
 interface AnyPort extends EmbedderPort {
-  off?(event: string, listener: (...given: never[]) => void): unknown
+  off?(event: string, listener: (...given: unknown[]) => void): unknown
   start?(): void
   close?(): void
   kill?(signal?: string): unknown
@@ -52,7 +52,7 @@ export class Channel {
   readonly #port: AnyPort
   readonly #events: ChannelEvents
   readonly #side: 'inside' | 'outside'
-  readonly #listeners: [event: string, listener: (...given: never[]) => void][] = []
+  readonly #listeners: [event: string, listener: (...given: unknown[]) => void][] = []
   #hasEnded = false
   #cause: unknown
   #whenEnded: (() => void)[] = []
@@ -100,7 +100,7 @@ export class Channel {
     if (isOver || threadId === -1) setTimeout(() => this.#ended('it had ended before'), 0)
   }
 
-  #on(event: string, listener: (...given: never[]) => void): void {
+  #on(event: string, listener: (...given: unknown[]) => void): void {
     this.#listeners.push([event, listener])
     this.#port.on(event, listener)
   }

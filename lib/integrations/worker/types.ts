@@ -14,7 +14,7 @@ import type { LoadOptions } from '../../options/types.js'
  */
 export interface EmbedderPort {
   /** Tells of messages, and of the other end's end. */
-  on(event: string, listener: (...given: never[]) => void): unknown
+  on(event: string, listener: (...given: unknown[]) => void): unknown
   /** Sends a message, with what is handed over. */
   postMessage?(message: unknown, transfer?: readonly never[]): unknown
   /** Sends a message, as processes have it. */
