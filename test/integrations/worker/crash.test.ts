@@ -6,10 +6,10 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectEmbedder, type EmbedderPort, serveEmbedder } from '../../../lib/exports/worker.js'
 import { Embedder, ModelNotFoundError, WorkerError } from '../../../lib/index.js'
+import type { FakeUtilityProcess } from '../../electron/fake-ports.mjs'
 import { runModule } from '../../helpers/child.js'
 import { tinyPath } from '../../helpers/standins.js'
 import { until } from '../../helpers/until.js'
-import type { FakeUtilityProcess } from './electron-ports.js'
 import { child, KINDS, thread, utility } from './starts.js'
 
 let model: string

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { EmbedderPort, ServeOptions } from '../../../lib/exports/worker.js'
-import { FakeUtilityProcess } from './electron-ports.js'
+import { FakeUtilityProcess } from '../../electron/fake-ports.mjs'
 
 const program = (name: string) => path.join(import.meta.dirname, 'programs', `${name}.mjs`)
 

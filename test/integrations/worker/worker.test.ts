@@ -17,8 +17,8 @@ import {
   type Progress,
 } from '../../../lib/index.js'
 import { MadeEmbedding } from '../../../lib/outputs/embedding.js'
+import { fakeMessageChannelMain } from '../../electron/fake-ports.mjs'
 import { tinyPath } from '../../helpers/standins.js'
-import { fakeMessageChannelMain } from './electron-ports.js'
 import { KINDS } from './starts.js'
 
 let model: string
@@ -31,7 +31,7 @@ afterAll(() => here.dispose())
 
 const texts = Array.from({ length: 40 }, (_, i) => `Text ${i} ${'of several words '.repeat(i % 7)}`)
 const long = 'word '.repeat(20_000)
-const plain = (embeddings: readonly Embedding[]) =>
+const plain = (embeddings: readonly object[]) =>
   embeddings.map((embedding) => ({ ...embedding, timings: undefined }))
 const caught = (call: Promise<unknown>) =>
   call.then(
