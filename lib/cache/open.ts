@@ -1,6 +1,6 @@
 /** A cache without an embedder. */
 
-import { refuseUnknown } from '../common/given.js'
+import { namesOf, refuseUnknown } from '../common/given.js'
 import { Log } from '../native/log.js'
 import { PRESETS } from '../options/presets.js'
 import { resolveOptions } from '../options/table.js'
@@ -8,10 +8,20 @@ import type { LoadOptions } from '../options/types.js'
 import { EmbeddingCache } from './cache.js'
 import { embeddingsDir } from './defaults.js'
 
-const NAMES = ['cache', 'diskCache', 'diskCacheSize', 'cacheTtl', 'cacheDir'] as const
-
 /** Options of `openCache`: those of `Embedder.load` that speak of caches. */
-export type OpenCacheOptions = Pick<LoadOptions, (typeof NAMES)[number] | 'logger'>
+export type OpenCacheOptions = Pick<
+  LoadOptions,
+  'cache' | 'diskCache' | 'diskCacheSize' | 'cacheTtl' | 'cacheDir' | 'logger'
+>
+
+const NAMES = namesOf<OpenCacheOptions>({
+  cache: 1,
+  diskCache: 1,
+  diskCacheSize: 1,
+  cacheTtl: 1,
+  cacheDir: 1,
+  logger: 1,
+})
 
 /**
  * Opens a cache by itself: in memory, and with `diskCache` on disk as well, where it is shared with all processes that
@@ -22,7 +32,7 @@ export type OpenCacheOptions = Pick<LoadOptions, (typeof NAMES)[number] | 'logge
  * const cache = await openCache({ diskCache: true, cacheTtl: '7d' })
  */
 export async function openCache(options: OpenCacheOptions = {}): Promise<EmbeddingCache> {
-  refuseUnknown(options, [...NAMES, 'logger'], 'openCache')
+  refuseUnknown(options, NAMES, 'openCache')
   const { logger, ...rest } = options
   const { cache, diskCache, diskCacheSize, cacheTtl, cacheDir, preset } = resolveOptions(rest)
   const log = new Log(logger)

@@ -84,9 +84,10 @@ export class Life {
     const before = this.#state
     this.#state = 'over'
     this.#onClosed()
+    if (before === 'over') return
     if (before === 'ready') this.#events.onEnd(error as WorkerError)
-    if (before !== 'starting') return
-    this.#settle.reject(error)
+    else this.#settle.reject(error)
+    // it may live on, and not be of use
     void this.#channel.end()
   }
 

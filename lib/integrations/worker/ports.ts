@@ -55,7 +55,9 @@ export class Channel {
   readonly #listeners: [event: string, listener: (...given: unknown[]) => void][] = []
   #hasEnded = false
   #cause: unknown
-  #whenEnded: (() => void)[] = []
+  /** Whether there is no thread or process any more; it may live on when the port has ended. */
+  #isGone = false
+  #whenGone: (() => void)[] = []
 
   /** @param side `outside` is the end whose port stands for a thread or process */
   constructor(port: EmbedderPort, side: 'inside' | 'outside', events: ChannelEvents) {
@@ -84,6 +86,8 @@ export class Channel {
     let how = 'it was disconnected'
     this.#on('disconnect', () => this.#ended(how))
     this.#on('exit', (code: unknown, signal: unknown) => {
+      this.#isGone = true
+      for (const resolve of this.#whenGone.splice(0)) resolve()
       how = typeof signal === 'string' ? `signal ${signal}` : `code ${Number(code)}`
       if (!this.#port.connected) this.#ended(how)
       // a process of its own may hold the pipe open for ever
@@ -93,11 +97,13 @@ export class Channel {
     this.#on('error', (error: unknown) => {
       this.#cause = error
       const { syscall } = Object(error) as { syscall?: unknown }
-      if (String(syscall).startsWith('spawn')) this.#ended('it could not be started')
+      if (!String(syscall).startsWith('spawn')) return
+      this.#isGone = true
+      this.#ended('it could not be started')
     })
     const { connected, exitCode, signalCode, threadId } = this.#port
-    const isOver = connected === false || (exitCode ?? signalCode ?? null) !== null
-    if (isOver || threadId === -1) setTimeout(() => this.#ended('it had ended before'), 0)
+    this.#isGone = (exitCode ?? signalCode ?? null) !== null || threadId === -1
+    if (this.#isGone || connected === false) setTimeout(() => this.#ended('it had ended before'), 0)
   }
 
   #on(event: string, listener: (...given: unknown[]) => void): void {
@@ -109,7 +115,6 @@ export class Channel {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#events.onEnd(how, this.#cause)
-    for (const resolve of this.#whenEnded.splice(0)) resolve()
   }
 
   /**
@@ -146,16 +151,26 @@ export class Channel {
   async end(): Promise<void> {
     const port = this.#port
     if (port.terminate) await port.terminate()
-    else if (port.kill && !this.#hasEnded) {
-      const gone = new Promise<void>((resolve) => this.#whenEnded.push(resolve))
-      port.kill()
-      const timer = setTimeout(() => port.kill?.('SIGKILL'), PATIENCE_MS)
-      await gone
-      clearTimeout(timer)
-    } else port.close?.()
+    else if (port.kill) await this.#kill()
+    else port.close?.()
     this.#hasEnded = true
     // those of `error` stay: nobody else may listen to what a dying process says
     this.#forget(([event]) => event !== 'error')
+  }
+
+  /** Asks first. A process that the system does not let go of is not waited for without end. */
+  async #kill(): Promise<void> {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      if (this.#isGone) return
+      this.#port.kill?.(signal)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, PATIENCE_MS)
+        this.#whenGone.push(() => {
+          clearTimeout(timer)
+          resolve()
+        })
+      })
+    }
   }
 
   /** Gives up this end, so that it keeps nothing alive. */

@@ -21,8 +21,8 @@ import { encodeError, encodeResult } from './wire.js'
  * @returns when the other end has closed it, or is gone
  * @throws InvalidInputError for what is no port, or no embedder
  * @example
- * import { parentPort } from 'node:worker_threads'
- * await serveEmbedder(parentPort)
+ * // `parentPort` of node:worker_threads
+ * await serveEmbedder(parentPort, { cache: '256MB' })
  */
 export async function serveEmbedder(
   port: EmbedderPort | null,

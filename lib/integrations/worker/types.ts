@@ -16,7 +16,7 @@ export interface EmbedderPort {
   /** Tells of messages, and of the other end's end. */
   on(event: string, listener: (...given: unknown[]) => void): unknown
   /** Sends a message, with what is handed over. */
-  postMessage?(message: unknown, transfer?: readonly never[]): unknown
+  postMessage?(message: unknown, transfer?: never[]): unknown
   /** Sends a message, as processes have it. */
   send?(message: unknown, ...more: never[]): unknown
 }

@@ -1,6 +1,7 @@
 /** A connected embedder's types are the embedder's. The compiler checks them (`npm run lint`); nothing runs. */
 import type { ChildProcess } from 'node:child_process'
 import type { MessagePort, Worker } from 'node:worker_threads'
+import type { MessagePortMain, UtilityProcess } from 'electron'
 import { describe, expectTypeOf, it } from 'vitest'
 import type { ConnectedEmbedder, EmbedderPort } from '../../../lib/exports/worker.js'
 import type { Embedder, EmbedderInfo, EmbedderStats, SparseEmbedding } from '../../../lib/index.js'
@@ -31,7 +32,9 @@ describe('the type of a connected embedder', () => {
     expectTypeOf<MessagePort>().toExtend<EmbedderPort>()
     expectTypeOf<ChildProcess>().toExtend<EmbedderPort>()
     expectTypeOf<NodeJS.Process>().toExtend<EmbedderPort>()
-    expectTypeOf<{ on(event: 'message', listener: () => void): void }>().toExtend<EmbedderPort>()
+    expectTypeOf<UtilityProcess>().toExtend<EmbedderPort>()
+    expectTypeOf<MessagePortMain>().toExtend<EmbedderPort>()
+    expectTypeOf<NodeJS.Process['parentPort']>().toExtend<EmbedderPort>()
     expectTypeOf<string>().not.toExtend<EmbedderPort>()
   })
 })
