@@ -3,6 +3,7 @@
 //   node scripts/check-electron.mjs [--tarball DIR] [--model F]
 // Without --tarball it packs this checkout with this machine's addon. On Linux without a display it starts Xvfb.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
@@ -20,7 +21,8 @@ const { values: options } = parseArgs({
 })
 
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bge-m3 electron ü-')) // a path as users have them
-const display = process.platform === 'linux' && !process.env.DISPLAY ? startXvfb() : undefined
+const needsDisplay = process.platform === 'linux' && !process.env.DISPLAY
+const display = needsDisplay ? await startXvfb() : undefined
 try {
   await drive(install())
 } finally {
@@ -28,9 +30,14 @@ try {
   fs.rmSync(work, { recursive: true, force: true, maxRetries: 10 })
 }
 
-function startXvfb() {
-  process.env.DISPLAY = ':99'
-  return spawn('Xvfb', [':99', '-screen', '0', '1280x900x24'], { stdio: 'ignore' })
+/** @returns the process, when it takes connections; it chooses a display and says which */
+async function startXvfb() {
+  const xvfb = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x900x24'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const [number] = await once(xvfb.stdout, 'data')
+  process.env.DISPLAY = `:${String(number).trim()}`
+  return xvfb
 }
 
 /** @returns the example's folder, with all that it needs */

@@ -23,8 +23,8 @@ describe('the type of a connected embedder', () => {
     expectTypeOf<ConnectedEmbedder['embed']>().toEqualTypeOf<Embedder['embed']>()
     expectTypeOf<ConnectedEmbedder['embedStream']>().toEqualTypeOf<Embedder['embedStream']>()
     expectTypeOf<ConnectedEmbedder['embedDocuments']>().toEqualTypeOf<Embedder['embedDocuments']>()
-    expectTypeOf(m3.info).toEqualTypeOf<EmbedderInfo>()
-    expectTypeOf<ReturnType<typeof m3.stats>>().toEqualTypeOf<Promise<EmbedderStats>>()
+    expectTypeOf<ConnectedEmbedder['info']>().toEqualTypeOf<EmbedderInfo>()
+    expectTypeOf<ReturnType<ConnectedEmbedder['stats']>>().toEqualTypeOf<Promise<EmbedderStats>>()
   })
 
   it('takes every kind of port', () => {
