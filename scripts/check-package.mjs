@@ -3,7 +3,6 @@
 //   node scripts/check-package.mjs [--tarball DIR|F] [--only esm,worker,...] [--quick] [--model F] [--json]
 // Without --tarball it packs this checkout with this machine's addon; a file is a bundled one. --quick leaves
 // out what must be fetched: other versions of Node, Vite, webpack, Next. Exit code 1 if a check fails.
-import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -13,9 +12,8 @@ import * as bundlers from './package/checks/bundlers.mjs'
 import { nextStandalone } from './package/checks/next.mjs'
 import * as plain from './package/checks/node.mjs'
 import { packPackage } from './package/pack.mjs'
-import { cacheDir } from './paths.mjs'
-import { run, say } from './run.mjs'
-import { hostTarget } from './targets.mjs'
+import { tarballsAt, tinyModel } from './package/tried.mjs'
+import { say } from './run.mjs'
 
 const QUICK = {
   esm: plain.esm,
@@ -99,29 +97,4 @@ function compareBits() {
     result.detail = `bits differ from those of ${first.name}`
     say(`failed  ${result.name}  ${result.detail}`)
   }
-}
-
-/** A file; or of a folder's tarballs this package's and this platform's. */
-function tarballsAt(place) {
-  if (!fs.statSync(place).isDirectory()) return [place]
-  return ['', `${hostTarget()}-`].map((part) => {
-    const pattern = new RegExp(`^bge-m3-node-${part}\\d.*\\.tgz$`)
-    const found = fs.readdirSync(place).filter((name) => pattern.test(name))
-    if (found.length !== 1) throw new Error(`${found.length} tarballs of ${place} are ${pattern}`)
-    return path.join(place, found[0])
-  })
-}
-
-/** The `tiny` stand-in, made by the installed package and kept in the cache. */
-function tinyModel(cli) {
-  const key = createHash('sha256').update(fs.readFileSync(cli)).digest('hex').slice(0, 12)
-  const file = path.join(cacheDir(), 'standins', `tiny-${key}.gguf`)
-  if (fs.existsSync(file)) return file
-  const part = `${file}.${process.pid}`
-  fs.mkdirSync(path.dirname(file), { recursive: true })
-  run(process.execPath, [cli, 'model', 'standin', '--size', 'tiny', '--output', part], {
-    quiet: true,
-  })
-  fs.renameSync(part, file)
-  return file
 }

@@ -37,6 +37,7 @@ const GUIDES = [
   ]),
   group('Running it', [
     'platforms',
+    'worker',
     'electron',
     'bundlers',
     'server',

@@ -41,13 +41,13 @@ async function measure(name, memoryBytes, onDisk, length, dimensions) {
   const pooled = new Float32Array(dimensions).map(Math.random)
   const start = performance.now()
   for (let i = 0; i < count; i++) {
-    cache.set('model', texts[i], { tokenCount: 99, truncated: false, pooled }, limit)
+    cache.keep('model', texts[i], { tokenCount: 99, truncated: false, pooled }, limit)
     if (i % 32 === 31) await new Promise((resolve) => setImmediate(resolve))
   }
   await cache.flush()
   const set = ((performance.now() - start) / count) * 1000
-  const hit = best(() => texts.forEach((text) => void cache.get('model', text, asked, limit)))
-  const miss = best(() => texts.forEach((text) => void cache.get('other', text, asked, limit)))
+  const hit = best(() => texts.forEach((text) => void cache.find('model', text, asked, limit)))
+  const miss = best(() => texts.forEach((text) => void cache.find('other', text, asked, limit)))
   const { hitRate } = cache.stats()
   if (Math.abs(hitRate - 0.5) > 1e-9) throw new Error(`hit rate ${hitRate}`)
   await cache.close()

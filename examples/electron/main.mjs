@@ -1,17 +1,35 @@
 // The main process: windows and messages. The model lives in a utility process, so that neither a heavy
 // job nor a crash of native code can touch the window.
 import path from 'node:path'
+import { connectEmbedder } from 'bge-m3-node/worker'
 import { app, BrowserWindow, ipcMain, utilityProcess } from 'electron'
-import { EmbedderClient } from './embedder-client.mjs'
 
 const here = import.meta.dirname
 
-/** Beside the user's data: a model is no part of the app, and an asar could not hold it anyway. */
-const models = path.join(app.getPath('userData'), 'models')
+/** Starts the embedder's process, also again after a crash. The model lies beside the user's data: it is no part of the app. */
+const startEmbedder = () =>
+  utilityProcess.fork(path.join(here, 'embedder-service.mjs'), [app.getPath('userData')], {
+    serviceName: 'embedder',
+  })
 
-const embedder = new EmbedderClient(() =>
-  utilityProcess.fork(path.join(here, 'embedder-service.mjs'), [], { serviceName: 'embedder' }),
-)
+let embedder
+
+async function load({ signal, onProgress }) {
+  embedder ??= await connectEmbedder(startEmbedder, {
+    signal,
+    onProgress: ({ received, total }) => onProgress({ stage: 'download', done: received, total }),
+  })
+  const { dimensions, standin, threads } = embedder.info
+  return { dimensions, standin, threads }
+}
+
+async function embed(texts, { signal, onProgress }) {
+  const results = await embedder.embed(texts, {
+    signal,
+    onProgress: ({ done, total }) => onProgress({ stage: 'embed', done, total }),
+  })
+  return results.map(({ dense }) => dense)
+}
 
 /** Jobs by the number the window gave them, so that it can cancel one. */
 const jobs = new Map()
@@ -34,13 +52,9 @@ async function asJob(event, job, work) {
   }
 }
 
-ipcMain.handle('load', (event, job) =>
-  asJob(event, job, (options) =>
-    embedder.load({ model: process.env.BGE_M3_MODEL, models }, options),
-  ),
-)
+ipcMain.handle('load', (event, job) => asJob(event, job, load))
 ipcMain.handle('embed', (event, job, texts) =>
-  asJob(event, job, (options) => embedder.embed(texts, options)),
+  asJob(event, job, (options) => embed(texts, options)),
 )
 ipcMain.on('cancel', (event, job) => jobs.get(`${event.sender.id}:${job}`)?.abort())
 
@@ -59,7 +73,7 @@ app.on('window-all-closed', () => {
 app.on('activate', () => {
   if (BrowserWindow.getAllWindows().length === 0) createWindow()
 })
-app.on('will-quit', () => embedder.stop())
+app.on('will-quit', () => embedder?.close())
 
 await app.whenReady()
 await createWindow()

@@ -2,23 +2,29 @@
  * The cache of embeddings: a memory tier in front of an optional disk tier.
  *
  * An entry is one output (dense, sparse or ColBERT) of one text under one model's fingerprint, as the
- * engine gave it. What `get` hands out is the caller's own copy; what `set` is given is copied.
+ * engine gave it (`find`, `keep`); or an embedding that somebody keeps by hand, with data beside it (`get`, `set`). What
+ * is handed out is the caller's own copy; what is given is copied.
  */
 
 import type { CacheStats, DiskStats } from '../common/cache-stats.js'
-import { checkNumeric, checkText } from '../common/given.js'
-import { isAhead, isExpired } from './disk/layout.js'
+import { DisposedError } from '../common/errors.js'
+import { checkNumeric, checkText, refuseUnknown } from '../common/given.js'
+import type { Embedding, OutputsOption, Precision } from '../common/types.js'
+import { checkOptions, OPTIONS } from '../options/table.js'
+import { embeddingOf } from '../outputs/embedding.js'
+import { isExpired } from './disk/layout.js'
 import { DiskStore } from './disk/store.js'
 import { byRecency } from './disk/usage.js'
-import type { Touch } from './entry/key.js'
+import { type CacheHit, type CacheKey, hasAll, tagOf } from './entry/hit.js'
+import { decodeKept, encodeKept, type KeptEmbedding } from './entry/kept.js'
 import {
   entryKey,
   KINDS,
-  type Kind,
+  Kind,
   type ModelKey,
   ModelKeys,
   modelTag,
-  OUTPUT_OF_KIND,
+  OUTPUT_KINDS,
   textTag,
 } from './entry/key.js'
 import type {
@@ -29,8 +35,9 @@ import type {
   ImportResult,
   Limit,
 } from './entry/types.js'
-import { allFinite, assign, byteLength, copyValue, outputOf, wants } from './entry/value.js'
-import { type Entry, MemoryTier, newEntry } from './memory.js'
+import { allFinite, byteLength, copyValue, outputOf } from './entry/value.js'
+import { newEntry } from './memory.js'
+import { Tiers } from './tiers.js'
 import { exportRecords, importRecords } from './transfer.js'
 
 const NO_DISK: DiskStats = {
@@ -46,45 +53,35 @@ const NO_DISK: DiskStats = {
   pendingBytes: 0,
 }
 
-/** Uses that are noted before the disk tier is told. */
-const MAX_TOUCHES = 4096
-/** How often it is told at least, and how often the memory tier is looked through for what expired. */
-const NOTE_EVERY_MS = 60_000
+/** How often the memory tier is looked through for what expired. */
 const SWEEP_EVERY_MS = 600_000
 
 /**
- * What `Embedder.cache` gives: a memory tier in front of an optional disk tier. See docs/caching.md.
+ * What `openCache` and `Embedder.cache` give: a memory tier in front of an optional disk tier. See docs/caching.md.
  *
- * `get` and `set` never throw; what goes wrong with the disk is one warning, and entries that are missing.
+ * What goes wrong with the disk is one warning, and entries that are missing: nothing throws for it.
  */
 export class EmbeddingCache {
-  readonly #options: CacheOptions
-  readonly #now: () => number
-  readonly #memory: MemoryTier
-  readonly #disk: DiskStore | undefined
+  readonly #tiers: Tiers
   readonly #models = new ModelKeys()
-  #touches: Touch[] = []
-  #notedAt: number
-  #sweptAt: number
   #hits = 0
   #misses = 0
+  #isClosed = false
   #memoryHits = 0
-  /** Whether the search under way had to read from the disk. */
-  #readDisk = false
 
-  private constructor(options: CacheOptions, disk: DiskStore | undefined) {
-    this.#options = options
-    this.#now = options.now ?? Date.now
-    this.#memory = new MemoryTier(options.memoryBytes)
-    this.#disk = disk
-    this.#notedAt = this.#sweptAt = this.#now()
+  private constructor(tiers: Tiers) {
+    this.#tiers = tiers
   }
 
-  /** Opens a cache. A disk tier that cannot be used is a warning, never an error. */
+  /**
+   * Opens a cache. A disk tier that cannot be used is a warning, never an error.
+   *
+   * @internal
+   */
   static async open(options: CacheOptions): Promise<EmbeddingCache> {
     const { disk, ttlMs, warn, now = Date.now } = options
     const store = disk && (await DiskStore.open({ ...disk, ttlMs, warn, now }))
-    return new EmbeddingCache(options, store)
+    return new EmbeddingCache(new Tiers(options, store))
   }
 
   /**
@@ -94,100 +91,27 @@ export class EmbeddingCache {
    *
    * @internal
    */
-  get(fingerprint: string, text: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
+  find(fingerprint: string, text: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
     const tag = textTag(text)
     const model = this.#models.of(fingerprint)
     const found = tag === undefined ? undefined : this.#find(model, tag, asked, limit)
     if (!found) this.#misses++
     else {
       this.#hits++
-      if (!this.#readDisk) this.#memoryHits++
+      if (!this.#tiers.readDisk) this.#memoryHits++
     }
     return found
   }
 
   #find(model: ModelKey, tag: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
-    this.#disk?.begin()
-    this.#readDisk = false
-    const now = this.#now()
+    const now = this.#tiers.begin()
     const { maxTokens, truncate } = limit
     return (
-      this.#collect(model, tag, asked, 0, maxTokens, now) ??
-      (truncate === 'end' ? this.#collect(model, tag, asked, maxTokens, maxTokens, now) : undefined)
+      this.#tiers.collect(model, tag, asked, 0, maxTokens, now) ??
+      (truncate === 'end'
+        ? this.#tiers.collect(model, tag, asked, maxTokens, maxTokens, now)
+        : undefined)
     )
-  }
-
-  /** The outputs of a whole text (`variant` 0), or of one that was cut at `variant` tokens. */
-  #collect(
-    model: ModelKey,
-    tag: string,
-    asked: Asked,
-    variant: number,
-    maxTokens: number,
-    now: number,
-  ): CachedOutputs | undefined {
-    let found: CachedOutputs | undefined
-    for (const kind of KINDS) {
-      if (!wants(asked, kind)) continue
-      const key = entryKey(model, tag, kind, variant)
-      const held = this.#fromMemory(key, now)
-      const entry = held ?? this.#fromDisk(key, model, tag, kind, variant)
-      if (!entry || entry.tokenCount > maxTokens) return undefined
-      if (!held) this.#memory.put(key, entry)
-      found ??= { tokenCount: entry.tokenCount, truncated: variant !== 0 }
-      // also where it was just read: that is a part of a longer record
-      assign(found, kind, copyValue(entry.value))
-      this.#use(entry, now)
-    }
-    return found
-  }
-
-  #fromMemory(key: string, now: number): Entry | undefined {
-    const entry = this.#memory.get(key)
-    if (!entry) return undefined
-    if (isExpired(entry.created, now, this.#options.ttlMs)) {
-      this.#memory.expire(key)
-      return undefined
-    }
-    if (isAhead(entry.created, now)) entry.created = now
-    return entry
-  }
-
-  #fromDisk(
-    key: string,
-    model: ModelKey,
-    tag: string,
-    kind: Kind,
-    variant: number,
-  ): Entry | undefined {
-    const loaded = this.#disk?.read(key, model, tag, kind, variant)
-    if (!loaded) return undefined
-    this.#readDisk = true
-    return newEntry(model, tag, kind, variant, loaded)
-  }
-
-  #use(entry: Entry, now: number): void {
-    const { touch } = entry
-    entry.hits++
-    touch.hits++
-    touch.lastAccess = now
-    if (!this.#disk || touch.listed) return
-    touch.listed = true
-    this.#touches.push(touch)
-    const isDue = Math.abs(now - this.#notedAt) > NOTE_EVERY_MS
-    if (isDue || this.#touches.length >= MAX_TOUCHES) void this.#noteUses(now)
-  }
-
-  #noteUses(now: number): Promise<void> {
-    const touches = this.#touches
-    this.#notedAt = now
-    this.#touches = []
-    const snapshot = touches.map((touch) => ({ ...touch }))
-    for (const touch of touches) {
-      touch.listed = false
-      touch.hits = 0
-    }
-    return this.#disk?.touch(snapshot) ?? Promise.resolve()
   }
 
   /**
@@ -196,31 +120,112 @@ export class EmbeddingCache {
    *
    * @internal
    */
-  set(fingerprint: string, text: string, outputs: CachedOutputs, limit: Limit): void {
+  keep(fingerprint: string, text: string, outputs: CachedOutputs, limit: Limit): void {
     const tag = textTag(text)
     if (tag === undefined || (outputs.pooled && !allFinite(outputs.pooled))) return
     const model = this.#models.of(fingerprint)
     const variant = outputs.truncated ? limit.maxTokens : 0
-    const now = this.#now()
-    for (const kind of KINDS) {
+    const now = this.#tiers.now()
+    for (const kind of OUTPUT_KINDS) {
       const value = outputOf(outputs, kind)
       if (!value) continue
       const { tokenCount } = outputs
       const key = entryKey(model, tag, kind, variant)
       const bytes = byteLength(value)
-      if (this.#memory.accepts(bytes)) {
+      if (this.#tiers.memory.accepts(bytes)) {
         const known = { value: copyValue(value), tokenCount, created: now }
-        this.#memory.put(key, newEntry(model, tag, kind, variant, known))
+        this.#tiers.memory.put(key, newEntry(model, tag, kind, variant, known))
       }
-      this.#disk?.put(model, tag, kind, variant, { value, tokenCount, created: now })
+      this.#tiers.disk?.put(model, tag, kind, variant, { value, tokenCount, created: now })
     }
-    if (Math.abs(now - this.#sweptAt) > SWEEP_EVERY_MS) this.#sweepMemory(now)
+    if (Math.abs(now - this.#tiers.sweptAt) > SWEEP_EVERY_MS) this.#tiers.sweepMemory(now)
   }
 
-  #sweepMemory(now: number): number {
-    this.#sweptAt = now
-    const { ttlMs } = this.#options
-    return this.#memory.sweep(({ created }) => isExpired(created, now, ttlMs), 'expired')
+  /**
+   * What `set` kept for a text; else, if they are all there, the outputs that embedders kept for the whole text, dense
+   * of length 1. The arrays are the caller's own.
+   *
+   * @param model which model the embedding is of: a fingerprint (`m3.info.fingerprint`), or a name of your own
+   * @throws InvalidInputError for arguments of another type, DisposedError after `close`
+   * @example
+   * const hit = cache.get(m3.info.fingerprint, 'a text')
+   * if (hit) console.log(hit.embedding.dense, hit.metadata, hit.created)
+   */
+  get<const W extends OutputsOption | undefined = undefined>(
+    model: string,
+    key: CacheKey,
+    options: { outputs?: W | undefined } = {},
+  ): CacheHit<W> | undefined {
+    const [of, tag] = this.#keyOf(model, key)
+    refuseUnknown(options, ['outputs'], 'EmbeddingCache.get')
+    const { outputs = OPTIONS.outputs.default } = checkOptions(options)
+    const found = tag === undefined ? undefined : this.#getKept(of, tag, outputs)
+    if (found) this.#hits++
+    else this.#misses++
+    if (found && !this.#tiers.readDisk) this.#memoryHits++
+    return found as CacheHit<W> | undefined
+  }
+
+  #getKept(model: ModelKey, tag: string, outputs: Asked): CacheHit | undefined {
+    const now = this.#tiers.begin()
+    const key = entryKey(model, tag, Kind.kept, 0)
+    const entry =
+      this.#tiers.fromMemory(key, now) ?? this.#tiers.fromDisk(key, model, tag, Kind.kept, 0)
+    const kept = entry && decodeKept(entry.value as Uint8Array)
+    if (kept && hasAll(kept.embedding, outputs)) {
+      this.#tiers.use(entry, now)
+      return { ...kept, created: new Date(entry.created) }
+    }
+    const raw = this.#tiers.collect(model, tag, outputs, 0, Number.POSITIVE_INFINITY, now)
+    if (!raw) return undefined
+    const created = Math.min(
+      ...OUTPUT_KINDS.flatMap((kind) => this.#tiers.describe(model, tag, kind, 0)?.created ?? now),
+    )
+    return { embedding: asEmbedded(raw, outputs), metadata: undefined, created: new Date(created) }
+  }
+
+  /**
+   * Keeps an embedding by hand, whatever was kept there before. Everything is copied before this returns; where there
+   * is a disk tier it is on its way there (`flush` waits for it), and other processes see it then.
+   *
+   * @param model as for `get`. What embedders keep under a fingerprint is not touched, nor found by them
+   * @throws InvalidInputError for what is no embedding, not finite, or for metadata that is no JSON; DisposedError after
+   *   `close`
+   * @example
+   * cache.set(m3.info.fingerprint, 'a text', await m3.embed('a text'), { metadata: { page: 3 } })
+   */
+  set(
+    model: string,
+    key: CacheKey,
+    embedding: KeptEmbedding,
+    options: { metadata?: unknown } = {},
+  ): void {
+    const [of, tag] = this.#keyOf(model, key)
+    refuseUnknown(options, ['metadata'], 'EmbeddingCache.set')
+    const value = encodeKept(embedding, options.metadata)
+    // a text that is no Unicode is never found
+    if (tag === undefined) return
+    const known = { value, tokenCount: embedding.tokenCount ?? 1, created: this.#tiers.now() }
+    const name = entryKey(of, tag, Kind.kept, 0)
+    this.#tiers.memory.delete(name)
+    // another process may keep another one there: no copy of it may stand in front of the disk
+    if (this.#tiers.disk?.state === 'on') this.#tiers.disk.put(of, tag, Kind.kept, 0, known)
+    else this.#tiers.memory.put(name, newEntry(of, tag, Kind.kept, 0, known))
+  }
+
+  /** Removes what `set` kept for a text. Returns whether it was there. */
+  delete(model: string, key: CacheKey): boolean {
+    const [of, tag] = this.#keyOf(model, key)
+    if (tag === undefined) return false
+    const wasHeld = this.#tiers.memory.delete(entryKey(of, tag, Kind.kept, 0))
+    return (this.#tiers.disk?.delete(of, tag, Kind.kept, 0) ?? false) || wasHeld
+  }
+
+  /** @throws InvalidInputError, DisposedError */
+  #keyOf(model: string, key: CacheKey): [model: ModelKey, tag: string | undefined] {
+    if (this.#isClosed) throw new DisposedError('The cache was closed.')
+    checkText(model, 'A model')
+    return [this.#models.of(model), tagOf(key)]
   }
 
   /** What is known of the entries of a text, of whole texts and of those cut at `maxTokens`. */
@@ -233,37 +238,19 @@ export class EmbeddingCache {
     const model = this.#models.of(fingerprint)
     const variants = maxTokens === undefined ? [0] : [0, maxTokens]
     return variants.flatMap((variant) =>
-      KINDS.flatMap((kind) => this.#describe(model, tag, kind, variant) ?? []),
+      KINDS.flatMap((kind) => this.#tiers.describe(model, tag, kind, variant) ?? []),
     )
-  }
-
-  #describe(model: ModelKey, tag: string, kind: Kind, variant: number): EntryInfo | undefined {
-    const held = this.#memory.peek(entryKey(model, tag, kind, variant))
-    const info = this.#disk?.info(model, tag, kind, variant)
-    if (!held) return info
-    const { tokenCount, created, hits, touch } = held
-    return {
-      output: OUTPUT_OF_KIND[kind],
-      tokenCount,
-      truncated: variant !== 0,
-      created,
-      lastAccess: Math.max(touch.lastAccess, info?.lastAccess ?? 0),
-      // those of other processes are on the disk, our last ones not yet
-      hits: Math.max(hits, (info?.hits ?? 0) + touch.hits),
-    }
   }
 
   /** Removes what is past its age from both tiers, now. Returns how many entries of the larger one. */
   clearExpired(): number {
-    const inMemory = this.#sweepMemory(this.#now())
-    return Math.max(inMemory, this.#disk?.clearExpired() ?? 0)
+    const inMemory = this.#tiers.sweepMemory(this.#tiers.now())
+    return Math.max(inMemory, this.#tiers.disk?.clearExpired() ?? 0)
   }
 
   /** Removes every entry of both tiers, other processes' included. */
   clear(): void {
-    this.#touches = []
-    this.#memory.clear()
-    this.#disk?.clear()
+    this.#tiers.clear()
   }
 
   /**
@@ -285,11 +272,11 @@ export class EmbeddingCache {
   }
 
   #remove(pick: (tag: string) => boolean): number {
-    const inMemory = this.#memory.sweep(
+    const inMemory = this.#tiers.memory.sweep(
       (entry) => pick(entry.touch.model.tag.toString('hex')),
       'removed',
     )
-    return Math.max(inMemory, this.#disk?.remove(pick) ?? 0)
+    return Math.max(inMemory, this.#tiers.disk?.remove(pick) ?? 0)
   }
 
   /**
@@ -299,18 +286,21 @@ export class EmbeddingCache {
    * @param fingerprint only entries of this model
    */
   async warmup(fingerprint?: string): Promise<number> {
-    if (!this.#disk || this.#memory.maxBytes <= 0) return 0
+    if (!this.#tiers.disk || this.#tiers.memory.maxBytes <= 0) return 0
     const only = fingerprint === undefined ? undefined : modelTag(fingerprint)
     let count = 0
-    for await (const { model: tagOfModel, tag, kind, variant, bytes } of byRecency(this.#disk)) {
+    for await (const { model: tagOfModel, tag, kind, variant, bytes } of byRecency(
+      this.#tiers.disk,
+    )) {
       if (only !== undefined && tagOfModel !== only) continue
-      if (!this.#memory.fits(bytes)) break
+      if (kind === Kind.kept) continue
+      if (!this.#tiers.memory.fits(bytes)) break
       const model = this.#models.ofTag(tagOfModel)
       const key = entryKey(model, tag, kind, variant)
-      if (this.#memory.peek(key)) continue
-      this.#disk.begin()
-      const entry = this.#fromDisk(key, model, tag, kind, variant)
-      if (entry && this.#memory.put(key, entry)) count++
+      if (this.#tiers.memory.peek(key)) continue
+      this.#tiers.disk.begin()
+      const entry = this.#tiers.fromDisk(key, model, tag, kind, variant)
+      if (entry && this.#tiers.memory.put(key, entry)) count++
     }
     return count
   }
@@ -323,7 +313,11 @@ export class EmbeddingCache {
    */
   async exportTo(file: string): Promise<{ entries: number; bytes: number }> {
     await this.flush()
-    return exportRecords(file, this.#now(), this.#disk?.isReadable ? this.#disk : this.#memory)
+    return exportRecords(
+      file,
+      this.#tiers.now(),
+      this.#tiers.disk?.isReadable ? this.#tiers.disk : this.#tiers.memory,
+    )
   }
 
   /**
@@ -333,31 +327,37 @@ export class EmbeddingCache {
    * @throws CacheError when the file is no such file, is damaged, or is of another version
    */
   async importFrom(file: string): Promise<ImportResult> {
-    const now = this.#now()
+    const now = this.#tiers.now()
     const result: ImportResult = { imported: 0, present: 0, expired: 0 }
     await importRecords(file, async (record) => {
       const { kind, tag, variant, tokenCount, value, hits } = record
       const created = Math.min(record.created, now)
-      if (isExpired(created, now, this.#options.ttlMs)) {
+      if (isExpired(created, now, this.#tiers.options.ttlMs)) {
         result.expired++
         return
       }
       const model = this.#models.ofTag(record.modelTag, record.fingerprint)
       const lastAccess = Math.min(record.lastAccess, now)
       const key = entryKey(model, tag, kind, variant)
-      const known = this.#describe(model, tag, kind, variant)
+      const known = this.#tiers.describe(model, tag, kind, variant)
       if (known && known.created >= created) {
         result.present++
         return
       }
       result.imported++
-      if (this.#disk?.state === 'on') {
-        this.#disk.put(model, tag, kind, variant, { value, tokenCount, created, hits, lastAccess })
-        if (this.#disk.isBusy) await this.#disk.flush()
+      if (this.#tiers.disk?.state === 'on') {
+        this.#tiers.disk.put(model, tag, kind, variant, {
+          value,
+          tokenCount,
+          created,
+          hits,
+          lastAccess,
+        })
+        if (this.#tiers.disk.isBusy) await this.#tiers.disk.flush()
         return
       }
       const entry = newEntry(model, tag, kind, variant, { value, tokenCount, created, hits })
-      this.#memory.put(key, entry)
+      this.#tiers.memory.put(key, entry)
     })
     await this.flush()
     return result
@@ -372,21 +372,33 @@ export class EmbeddingCache {
       hitRate: asked === 0 ? 0 : this.#hits / asked,
       memoryHits: this.#memoryHits,
       diskHits: this.#hits - this.#memoryHits,
-      memory: this.#memory.stats(),
-      disk: this.#disk?.stats() ?? { ...NO_DISK },
+      memory: this.#tiers.memory.stats(),
+      disk: this.#tiers.disk?.stats() ?? { ...NO_DISK },
     }
   }
 
   /** Waits until the disk tier has everything, last uses included. */
   async flush(): Promise<void> {
-    await this.#noteUses(this.#now())
-    await this.#disk?.flush()
+    await this.#tiers.noteUses(this.#tiers.now())
+    await this.#tiers.disk?.flush()
   }
 
   /** Flushes, and closes all files. `get` then finds nothing on the disk, and `set` keeps nothing there. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.flush()
-    await this.#disk?.close()
-    this.#memory.clear()
+    await this.#tiers.disk?.close()
+    this.#tiers.memory.clear()
   }
+
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function asEmbedded(raw: CachedOutputs, outputs: Asked): Embedding<Precision> {
+  const how = { outputs, normalize: true, precision: 'float32' } as const
+  const timings = { tokenizeMs: 0, queueMs: 0, computeMs: 0, totalMs: 0 }
+  return embeddingOf(raw, how, { cached: true, timings })
 }

@@ -74,6 +74,11 @@ export class MemoryTier {
     return !!entries && entries.calculatedSize + valueBytes + ENTRY_OVERHEAD <= this.maxBytes
   }
 
+  /** Whether it was there. */
+  delete(key: string): boolean {
+    return this.#entries?.delete(key) ?? false
+  }
+
   expire(key: string): void {
     if (this.#entries?.delete(key)) this.#expired++
   }

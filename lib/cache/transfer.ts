@@ -15,11 +15,13 @@ import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { CacheError } from '../common/errors.js'
+import { isTyped } from '../common/realms.js'
 import { encodeRecord, HEADER_BYTES, HEADER_META, header, meta, NAME_KIND } from './disk/layout.js'
 import { readName } from './disk/names.js'
 import { DiskStore } from './disk/store.js'
 import { crc32 } from './entry/checksum.js'
-import { Kind, modelTag } from './entry/key.js'
+import { decodeKept } from './entry/kept.js'
+import { KINDS, Kind, modelTag } from './entry/key.js'
 import { allFinite, isSparse, type Value, viewValue } from './entry/value.js'
 import type { MemoryTier } from './memory.js'
 
@@ -276,16 +278,16 @@ function parseRecord(
   const tokenCount = meta.tokens(head, HEADER_META)
   const variant = meta.variant(head, HEADER_META)
   const tag = meta.model(head, HEADER_META)
-  if (kind !== Kind.dense && kind !== Kind.sparse && kind !== Kind.colbert) return undefined
+  if (!KINDS.includes(kind as Kind)) return undefined
   if (tokenCount < 1 || tokenCount > MAX_TOKENS) return undefined
   if (variant !== 0 && variant < tokenCount) return undefined
-  const value = viewValue(kind, data.buffer as ArrayBuffer, data.byteOffset, data.length)
-  if (!value || !isPlausible(value, kind, tokenCount, tag, widths)) return undefined
+  const value = viewValue(kind as Kind, data.buffer as ArrayBuffer, data.byteOffset, data.length)
+  if (!value || !isPlausible(value, kind as Kind, tokenCount, tag, widths)) return undefined
   return {
     modelTag: tag,
     fingerprint,
     tag: meta.tag(head, HEADER_META),
-    kind,
+    kind: kind as Kind,
     variant,
     tokenCount,
     created: meta.created(head, HEADER_META),
@@ -309,6 +311,7 @@ function isPlausible(
     }
     return allFinite(value.values)
   }
+  if (isTyped(value, 'Uint8Array')) return decodeKept(value) !== undefined
   if (value.length === 0) return kind === Kind.colbert && tokenCount === 1
   const width = kind === Kind.dense ? value.length : value.length / (tokenCount - 1)
   const known = widths.get(modelTag) ?? width

@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'QUEUE_FULL'
   | 'STORE'
   | 'QUEUE'
+  | 'WORKER'
 
 /**
  * What an error may carry beside its message.
@@ -303,6 +304,20 @@ export class QueueError extends EmbedderError {
 
   constructor(message: string, details?: ErrorDetails) {
     super('QUEUE', message, details)
+  }
+}
+
+/**
+ * The thread or process that an embedder runs in ended, or cannot be reached.
+ *
+ * @group Errors
+ */
+export class WorkerError extends EmbedderError {
+  /** What the code of every such error is. */
+  static readonly code = 'WORKER'
+
+  constructor(message: string, details?: ErrorDetails) {
+    super('WORKER', message, details)
   }
 }
 

@@ -1,5 +1,5 @@
 /** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
-import { embeddingsDir } from '../cache/defaults.js'
+import { diskCacheOf } from '../cache/open.js'
 import { InvalidInputError } from '../common/errors.js'
 import { containerLeaves } from '../common/free-memory.js'
 import { checkFunction, checkSignal, refuseUnknown, shown } from '../common/given.js'
@@ -76,7 +76,10 @@ export async function settingsOf(config: Config, listeners: Listeners): Promise<
     verify: config.verify,
     retry: config.retry,
     cacheDir: config.cacheDir,
-    disk: diskCacheOf(config),
+    disk:
+      config.diskCache === false
+        ? undefined
+        : diskCacheOf(config.diskCache, config.diskCacheSize, config.cacheDir),
     cacheTtl: config.cacheTtl,
     batchTokens: config.batchTokens ?? tuning.batchTokens,
     inFlight: tuning.inFlight,
@@ -111,12 +114,6 @@ export function fetchOptions(
   const log = new Log(logger)
   const onNotice = (line: string) => log.notice(line, 'BGE_M3_DOWNLOAD')
   return { cacheDir, download, logger, signal, onProgress, onNotice }
-}
-
-function diskCacheOf({ diskCache, diskCacheSize, cacheDir: base }: Config): Settings['disk'] {
-  if (diskCache === false) return undefined
-  const dir = diskCache === true ? embeddingsDir(base) : diskCache
-  return { dir, maxBytes: diskCacheSize }
 }
 
 /**

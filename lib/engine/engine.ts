@@ -23,13 +23,13 @@ import { NOTHING_YET, Scheduler, type SchedulerStats } from './scheduler/schedul
 
 /** What a call needs of a cache. Arrays that it gives may be changed; those it gets, later, too. */
 export interface TextCache {
-  get(
+  find(
     fingerprint: string,
     text: string,
     asked: Required<Outputs>,
     limit: TextLimit,
   ): TextOutputs | undefined
-  set(fingerprint: string, text: string, outputs: TextOutputs, limit: TextLimit): void
+  keep(fingerprint: string, text: string, outputs: TextOutputs, limit: TextLimit): void
 }
 
 /** The limit that a text was under: its outputs depend on it where it lost its end. */

@@ -105,6 +105,11 @@ export class MadeEmbedding<P extends Precision = Precision> implements Embedding
   }
 }
 
+/** The same object as an embedding again, whose methods were lost on its way (structured clone, a file). */
+export function asEmbedding(data: object): Embedding<Precision> {
+  return Object.setPrototypeOf(data, MadeEmbedding.prototype) as Embedding<Precision>
+}
+
 /** The outputs that were asked for, in the form that was asked for. */
 export function embeddingOf<P extends Precision>(
   raw: TextOutputs,

@@ -57,8 +57,8 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
           const part = pick(truth, asked)
           // what a text gives never changes, only which outputs are known of it
           known.set(key, truth)
-          cache.set(model, text, part, LIMIT)
-          const got = cache.get(model, text, asked, LIMIT)
+          cache.keep(model, text, part, LIMIT)
+          const got = cache.find(model, text, asked, LIMIT)
           if (asked.dense || asked.sparse || asked.colbert) expect(exact(got)).toEqual(exact(part))
           else expect(got).toBeUndefined()
         }
@@ -66,7 +66,7 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
         for (const { model, text, asked } of steps) {
           if (!asked.dense && !asked.sparse && !asked.colbert) continue
           const truth = known.get(`${model}\0${text}`) as CachedOutputs
-          const got = cache.get(model, text, asked, LIMIT)
+          const got = cache.find(model, text, asked, LIMIT)
           expect(exact(got)).toEqual(exact(pick(truth, asked)))
         }
       }),
@@ -77,18 +77,18 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
 
   it('keeps outputs apart, and answers with exactly those that were asked for', async () => {
     const { cache } = await openCache(options())
-    cache.set('m', 'text', pick(everything(3), { ...ALL, colbert: false }), LIMIT)
-    expect(Object.keys(cache.get('m', 'text', DENSE, LIMIT) ?? {}).sort()).toEqual([
+    cache.keep('m', 'text', pick(everything(3), { ...ALL, colbert: false }), LIMIT)
+    expect(Object.keys(cache.find('m', 'text', DENSE, LIMIT) ?? {}).sort()).toEqual([
       'pooled',
       'tokenCount',
       'truncated',
     ])
-    expect(cache.get('m', 'text', { ...DENSE, sparse: true }, LIMIT)?.sparse).toBeDefined()
-    expect(cache.get('m', 'text', ALL, LIMIT)).toBeUndefined()
-    cache.set('m', 'text', pick(everything(3), { ...ALL, dense: false, sparse: false }), LIMIT)
-    expect(exact(cache.get('m', 'text', ALL, LIMIT))).toEqual(exact(everything(3)))
-    expect(cache.get('other', 'text', DENSE, LIMIT)).toBeUndefined()
-    expect(cache.get('m', 'text ', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 'text', { ...DENSE, sparse: true }, LIMIT)?.sparse).toBeDefined()
+    expect(cache.find('m', 'text', ALL, LIMIT)).toBeUndefined()
+    cache.keep('m', 'text', pick(everything(3), { ...ALL, dense: false, sparse: false }), LIMIT)
+    expect(exact(cache.find('m', 'text', ALL, LIMIT))).toEqual(exact(everything(3)))
+    expect(cache.find('other', 'text', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 'text ', DENSE, LIMIT)).toBeUndefined()
     await cache.close()
   })
 
@@ -96,10 +96,10 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
     const { cache } = await openCache(options())
     const truth = everything(9)
     const given = everything(9)
-    cache.set('m', 't', given, LIMIT)
+    cache.keep('m', 't', given, LIMIT)
     spoil(given)
     for (let round = 0; round < 3; round++) {
-      const got = cache.get('m', 't', ALL, LIMIT) as CachedOutputs
+      const got = cache.find('m', 't', ALL, LIMIT) as CachedOutputs
       expect(exact(got)).toEqual(exact(truth))
       spoil(got)
       if (round === 1) await cache.flush()
@@ -114,14 +114,14 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
     const error = (maxTokens: number) => ({ maxTokens, truncate: 'error' as const })
     const end = (maxTokens: number) => ({ maxTokens, truncate: 'end' as const })
     const get = (limit: ReturnType<typeof error | typeof end>) =>
-      exact(cache.get('m', 't', DENSE, limit))
+      exact(cache.find('m', 't', DENSE, limit))
 
-    cache.set('m', 't', cut, end(50))
+    cache.keep('m', 't', cut, end(50))
     expect(get(end(50))).toEqual(exact(cut))
     for (const limit of [error(50), end(49), end(51), error(8192), end(8192)]) {
       expect(get(limit)).toBeUndefined()
     }
-    cache.set('m', 't', plain, end(100))
+    cache.keep('m', 't', plain, end(100))
     for (const limit of [error(100), end(100), error(8192), end(8192)]) {
       expect(get(limit)).toEqual(exact(plain))
     }
@@ -132,14 +132,14 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
 
   it('takes no text without UTF-8 for another, and keeps nothing that is not finite', async () => {
     const { cache } = await openCache(options())
-    cache.set('m', '\ud800', dense(1), LIMIT)
-    expect(cache.get('m', '\ud800', DENSE, LIMIT)).toBeUndefined()
-    expect(cache.get('m', '\ufffd', DENSE, LIMIT)).toBeUndefined()
+    cache.keep('m', '\ud800', dense(1), LIMIT)
+    expect(cache.find('m', '\ud800', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', '\ufffd', DENSE, LIMIT)).toBeUndefined()
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
       const outputs = dense(1)
       ;(outputs.pooled as Float32Array)[7] = bad
-      cache.set('m', 'bad', outputs, LIMIT)
-      expect(cache.get('m', 'bad', DENSE, LIMIT)).toBeUndefined()
+      cache.keep('m', 'bad', outputs, LIMIT)
+      expect(cache.find('m', 'bad', DENSE, LIMIT)).toBeUndefined()
     }
     expect(cache.describe('m', '\ud800')).toEqual([])
     await cache.close()
@@ -147,17 +147,17 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
 
   it('forgets after the time to live, counted from being computed', async () => {
     const { cache, clock } = await openCache({ ...options(), ttlMs: 10 * DAY })
-    cache.set('m', 'old', dense(1), LIMIT)
+    cache.keep('m', 'old', dense(1), LIMIT)
     await cache.flush()
     clock.now += 6 * DAY
-    cache.set('m', 'new', dense(2), LIMIT)
+    cache.keep('m', 'new', dense(2), LIMIT)
     await cache.flush()
-    expect(cache.get('m', 'old', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 'old', DENSE, LIMIT)).toBeDefined()
     clock.now += 4 * DAY
-    expect(cache.get('m', 'old', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 'old', DENSE, LIMIT)).toBeDefined()
     clock.now += 1
-    expect(cache.get('m', 'old', DENSE, LIMIT)).toBeUndefined()
-    expect(cache.get('m', 'new', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 'old', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 'new', DENSE, LIMIT)).toBeDefined()
     clock.now += 6 * DAY
     await cache.flush()
     expect(cache.clearExpired()).toBe(1)
@@ -169,33 +169,33 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
 
   it('neither expires nor keeps everything when the clock is put back', async () => {
     const { cache, clock } = await openCache({ ...options(), ttlMs: 10 * DAY })
-    cache.set('m', 'read', dense(1), LIMIT)
-    cache.set('m', 'swept', dense(2), LIMIT)
+    cache.keep('m', 'read', dense(1), LIMIT)
+    cache.keep('m', 'swept', dense(2), LIMIT)
     await cache.flush()
     clock.now -= 3650 * DAY
-    expect(cache.get('m', 'read', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 'read', DENSE, LIMIT)).toBeDefined()
     await cache.flush()
     expect(cache.clearExpired()).toBe(0)
     clock.now += 5 * DAY
-    expect(cache.get('m', 'read', DENSE, LIMIT)).toBeDefined()
-    expect(cache.get('m', 'swept', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 'read', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 'swept', DENSE, LIMIT)).toBeDefined()
     // from the first look after the change on, they are as old as if they had been made then
     clock.now += 10 * DAY + 1
-    expect(cache.get('m', 'read', DENSE, LIMIT)).toBeUndefined()
-    expect(cache.get('m', 'swept', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 'read', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 'swept', DENSE, LIMIT)).toBeUndefined()
     await cache.close()
   })
 
   it('removes the entries of one model, of all others, or all', async () => {
     const { cache } = await openCache(options())
     for (const model of ['a', 'b', 'c']) {
-      for (let i = 0; i < 10; i++) cache.set(model, `t${i}`, dense(i), LIMIT)
+      for (let i = 0; i < 10; i++) cache.keep(model, `t${i}`, dense(i), LIMIT)
     }
     await cache.flush()
     const left = () =>
       ['a', 'b', 'c'].map(
         (model) =>
-          Array.from({ length: 10 }, (_, i) => cache.get(model, `t${i}`, DENSE, LIMIT)).filter(
+          Array.from({ length: 10 }, (_, i) => cache.find(model, `t${i}`, DENSE, LIMIT)).filter(
             Boolean,
           ).length,
       )
@@ -207,7 +207,7 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
     expect(left()).toEqual([0, 0, 10])
     cache.clear()
     expect(left()).toEqual([0, 0, 0])
-    cache.set('a', 't0', dense(0), LIMIT)
+    cache.keep('a', 't0', dense(0), LIMIT)
     await cache.flush()
     expect(left()).toEqual([1, 0, 0])
     await cache.close()
@@ -215,22 +215,22 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
 
   it('removes what is still on its way to the disk, too', async () => {
     const { cache } = await openCache(options())
-    cache.set('a', 't', dense(0), LIMIT)
+    cache.keep('a', 't', dense(0), LIMIT)
     expect(cache.invalidate('a')).toBe(1)
     // at any moment of the writing
     for (let turns = 0; turns < 30; turns++) {
-      cache.set('a', 'u', dense(0, 50_000), LIMIT)
+      cache.keep('a', 'u', dense(0, 50_000), LIMIT)
       const flushed = cache.flush()
       for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
       if (turns % 3 === 0) cache.clear()
       else cache.invalidate('a')
-      expect(cache.get('a', 'u', DENSE, LIMIT)).toBeUndefined()
+      expect(cache.find('a', 'u', DENSE, LIMIT)).toBeUndefined()
       await flushed
       await cache.flush()
-      expect(cache.get('a', 'u', DENSE, LIMIT)).toBeUndefined()
+      expect(cache.find('a', 'u', DENSE, LIMIT)).toBeUndefined()
     }
-    expect(cache.get('a', 't', DENSE, LIMIT)).toBeUndefined()
-    expect(cache.get('a', 'u', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('a', 't', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('a', 'u', DENSE, LIMIT)).toBeUndefined()
     expect(cache.stats().disk.entries).toBe(0)
     await cache.close()
   })
@@ -239,20 +239,20 @@ describe.each(TIERS)('a cache in %s', (_name, options) => {
     const { cache, clock } = await openCache(options())
     expect(cache.stats().hitRate).toBe(0)
     const created = clock.now
-    cache.set('m', 't', { ...dense(1), tokenCount: 7 }, LIMIT)
+    cache.keep('m', 't', { ...dense(1), tokenCount: 7 }, LIMIT)
     await cache.flush()
     expect(cache.describe('m', 't')).toEqual([
       { output: 'dense', tokenCount: 7, truncated: false, created, lastAccess: created, hits: 0 },
     ])
     clock.now += 5000
-    for (let i = 0; i < 3; i++) cache.get('m', 't', DENSE, LIMIT)
-    cache.get('m', 'missing', DENSE, LIMIT)
+    for (let i = 0; i < 3; i++) cache.find('m', 't', DENSE, LIMIT)
+    cache.find('m', 'missing', DENSE, LIMIT)
     await cache.flush()
     expect(cache.describe('m', 't')).toMatchObject([{ created, lastAccess: clock.now, hits: 3 }])
     const stats = cache.stats()
     expect(stats).toMatchObject({ hits: 3, misses: 1, hitRate: 0.75 })
     expect(stats.memoryHits + stats.diskHits).toBe(3)
-    cache.set('m', 'cut', { ...dense(1), truncated: true }, { maxTokens: 5, truncate: 'end' })
+    cache.keep('m', 'cut', { ...dense(1), truncated: true }, { maxTokens: 5, truncate: 'end' })
     expect(cache.describe('m', 'cut')).toEqual([])
     await cache.flush()
     expect(cache.describe('m', 'cut', 5)).toMatchObject([{ truncated: true }])
@@ -264,12 +264,12 @@ describe('the memory tier', () => {
   it('drops what was not used for the longest time, and stays within its bytes', async () => {
     const one = 64 * 4 + ENTRY_OVERHEAD
     const { cache } = await openCache({ memoryBytes: one * 10 })
-    for (let i = 0; i < 10; i++) cache.set('m', `t${i}`, dense(i), LIMIT)
+    for (let i = 0; i < 10; i++) cache.keep('m', `t${i}`, dense(i), LIMIT)
     expect(cache.stats().memory).toMatchObject({ entries: 10, bytes: one * 10, evictions: 0 })
-    cache.get('m', 't0', DENSE, LIMIT)
-    for (let i = 10; i < 15; i++) cache.set('m', `t${i}`, dense(i), LIMIT)
+    cache.find('m', 't0', DENSE, LIMIT)
+    for (let i = 10; i < 15; i++) cache.keep('m', `t${i}`, dense(i), LIMIT)
     const alive = Array.from({ length: 15 }, (_, i) => i).filter((i) =>
-      cache.get('m', `t${i}`, DENSE, LIMIT),
+      cache.find('m', `t${i}`, DENSE, LIMIT),
     )
     expect(alive).toEqual([0, 6, 7, 8, 9, 10, 11, 12, 13, 14])
     expect(cache.stats().memory).toMatchObject({ entries: 10, bytes: one * 10, evictions: 5 })
@@ -277,22 +277,22 @@ describe('the memory tier', () => {
 
   it('keeps nothing that takes over half of it, nor anything when it is off', async () => {
     const { cache } = await openCache({ memoryBytes: 10_000 })
-    cache.set('m', 'small', dense(1), LIMIT)
-    cache.set('m', 'large', dense(1, 2000), LIMIT)
-    expect(cache.get('m', 'large', DENSE, LIMIT)).toBeUndefined()
-    expect(cache.get('m', 'small', DENSE, LIMIT)).toBeDefined()
+    cache.keep('m', 'small', dense(1), LIMIT)
+    cache.keep('m', 'large', dense(1, 2000), LIMIT)
+    expect(cache.find('m', 'large', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 'small', DENSE, LIMIT)).toBeDefined()
     const off = await openCache({ memoryBytes: 0 })
-    off.cache.set('m', 't', dense(1), LIMIT)
-    expect(off.cache.get('m', 't', DENSE, LIMIT)).toBeUndefined()
+    off.cache.keep('m', 't', dense(1), LIMIT)
+    expect(off.cache.find('m', 't', DENSE, LIMIT)).toBeUndefined()
     expect(await off.cache.warmup()).toBe(0)
     expect(off.cache.stats()).toMatchObject({ memory: { maxBytes: 0 }, disk: { state: 'off' } })
   })
 
   it('sweeps what expired when it is written to', async () => {
     const { cache, clock } = await openCache({ memoryBytes: 100_000, ttlMs: DAY })
-    for (let i = 0; i < 20; i++) cache.set('m', `t${i}`, dense(i), LIMIT)
+    for (let i = 0; i < 20; i++) cache.keep('m', `t${i}`, dense(i), LIMIT)
     clock.now += 2 * DAY
-    cache.set('m', 'new', dense(1), LIMIT)
+    cache.keep('m', 'new', dense(1), LIMIT)
     expect(cache.stats().memory).toMatchObject({ entries: 1, expired: 20 })
   })
 
@@ -304,7 +304,7 @@ describe('the memory tier', () => {
       const before = used()
       for (let i = 0; i < 50_000; i++) {
         const pooled = new Float32Array(256).fill(i)
-        cache.set('m', 'text ' + i, { tokenCount: 5, truncated: false, pooled }, { maxTokens: 9, truncate: 'error' })
+        cache.keep('m', 'text ' + i, { tokenCount: 5, truncated: false, pooled }, { maxTokens: 9, truncate: 'error' })
       }
       const after = used()
       const took = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers
@@ -324,11 +324,11 @@ describe('warmup', () => {
     const first = await openCache({ dir })
     for (let i = 0; i < 40; i++) {
       first.clock.now += 1000
-      first.cache.set(i % 2 ? 'm' : 'n', `t${i}`, dense(i), LIMIT)
+      first.cache.keep(i % 2 ? 'm' : 'n', `t${i}`, dense(i), LIMIT)
       await first.cache.flush()
     }
     first.clock.now += 1000
-    first.cache.get('m', 't1', DENSE, LIMIT)
+    first.cache.find('m', 't1', DENSE, LIMIT)
     await first.cache.close()
 
     const room = 10 * (64 * 4 + ENTRY_OVERHEAD)
@@ -338,7 +338,7 @@ describe('warmup', () => {
     clock.now += 1
     const expected = [1, 39, 37, 35, 33, 31, 29, 27, 25, 23]
     for (const i of expected) {
-      const got = cache.get('m', `t${i}`, DENSE, LIMIT)
+      const got = cache.find('m', `t${i}`, DENSE, LIMIT)
       expect(bits(got?.pooled)).toBe(bits(floats(64, i)))
     }
     expect(cache.stats()).toMatchObject({ memoryHits: 10, diskHits: 0, memory: { evictions: 0 } })

@@ -32,7 +32,7 @@ const bytesOf = (dir: string) =>
 const segments = (dir: string) => filesIn(dir).filter((file) => file.endsWith('.seg'))
 
 function present({ cache }: TestCache, ids: Iterable<number>): number[] {
-  return [...ids].filter((i) => cache.get('m', `t${i}`, DENSE, LIMIT) !== undefined)
+  return [...ids].filter((i) => cache.find('m', `t${i}`, DENSE, LIMIT) !== undefined)
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
@@ -41,14 +41,14 @@ describe('the disk tier', () => {
   it('survives being closed', async () => {
     const dir = folder()
     const first = await openCache({ dir })
-    for (let i = 0; i < 100; i++) first.cache.set('m', `t${i}`, everything(i), LIMIT)
+    for (let i = 0; i < 100; i++) first.cache.keep('m', `t${i}`, everything(i), LIMIT)
     await first.cache.close()
-    expect(first.cache.get('m', 't1', DENSE, LIMIT)).toBeUndefined()
-    first.cache.set('m', 'late', dense(1), LIMIT)
+    expect(first.cache.find('m', 't1', DENSE, LIMIT)).toBeUndefined()
+    first.cache.keep('m', 'late', dense(1), LIMIT)
     await first.cache.close()
     const second = await openCache({ dir })
     for (let i = 0; i < 100; i++) {
-      expect(second.cache.get('m', `t${i}`, ALL, LIMIT)).toEqual(everything(i))
+      expect(second.cache.find('m', `t${i}`, ALL, LIMIT)).toEqual(everything(i))
     }
     expect(second.cache.stats().disk).toMatchObject({ state: 'on', entries: 300, estimated: false })
     expect([...first.warnings, ...second.warnings]).toEqual([])
@@ -61,9 +61,9 @@ describe('the disk tier', () => {
     try {
       const { cache } = await openCache({ dir, memoryBytes: 100_000 })
       const canary = 'a canary that sings of Zanzibar'
-      for (let i = 0; i < 50; i++) cache.set('fingerprint', `${canary} ${i}`, everything(i), LIMIT)
+      for (let i = 0; i < 50; i++) cache.keep('fingerprint', `${canary} ${i}`, everything(i), LIMIT)
       await cache.flush()
-      cache.get('fingerprint', `${canary} 1`, ALL, LIMIT)
+      cache.find('fingerprint', `${canary} 1`, ALL, LIMIT)
       await cache.exportTo(path.join(dir, 'export'))
       await cache.close()
       const files = filesIn(dir)
@@ -100,7 +100,7 @@ describe('the disk tier', () => {
     let most = 0
     for (let i = 0; i < 6000; i++) {
       clock.now += 1000
-      cache.set('m', `t${i}`, dense(i, 256), LIMIT)
+      cache.keep('m', `t${i}`, dense(i, 256), LIMIT)
       if (i > 100 && i % 200 === 0) {
         expect(present(opened, hot)).toEqual(hot)
         await cache.flush()
@@ -125,7 +125,7 @@ describe('the disk tier', () => {
     const opened = await openCache({ dir, maxBytes: 1_000_000 })
     for (let i = 0; i < 2000; i++) {
       opened.clock.now += 1000
-      opened.cache.set('m', `t${i}`, dense(i, 256), LIMIT)
+      opened.cache.keep('m', `t${i}`, dense(i, 256), LIMIT)
       await opened.cache.flush()
       present(opened, [i])
     }
@@ -142,7 +142,7 @@ describe('the disk tier', () => {
     const { cache, clock } = opened
     for (let i = 0; i < 4000; i++) {
       clock.now += 1000
-      cache.set('m', `t${i}`, dense(i, 4), LIMIT)
+      cache.keep('m', `t${i}`, dense(i, 4), LIMIT)
       if (i % 500 === 499) {
         await cache.flush()
         expect(present(opened, range(0, 20))).toHaveLength(20)
@@ -159,10 +159,10 @@ describe('the disk tier', () => {
 
   it('does not keep what is far too large, and says so in its statistics', async () => {
     const { cache } = await openCache({ dir: folder(), maxBytes: 1_000_000 })
-    cache.set('m', 'large', dense(1, 100_000), LIMIT)
-    cache.set('m', 'small', dense(1), LIMIT)
+    cache.keep('m', 'large', dense(1, 100_000), LIMIT)
+    cache.keep('m', 'small', dense(1), LIMIT)
     await cache.flush()
-    expect(cache.get('m', 'large', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 'large', DENSE, LIMIT)).toBeUndefined()
     expect(cache.stats().disk).toMatchObject({ entries: 1, dropped: 1 })
     await cache.close()
   })
@@ -170,12 +170,12 @@ describe('the disk tier', () => {
   it('expires by itself, and gives the room back', async () => {
     const dir = folder()
     const { cache, clock } = await openCache({ dir, ttlMs: 30 * DAY })
-    for (let i = 0; i < 500; i++) cache.set('m', `t${i}`, dense(i, 1024), LIMIT)
+    for (let i = 0; i < 500; i++) cache.keep('m', `t${i}`, dense(i, 1024), LIMIT)
     await cache.flush()
     expect(bytesOf(dir)).toBeGreaterThan(2_000_000)
     for (const file of segments(dir)) fs.utimesSync(file, 1, 1)
     clock.now += 31 * DAY
-    cache.set('m', 'new', dense(1), LIMIT)
+    cache.keep('m', 'new', dense(1), LIMIT)
     await cache.flush()
     await cache.close()
     const later = await openCache({ dir, clock })
@@ -184,9 +184,9 @@ describe('the disk tier', () => {
       2_200_000,
     )
     later.clock.now += 3_600_001
-    later.cache.set('m', 'newer', dense(1), LIMIT)
+    later.cache.keep('m', 'newer', dense(1), LIMIT)
     await later.cache.flush()
-    expect(later.cache.get('m', 'new', DENSE, LIMIT)).toBeDefined()
+    expect(later.cache.find('m', 'new', DENSE, LIMIT)).toBeDefined()
     await later.cache.close()
   })
 
@@ -195,18 +195,18 @@ describe('the disk tier', () => {
     const clock = { now: 1_800_000_000_000 }
     for (let run = 0; run < 12; run++) {
       const { cache } = await openCache({ dir, clock })
-      cache.set('m', `t${run}`, dense(run), LIMIT)
+      cache.keep('m', `t${run}`, dense(run), LIMIT)
       await cache.close()
     }
     expect(segments(dir)).toHaveLength(12)
     for (const file of segments(dir)) fs.utimesSync(file, 1, 1)
     clock.now += 7_200_000
     const last = await openCache({ dir, clock })
-    last.cache.set('m', 't12', dense(12), LIMIT)
+    last.cache.keep('m', 't12', dense(12), LIMIT)
     await last.cache.flush()
     expect(segments(dir)).toHaveLength(1)
     for (let run = 0; run < 13; run++) {
-      expect(last.cache.get('m', `t${run}`, DENSE, LIMIT)).toEqual(dense(run))
+      expect(last.cache.find('m', `t${run}`, DENSE, LIMIT)).toEqual(dense(run))
     }
     expect(last.warnings).toEqual([])
     await last.cache.close()
@@ -215,7 +215,7 @@ describe('the disk tier', () => {
   it('finds entries again when the index is lost, or grows', async () => {
     const dir = folder()
     const first = await openCache({ dir, maxBytes: 1_000_000 })
-    for (let i = 0; i < 300; i++) first.cache.set('m', `t${i}`, dense(i), LIMIT)
+    for (let i = 0; i < 300; i++) first.cache.keep('m', `t${i}`, dense(i), LIMIT)
     await first.cache.close()
     const index = () => filesIn(dir).filter((file) => /index-\d+$/.test(file))
     fs.rmSync(index()[0] as string)
@@ -239,12 +239,12 @@ describe('the disk tier', () => {
   it('goes on when its folder is removed under it', async () => {
     const dir = folder()
     const opened = await openCache({ dir })
-    opened.cache.set('m', 't1', dense(1), LIMIT)
+    opened.cache.keep('m', 't1', dense(1), LIMIT)
     await opened.cache.flush()
     fs.rmSync(dir, { recursive: true })
-    opened.cache.set('m', 't2', dense(2), LIMIT)
+    opened.cache.keep('m', 't2', dense(2), LIMIT)
     await opened.cache.flush()
-    opened.cache.set('m', 't3', dense(3), LIMIT)
+    opened.cache.keep('m', 't3', dense(3), LIMIT)
     await opened.cache.flush()
     expect(present(opened, [1, 2, 3])).toEqual([2, 3])
     expect(opened.warnings).toEqual([])
@@ -254,10 +254,10 @@ describe('the disk tier', () => {
   it('tells what each model left, and frees it', async () => {
     const dir = folder()
     const { cache, clock } = await openCache({ dir })
-    for (let i = 0; i < 200; i++) cache.set('model-a', `t${i}`, everything(i), LIMIT)
-    for (let i = 0; i < 50; i++) cache.set('model-b', `t${i}`, dense(i, 2048), LIMIT)
+    for (let i = 0; i < 200; i++) cache.keep('model-a', `t${i}`, everything(i), LIMIT)
+    for (let i = 0; i < 50; i++) cache.keep('model-b', `t${i}`, dense(i, 2048), LIMIT)
     await cache.flush()
-    cache.get('model-b', 't1', DENSE, LIMIT)
+    cache.find('model-b', 't1', DENSE, LIMIT)
     await cache.close()
     const store = await DiskStore.open({
       dir,
@@ -293,7 +293,7 @@ describe('the disk tier', () => {
     })
     expect(fs.existsSync(path.join(dir, 'none'))).toBe(false)
     const { cache, clock } = await openCache({ dir })
-    cache.set('m', 't', dense(1), LIMIT)
+    cache.keep('m', 't', dense(1), LIMIT)
     await cache.close()
     const before = filesIn(dir).map((file) =>
       createHash('sha1').update(fs.readFileSync(file)).digest('hex'),

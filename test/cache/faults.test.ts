@@ -34,28 +34,28 @@ describe('a disk that is full', () => {
         maxBytes: 50_000_000,
       })
       for (let i = 0; i < 1000; i++) {
-        cache.set('m', `t${i}`, dense(i, 1024), LIMIT)
+        cache.keep('m', `t${i}`, dense(i, 1024), LIMIT)
         if (i % 10 === 0) await cache.flush()
       }
       await cache.flush()
       expect(warnings).toEqual([
         `The disk cache in ${dir} cannot be written (the disk is full); it is only read from here on.`,
       ])
-      expect(cache.get('m', 't999', DENSE, LIMIT)).toBeDefined()
+      expect(cache.find('m', 't999', DENSE, LIMIT)).toBeDefined()
       const { disk } = cache.stats()
       expect(disk).toMatchObject({ state: 'read-only', reason: 'the disk is full', damaged: 0 })
       expect(disk.entries).toBeGreaterThan(200)
       for (let i = 0; i < disk.entries - 10; i++) {
-        expect(cache.get('m', `t${i}`, DENSE, LIMIT)?.pooled).toEqual(floats(1024, i))
+        expect(cache.find('m', `t${i}`, DENSE, LIMIT)?.pooled).toEqual(floats(1024, i))
       }
       await cache.close()
       // and so it is for the next process
       const next = await openCache({ dir, maxBytes: 50_000_000 })
-      expect(next.cache.get('m', 't1', DENSE, LIMIT)).toBeDefined()
-      for (let i = 2000; i < 2100; i++) next.cache.set('m', `t${i}`, dense(i, 1024), LIMIT)
+      expect(next.cache.find('m', 't1', DENSE, LIMIT)).toBeDefined()
+      for (let i = 2000; i < 2100; i++) next.cache.keep('m', `t${i}`, dense(i, 1024), LIMIT)
       await next.cache.flush()
       expect(next.warnings).toHaveLength(1)
-      expect(next.cache.get('m', 't1', DENSE, LIMIT)).toBeDefined()
+      expect(next.cache.find('m', 't1', DENSE, LIMIT)).toBeDefined()
       await next.cache.close()
     },
   )
@@ -71,9 +71,9 @@ describe('a disk that is full', () => {
       dir: path.join(place, 'cache'),
       memoryBytes: 50_000,
     })
-    cache.set('m', 't', dense(1), LIMIT)
+    cache.keep('m', 't', dense(1), LIMIT)
     await cache.flush()
-    expect(cache.get('m', 't', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 't', DENSE, LIMIT)).toBeDefined()
     cache.clear()
     expect(cache.clearExpired()).toBe(0)
     expect(warnings).toHaveLength(1)
@@ -127,27 +127,27 @@ describe('a folder that cannot be written', () => {
   it.skipIf(!has('mount'))('is one warning, and is read', async (context) => {
     const place = mount(context, 4_000_000)
     const first = await openCache({ dir: place })
-    for (let i = 0; i < 20; i++) first.cache.set('m', `t${i}`, dense(i), LIMIT)
+    for (let i = 0; i < 20; i++) first.cache.keep('m', `t${i}`, dense(i), LIMIT)
     await first.cache.close()
     execFileSync('mount', ['-o', 'remount,ro', place])
     const { cache, warnings, clock } = await openCache({ dir: place, memoryBytes: 50_000 })
     expect(warnings).toEqual([
       `The disk cache in ${place} cannot be written (the file system is read-only); it is only read from here on.`,
     ])
-    expect(cache.get('m', 't1', DENSE, LIMIT)).toEqual(dense(1))
-    cache.set('m', 'new', dense(1), LIMIT)
+    expect(cache.find('m', 't1', DENSE, LIMIT)).toEqual(dense(1))
+    cache.keep('m', 'new', dense(1), LIMIT)
     await cache.flush()
-    expect(cache.get('m', 'new', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 'new', DENSE, LIMIT)).toBeDefined()
     cache.invalidate('m')
     cache.clear()
     clock.now += 100 * DAY
-    expect(cache.get('m', 't2', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 't2', DENSE, LIMIT)).toBeUndefined()
     expect(cache.clearExpired()).toBe(0)
     expect(cache.stats().disk).toMatchObject({ state: 'read-only' })
     await cache.close()
     const empty = await openCache({ dir: path.join(place, 'none') })
-    empty.cache.set('m', 't', dense(1), LIMIT)
-    expect(empty.cache.get('m', 't', DENSE, LIMIT)).toBeUndefined()
+    empty.cache.keep('m', 't', dense(1), LIMIT)
+    expect(empty.cache.find('m', 't', DENSE, LIMIT)).toBeUndefined()
     await empty.cache.flush()
     expect(empty.warnings).toHaveLength(1)
     expect(empty.cache.stats().disk).toMatchObject({ state: 'failed', entries: 0 })
@@ -160,8 +160,8 @@ describe('a folder that cannot be written', () => {
     fs.writeFileSync(file, 'not a folder')
     for (const dir of [file, path.join(file, 'deeper')]) {
       const { cache, warnings } = await openCache({ dir, memoryBytes: 50_000 })
-      cache.set('m', 't', dense(1), LIMIT)
-      expect(cache.get('m', 't', DENSE, LIMIT)).toBeDefined()
+      cache.keep('m', 't', dense(1), LIMIT)
+      expect(cache.find('m', 't', DENSE, LIMIT)).toBeDefined()
       await cache.flush()
       expect(warnings).toHaveLength(1)
       expect(warnings[0]).toContain('cannot be used')
@@ -175,9 +175,9 @@ describe('a folder that cannot be written', () => {
     const dir = folder()
     fs.mkdirSync(path.join(dir, 'v1', 'index-1024'), { recursive: true })
     const { cache, warnings } = await openCache({ dir })
-    cache.set('m', 't', dense(1), LIMIT)
+    cache.keep('m', 't', dense(1), LIMIT)
     await cache.flush()
-    expect(cache.get('m', 't', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 't', DENSE, LIMIT)).toBeUndefined()
     expect(warnings).toHaveLength(1)
     await cache.close()
   })
@@ -187,7 +187,7 @@ describe('a process with too many files open', () => {
   it.skipIf(!has('fileLimit'))('misses, and goes on when it can', async () => {
     const dir = folder()
     const first = await openCache({ dir })
-    first.cache.set('m', 't', dense(1), LIMIT)
+    first.cache.keep('m', 't', dense(1), LIMIT)
     await first.cache.close()
     const { cache, warnings } = await openCache({ dir })
     // every descriptor that there is
@@ -197,11 +197,11 @@ describe('a process with too many files open', () => {
     } catch {
       // none is left
     }
-    const got = cache.get('m', 't', DENSE, LIMIT)
+    const got = cache.find('m', 't', DENSE, LIMIT)
     for (const fd of open) fs.closeSync(fd)
     expect(got).toBeUndefined()
     expect(warnings).toEqual([])
-    expect(cache.get('m', 't', DENSE, LIMIT)).toEqual(dense(1))
+    expect(cache.find('m', 't', DENSE, LIMIT)).toEqual(dense(1))
     await cache.close()
   })
 })

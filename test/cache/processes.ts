@@ -59,7 +59,7 @@ export function processesShare({ entries, rounds }: { entries: number; rounds: n
         for (const who of [0, 1, 2, 3]) {
           for (let i = 0; i < 600; i++) {
             const seed = (i % 3 === 0 ? 99 : who) * 10_000 + i
-            const got = cache.get('m', `t${seed}`, ALL, LIMIT)
+            const got = cache.find('m', `t${seed}`, ALL, LIMIT)
             if (got) expect(got).toEqual(everything(seed))
             else missing++
           }
@@ -96,13 +96,13 @@ export function processesShare({ entries, rounds }: { entries: number; rounds: n
             clock: { now: Date.now() },
           })
           for (let i = next; i <= safe; i++) {
-            expect(cache.get('m', `t${i}`, ALL, LIMIT), `round ${round}, entry ${i}`).toEqual(
+            expect(cache.find('m', `t${i}`, ALL, LIMIT), `round ${round}, entry ${i}`).toEqual(
               everything(i),
             )
           }
           // what came after may be there or not, but is never wrong
           for (let i = safe + 1; i < safe + 20; i++) {
-            const got = cache.get('m', `t${i}`, ALL, LIMIT)
+            const got = cache.find('m', `t${i}`, ALL, LIMIT)
             if (got) expect(got).toEqual(everything(i))
           }
           expect(warnings).toEqual([])
@@ -122,12 +122,12 @@ export function processesShare({ entries, rounds }: { entries: number; rounds: n
           const { cache, warnings } = await openCache({ dir, maxBytes, clock: { now: Date.now() } })
           // the latest are there, the others may have had to go
           for (let i = Math.max(next, safe - 50); i <= safe; i++) {
-            expect(cache.get('m', `t${i}`, ALL, LIMIT), `round ${round}, entry ${i}`).toEqual(
+            expect(cache.find('m', `t${i}`, ALL, LIMIT), `round ${round}, entry ${i}`).toEqual(
               everything(i),
             )
           }
           for (let i = 0; i < safe + 20; i += 7) {
-            const got = cache.get('m', `t${i}`, ALL, LIMIT)
+            const got = cache.find('m', `t${i}`, ALL, LIMIT)
             if (got) expect(got).toEqual(everything(i))
           }
           expect(warnings).toEqual([])

@@ -26,9 +26,9 @@ async function share(id: number, processes: number): Promise<void> {
   for (let i = 0; i < 600; i++) {
     // every third entry is of all processes
     const who = i % 3 === 0 ? 99 : id
-    cache.set('m', `t${seedOf(who, i)}`, everything(seedOf(who, i)), LIMIT)
+    cache.keep('m', `t${seedOf(who, i)}`, everything(seedOf(who, i)), LIMIT)
     const other = seedOf(i % 2 ? (id + 1) % processes : 99, Math.floor(i / 2))
-    const got = cache.get('m', `t${other}`, ALL, LIMIT)
+    const got = cache.find('m', `t${other}`, ALL, LIMIT)
     if (got) found++
     if (got && !isDeepStrictEqual(got, everything(other))) wrong++
     if (i % 20 === 0) await cache.flush()
@@ -45,10 +45,10 @@ async function churn(id: number, entries: number): Promise<void> {
   let found = 0
   for (let i = 0; i < entries; i++) {
     const seed = Math.floor(pick() ** 3 * 5000)
-    const got = cache.get('m', `t${seed}`, DENSE, LIMIT)
+    const got = cache.find('m', `t${seed}`, DENSE, LIMIT)
     if (got) found++
     if (got && !isDeepStrictEqual(got, dense(seed, 256))) wrong++
-    if (!got) cache.set('m', `t${seed}`, dense(seed, 256), LIMIT)
+    if (!got) cache.keep('m', `t${seed}`, dense(seed, 256), LIMIT)
     if (i % 25 === 0) await cache.flush()
   }
   const { damaged, state } = cache.stats().disk
@@ -61,7 +61,7 @@ async function writeOn(first: number, maxBytes: number): Promise<void> {
   const cache = await open(dir, maxBytes)
   if (warnings.length > 0) console.log(JSON.stringify(warnings))
   for (let i = first; ; i++) {
-    cache.set('m', `t${i}`, everything(i), LIMIT)
+    cache.keep('m', `t${i}`, everything(i), LIMIT)
     if (i % 7 !== 0) continue
     await cache.flush()
     fs.writeSync(1, `${i}\n`)
@@ -141,14 +141,14 @@ async function survive(first: number, end: number): Promise<void> {
     if (!live) damage(store, pick)
     const cache = await open(copy, 2_000_000)
     if (live) {
-      cache.get('m', 't1', ALL, LIMIT)
+      cache.find('m', 't1', ALL, LIMIT)
       damage(store, pick)
     }
     for (let i = 0; i < ENTRIES; i++) {
-      const got = cache.get('m', `t${i}`, ALL, LIMIT)
+      const got = cache.find('m', `t${i}`, ALL, LIMIT)
       if (!got) missing++
       else if (!isDeepStrictEqual(got, everything(i))) wrong++
-      if (!got) cache.set('m', `t${i}`, everything(i), LIMIT)
+      if (!got) cache.keep('m', `t${i}`, everything(i), LIMIT)
     }
     cache.stats()
     cache.clearExpired()
@@ -159,7 +159,7 @@ async function survive(first: number, end: number): Promise<void> {
     await again.warmup()
     let lost = 0
     for (let i = 0; i < ENTRIES; i++) {
-      const got = again.get('m', `t${i}`, ALL, LIMIT)
+      const got = again.find('m', `t${i}`, ALL, LIMIT)
       if (!got) lost++
       else if (!isDeepStrictEqual(got, everything(i))) wrong++
     }
@@ -173,7 +173,7 @@ async function survive(first: number, end: number): Promise<void> {
 async function prepare(): Promise<void> {
   const cache = await open(dir, 2_000_000)
   for (let i = 0; i < ENTRIES; i++) {
-    cache.set('m', `t${i}`, everything(i), LIMIT)
+    cache.keep('m', `t${i}`, everything(i), LIMIT)
     if (i % 40 === 0) await cache.flush()
   }
   await cache.close()

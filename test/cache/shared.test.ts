@@ -20,14 +20,14 @@ const segments = (dir: string) => filesIn(dir).filter((file) => file.endsWith('.
 const index = (dir: string) => filesIn(dir).filter((file) => /index-\d+$/.test(file))
 
 async function fill({ cache }: TestCache, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) cache.set('m', `t${i}`, everything(i), LIMIT)
+  for (let i = 0; i < count; i++) cache.keep('m', `t${i}`, everything(i), LIMIT)
   await cache.flush()
 }
 
 function found({ cache }: TestCache, count: number): number {
   let hits = 0
   for (let i = 0; i < count; i++) {
-    const got = cache.get('m', `t${i}`, ALL, LIMIT)
+    const got = cache.find('m', `t${i}`, ALL, LIMIT)
     if (got) hits++
     if (got) expect(got).toEqual(everything(i))
   }
@@ -74,7 +74,7 @@ describe('two caches on one store', () => {
     await fill(a, 20)
     expect(found(b, 20)).toBe(20)
     for (let i = 0; i < 1500; i++) {
-      b.cache.set('n', `x${i}`, dense(i, 256), LIMIT)
+      b.cache.keep('n', `x${i}`, dense(i, 256), LIMIT)
       if (i % 50 !== 0) continue
       // a's reads are what keeps its entries; both learn of what happened to the files
       b.clock.now += 1000
@@ -93,15 +93,15 @@ describe('two caches on one store', () => {
   it('take a removed segment for a miss, not for damage', async () => {
     const dir = folder()
     const { cache, warnings } = await openCache({ dir })
-    cache.set('m', 't', dense(1), LIMIT)
+    cache.keep('m', 't', dense(1), LIMIT)
     await cache.flush()
-    expect(cache.get('m', 't', DENSE, LIMIT)).toBeDefined()
+    expect(cache.find('m', 't', DENSE, LIMIT)).toBeDefined()
     const [file = ''] = segments(dir)
     const fd = fs.openSync(file, 'r+')
     fs.unlinkSync(file)
     fs.ftruncateSync(fd)
     fs.closeSync(fd)
-    expect(cache.get('m', 't', DENSE, LIMIT)).toBeUndefined()
+    expect(cache.find('m', 't', DENSE, LIMIT)).toBeUndefined()
     expect(cache.stats().disk).toMatchObject({ entries: 0, damaged: 0 })
     expect(warnings).toEqual([])
     await cache.close()
@@ -115,9 +115,9 @@ describe('two caches on one store', () => {
     expect(index(dir)).toHaveLength(1)
     await lookAgain()
     expect(found(a, 50)).toBe(50)
-    a.cache.set('m', 'new', dense(1), LIMIT)
+    a.cache.keep('m', 'new', dense(1), LIMIT)
     await a.cache.flush()
-    expect(b.cache.get('m', 'new', DENSE, LIMIT)).toEqual(dense(1))
+    expect(b.cache.find('m', 'new', DENSE, LIMIT)).toEqual(dense(1))
     expect(index(dir)).toHaveLength(1)
     expect([...a.warnings, ...b.warnings]).toEqual([])
     await a.cache.close()
@@ -155,7 +155,7 @@ describe('damage', () => {
   ])('of a slot is found, too: %s', async (_what, offset, bit) => {
     const dir = folder()
     const opened = await openCache({ dir })
-    opened.cache.set('m', 't', dense(1), LIMIT)
+    opened.cache.keep('m', 't', dense(1), LIMIT)
     await opened.cache.flush()
     const [file = ''] = index(dir)
     const bytes = fs.readFileSync(file)
@@ -163,7 +163,7 @@ describe('damage', () => {
     const slot = at - (at % 64)
     bytes[slot + offset] = (bytes[slot + offset] as number) ^ bit
     fs.writeFileSync(file, bytes, { flag: 'r+' })
-    expect(opened.cache.get('m', 't', DENSE, LIMIT)).toBeUndefined()
+    expect(opened.cache.find('m', 't', DENSE, LIMIT)).toBeUndefined()
     expect(opened.cache.stats().disk).toMatchObject({ entries: 0, damaged: 1 })
     expect(opened.warnings).toHaveLength(1)
     await opened.cache.close()
@@ -172,7 +172,7 @@ describe('damage', () => {
   it('of the data leaves the rest to an index that is made anew', async () => {
     const dir = folder()
     const first = await openCache({ dir })
-    for (let i = 0; i < 30; i++) first.cache.set('m', `t${i}`, dense(i), LIMIT)
+    for (let i = 0; i < 30; i++) first.cache.keep('m', `t${i}`, dense(i), LIMIT)
     await first.cache.close()
     const [file = ''] = segments(dir)
     const bytes = fs.readFileSync(file)
@@ -187,12 +187,12 @@ describe('damage', () => {
     fs.rmSync(index(dir)[0] as string)
     const second = await openCache({ dir })
     const there = Array.from({ length: 30 }, (_, i) => i).filter((i) =>
-      second.cache.get('m', `t${i}`, DENSE, LIMIT),
+      second.cache.find('m', `t${i}`, DENSE, LIMIT),
     )
     expect(there).toEqual(
       [0, 2, 3, ...Array.from({ length: 25 }, (_, i) => i + 5)].filter((i) => i !== 7),
     )
-    expect(second.cache.get('m', 't9', DENSE, LIMIT)?.pooled).toEqual(floats(64, 9))
+    expect(second.cache.find('m', 't9', DENSE, LIMIT)?.pooled).toEqual(floats(64, 9))
     await second.cache.close()
   })
 })

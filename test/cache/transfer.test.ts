@@ -28,9 +28,9 @@ async function exported(count = 30): Promise<string> {
   const { cache, clock } = await openCache({ dir: folder() })
   for (let i = 0; i < count; i++) {
     clock.now += 1000
-    cache.set('model', `t${i}`, everything(i), LIMIT)
+    cache.keep('model', `t${i}`, everything(i), LIMIT)
   }
-  cache.set(
+  cache.keep(
     'model',
     'long',
     { ...dense(1, 16), truncated: true },
@@ -53,10 +53,10 @@ describe('export and import', () => {
     const file = path.join(folder(), 'file')
     const source = await openCache(tier(from))
     const created = source.clock.now
-    for (let i = 0; i < 30; i++) source.cache.set(i % 2 ? 'a' : 'b', `t${i}`, everything(i), LIMIT)
+    for (let i = 0; i < 30; i++) source.cache.keep(i % 2 ? 'a' : 'b', `t${i}`, everything(i), LIMIT)
     await source.cache.flush()
     source.clock.now += 5000
-    source.cache.get('a', 't1', DENSE, LIMIT)
+    source.cache.find('a', 't1', DENSE, LIMIT)
     const { entries, bytes } = await source.cache.exportTo(file)
     expect(entries).toBe(90)
     expect(fs.statSync(file).size).toBe(bytes)
@@ -67,7 +67,7 @@ describe('export and import', () => {
     expect(await target.cache.importFrom(file)).toEqual({ imported: 0, present: 90, expired: 0 })
     expect(target.cache.describe('a', 't1')[0]).toMatchObject({ created, hits: 1 })
     for (let i = 0; i < 30; i++) {
-      expect(target.cache.get(i % 2 ? 'a' : 'b', `t${i}`, ALL, LIMIT)).toEqual(everything(i))
+      expect(target.cache.find(i % 2 ? 'a' : 'b', `t${i}`, ALL, LIMIT)).toEqual(everything(i))
     }
     // names of models come along
     const again = path.join(folder(), 'again')
@@ -82,13 +82,13 @@ describe('export and import', () => {
     const old = await openCache({ dir: folder(), ttlMs: DAY, clock: { now: NOW + DAY + 10_500 } })
     const { imported, expired } = await old.cache.importFrom(file)
     expect({ imported, expired }).toEqual({ imported: 61, expired: 30 })
-    expect(old.cache.get('model', 'long', DENSE, { maxTokens: 7, truncate: 'end' })).toBeDefined()
-    expect(old.cache.get('model', 'long', DENSE, LIMIT)).toBeUndefined()
+    expect(old.cache.find('model', 'long', DENSE, { maxTokens: 7, truncate: 'end' })).toBeDefined()
+    expect(old.cache.find('model', 'long', DENSE, LIMIT)).toBeUndefined()
     await old.cache.close()
     const newer = await openCache({ memoryBytes: 1_000_000, clock: { now: NOW + DAY } })
-    newer.cache.set('model', 't1', everything(77), LIMIT)
+    newer.cache.keep('model', 't1', everything(77), LIMIT)
     await newer.cache.importFrom(file)
-    expect(newer.cache.get('model', 't1', ALL, LIMIT)).toEqual(everything(77))
+    expect(newer.cache.find('model', 't1', ALL, LIMIT)).toEqual(everything(77))
     // what says it comes from the future is from now
     const past = await openCache({ memoryBytes: 1_000_000, clock: { now: NOW - 100 * DAY } })
     await past.cache.importFrom(file)
@@ -253,7 +253,7 @@ describe('import refuses', () => {
       record(sparse([], []), { kind: Kind.sparse }),
     ])
     expect(await cache.importFrom(file)).toMatchObject({ imported: 4 })
-    expect(cache.get('model', 'text', ALL, LIMIT)).toEqual({
+    expect(cache.find('model', 'text', ALL, LIMIT)).toEqual({
       tokenCount: 5,
       truncated: false,
       pooled: floats(8, 1),

@@ -3,9 +3,11 @@ import path from 'node:path'
 import ts from 'typescript'
 import { root } from '../helpers/child.js'
 
+const ELECTRON = path.join(import.meta.dirname, 'electron.d.ts')
+
 /** Problems by file. */
 export function typeErrors(files: readonly string[]): Map<string, string[]> {
-  const program = ts.createProgram(files, {
+  const program = ts.createProgram([...files, ELECTRON], {
     target: ts.ScriptTarget.ES2022,
     lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts', 'lib.dom.d.ts'],
     module: ts.ModuleKind.NodeNext,

@@ -146,10 +146,9 @@ describe('the app under Node', { shuffle: false }, () => {
       path.join(import.meta.dirname, 'fake-electron.mjs'),
       path.join(fake, 'index.mjs'),
     )
-    fs.copyFileSync(
-      path.join(import.meta.dirname, 'fake-utility.mjs'),
-      path.join(fake, 'fake-utility.mjs'),
-    )
+    for (const name of ['fake-utility.mjs', 'fake-ports.mjs']) {
+      fs.copyFileSync(path.join(import.meta.dirname, name), path.join(fake, name))
+    }
     main = fork(path.join(tree, 'main.mjs'), {
       serialization: 'advanced',
       execArgv: [],
@@ -199,15 +198,12 @@ describe('the app under Node', { shuffle: false }, () => {
     expect((await call('embed', 5, ['And it works on.'])).value).toHaveLength(1)
   })
 
-  it('survives a crash of the native side: the call fails, the next one works', async () => {
-    const texts = Array.from(
-      { length: 20_000 },
-      (_, i) => `Line ${i}. ${'Other words. '.repeat(40)}`,
-    )
+  it('survives a crash of the native side: what was under way is made once more', async () => {
+    const texts = Array.from({ length: 1000 }, (_, i) => `Line ${i}. ${'Other words. '.repeat(40)}`)
     const answer = call('embed', 6, texts)
     await until(() => progress(6).length > 0)
     main.send({ crash: true })
-    expect((await answer).error?.code).toBe('EMBEDDER_CRASHED')
+    expect((await answer).value).toHaveLength(1000)
     expect((await call('embed', 7, ['After the crash.'])).value).toHaveLength(1)
     expect(utilities()).toHaveLength(2)
   })

@@ -1,10 +1,9 @@
-// The part of Electron's interface that examples/electron uses, on plain Node: `utilityProcess` is a child
-// process whose `process.parentPort` comes from fake-utility.mjs. The test drives the window's side over
+// The part of Electron's interface that examples/electron uses, on plain Node: `utilityProcess` comes from
+// fake-ports.mjs. The test drives the window's side over
 // IPC: {call: [channel, ...args]} and {send: [channel, ...args]} in, {answer} and {sent} out.
-import { fork } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { FakeUtilityProcess } from './fake-ports.mjs'
 
 const handlers = new Map()
 const listeners = new EventEmitter()
@@ -45,7 +44,7 @@ export const ipcMain = {
 let started
 process.on('message', async ({ id, call, send, crash }) => {
   if (send) return listeners.emit(send[0], { sender }, ...send.slice(1))
-  if (crash) return started.kill('SIGKILL')
+  if (crash) return process.kill(started.pid, 'SIGKILL')
   const [channel, ...args] = call
   const answer = await handlers.get(channel)({ sender }, ...args)
   process.send({ id, answer })
@@ -54,14 +53,8 @@ process.on('disconnect', () => app.emit('will-quit'))
 
 export const utilityProcess = {
   fork(file, args, { serviceName }) {
-    const shim = pathToFileURL(path.join(import.meta.dirname, 'fake-utility.mjs'))
-    const child = fork(file, args, {
-      serialization: 'advanced', // structured clone, as between Electron's processes
-      execArgv: ['--import', shim.href],
-    })
-    started = child
-    process.send({ utility: { file, serviceName, pid: child.pid } })
-    child.postMessage = (message) => child.send(message)
-    return child
+    started = new FakeUtilityProcess(file, args)
+    process.send({ utility: { file, serviceName, pid: started.pid } })
+    return started
   },
 }

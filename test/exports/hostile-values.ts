@@ -6,9 +6,12 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as immediate } from 'node:timers/promises'
+import { MessageChannel } from 'node:worker_threads'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import * as aiSdk from '../../lib/exports/ai-sdk.js'
+import * as cache from '../../lib/exports/cache.js'
 import * as chroma from '../../lib/exports/chroma.js'
 import * as langchain from '../../lib/exports/langchain.js'
 import * as llamaindex from '../../lib/exports/llamaindex.js'
@@ -20,6 +23,7 @@ import * as queue from '../../lib/exports/queue.js'
 import * as report from '../../lib/exports/report.js'
 import * as search from '../../lib/exports/search.js'
 import * as server from '../../lib/exports/server.js'
+import * as worker from '../../lib/exports/worker.js'
 import * as index from '../../lib/index.js'
 import { Embedder, EmbedderError, Reranker, Tokenizer } from '../../lib/index.js'
 import { standinPath, tinyPath } from '../helpers/standins.js'
@@ -31,6 +35,7 @@ type Target = readonly [call: Call, ...args: unknown[]]
 const entries = {
   index,
   'ai-sdk': aiSdk,
+  cache,
   chroma,
   langchain,
   llamaindex,
@@ -42,6 +47,7 @@ const entries = {
   report,
   search,
   server,
+  worker,
 }
 
 /** Classes by their methods; and what is no business of this test. */
@@ -64,6 +70,8 @@ interface Subjects {
   folder: string
   file: string
   opened: search.SearchIndex
+  kept: cache.EmbeddingCache
+  far: worker.ConnectedEmbedder
 }
 
 function targetsOf({
@@ -73,6 +81,8 @@ function targetsOf({
   folder,
   file,
   opened,
+  kept,
+  far,
 }: Subjects): Record<string, Target> {
   const a = Float32Array.of(0.6, 0.8)
   const b = Float32Array.of(0.8, 0.6)
@@ -253,6 +263,77 @@ function targetsOf({
       m3,
       { topN: 1 },
       { query: 'a', documents: { type: 'text', values: ['a'] } },
+    ),
+    'cache.openCache': fn(async (given: never) => (await cache.openCache(given)).close(), {
+      cache: 1000,
+      diskCache: false,
+      diskCacheSize: '1MB',
+      cacheTtl: '1h',
+      cacheDir: folder,
+    }),
+    'cache.EmbeddingCache set': fn(
+      (...given: [never, never, never, never]) => kept.set(...given),
+      'm',
+      { hash: '0'.repeat(64) },
+      { ...all, tokenCount: 2, truncated: false },
+      { metadata: { x: [1] } },
+    ),
+    'cache.EmbeddingCache get': fn(
+      (...given: [never, never, never]) => kept.get(...given),
+      'm',
+      'a',
+      {
+        outputs: { dense: true },
+      },
+    ),
+    'cache.EmbeddingCache delete': fn(
+      (...given: [never, never]) => kept.delete(...given),
+      'm',
+      'a',
+    ),
+    'worker.connectEmbedder': fn(
+      async (port: never, given: never) => (await worker.connectEmbedder(port, given)).close(),
+      () => {
+        throw new EmbedderError('WORKER', 'none')
+      },
+      { retry: 0, startTimeout: 1, onProgress: () => {}, logger: {} },
+    ),
+    'worker.serveEmbedder': fn(
+      async (port: never, given: never) => {
+        await Promise.race([worker.serveEmbedder(port, given), immediate()])
+      },
+      new MessageChannel().port1,
+      { model: file, lazy: true, embedder: m3 },
+    ),
+    'worker.ConnectedEmbedder embed': fn(
+      (...given: [never, never]) => far.embed(...given),
+      ['a'],
+      options,
+    ),
+    'worker.ConnectedEmbedder rerank': fn(
+      (...given: [never, never, never]) => far.rerank(...given),
+      'a',
+      ['a'],
+      { topN: 1, signal },
+    ),
+    'worker.ConnectedEmbedder embedDocuments': fn(
+      (...given: [never, never]) => far.embedDocuments(...given),
+      { x: ['a'] },
+      { chunk: { maxTokens: 50 }, signal, timeout: '60s' },
+    ),
+    'worker.ConnectedEmbedder embedStream': fn(
+      (...given: [never, never]) => all1(far.embedStream(...given)),
+      ['a', { id: 'x', text: 'b' }],
+      { ...options, maxInFlight: 2 },
+    ),
+    'worker.ConnectedEmbedder tokens': fn(
+      async (...given: [never, never, never]) => {
+        await far.tokenize(given[0], given[1])
+        await far.lexicalWeights(given[2])
+      },
+      'a',
+      { pieces: true },
+      { sparse },
     ),
     'langchain.BgeM3DocumentCompressor': fn(
       (ranker: never, given: never, documents: never, query: never) =>
@@ -484,6 +565,8 @@ export function hostileValuesAreRefused(runs: number): void {
   let reranker: Reranker
   let targets: Record<string, Target>
   let opened: search.SearchIndex
+  let kept: cache.EmbeddingCache
+  let far: worker.ConnectedEmbedder
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'bge-m3-hostile-'))
     const file = await tinyPath()
@@ -495,10 +578,16 @@ export function hostileValuesAreRefused(runs: number): void {
     await writeFile(join(papers, 'a.txt'), 'A text.')
     opened = await search.openIndex(join(folder, 'opened'), { embedder: m3 })
     await opened.update(papers)
-    targets = targetsOf({ m3, reranker, ranker, folder: papers, file, opened })
+    kept = await cache.openCache()
+    const { port1, port2 } = new MessageChannel()
+    void worker.serveEmbedder(port2, { embedder: m3 })
+    far = await worker.connectEmbedder(port1)
+    targets = targetsOf({ m3, reranker, ranker, folder: papers, file, opened, kept, far })
   })
   afterAll(async () => {
     await opened.close()
+    await kept.close()
+    await far.close()
     await m3.dispose()
     await reranker.dispose()
     await rm(folder, { recursive: true })

@@ -8,6 +8,7 @@ import { root, run } from '../helpers/child.js'
 const USES: Record<string, string> = {
   '.': 'm.cosine([1, 0], [1, 0]) === 1 && new m.InvalidInputError("x") instanceof m.EmbedderError',
   './ai-sdk': 'm.embeddingModel({ info: { name: "x" }, embed() {} }).modelId === "x"',
+  './cache': '(await m.openCache()).get("m", "a text") === undefined',
   './chroma':
     'new m.BgeM3EmbeddingFunction().name === "bge-m3-node" && m.BgeM3SparseEmbeddingFunction.name === "bge-m3-node-sparse"',
   './langchain': 'typeof new m.BgeM3Embeddings({ embed() {} }).embedQuery === "function"',
@@ -21,6 +22,7 @@ const USES: Record<string, string> = {
   './scoring': 'm.lexicalScore(m.sparseFromWeights({ 1: 2 }), m.sparseFromWeights({ 1: 3 })) === 6',
   './search':
     'await m.openIndex("/nowhere", { create: false }).catch((error) => error.code === "INVALID_INPUT")',
+  './worker': 'await m.connectEmbedder(5).catch((error) => error.code === "INVALID_INPUT")',
   './server': 'Object.keys(m.SERVER_OPTIONS).length > 0',
 }
 

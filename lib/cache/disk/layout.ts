@@ -2,7 +2,8 @@
  * The bytes of the disk tier. All integers are little-endian; times are milliseconds since 1970 in 6
  * bytes. What is known of an entry (its *meta*, 48 bytes) lies in the index and before its data:
  *
- *     meta     0  kind (1 dense, 2 sparse, 3 ColBERT, 15 a fingerprint)      1 byte
+ *     meta     0  kind (1 dense, 2 sparse, 3 ColBERT, 4 kept by hand,          1 byte
+ *                15 a fingerprint)
  *              1  0                                                          1
  *              2  hits                                                       2
  *              4  text tag                                                  16
@@ -68,7 +69,7 @@ export const slot = {
     const kind = b[at + SLOT_META] as number
     return (
       kind >= Kind.dense &&
-      kind <= Kind.colbert &&
+      kind <= Kind.kept &&
       b.readUInt32LE(at) === crc32Small(b, at + 4, at + SLOT_BYTES)
     )
   },

@@ -9,7 +9,7 @@
 import type { DiskState, DiskStats } from '../../common/cache-stats.js'
 import { performance } from '../../common/timers.js'
 import type { Touch } from '../entry/key.js'
-import { entryKey, type Kind, type ModelKey, OUTPUT_OF_KIND } from '../entry/key.js'
+import { entryKey, Kind, type ModelKey, OUTPUT_OF_KIND } from '../entry/key.js'
 import type { EntryInfo } from '../entry/types.js'
 import { byteLength, copyValue, type Value } from '../entry/value.js'
 import { Appender } from './appender.js'
@@ -290,9 +290,13 @@ export class DiskStore {
 
   // -- writing ---------------------------------------------------------------------------------
 
-  /** Keeps an entry, unless one is there that is no older. The value is copied. */
+  /**
+   * Keeps an entry, unless one is there that is no older: an output is the same for ever. What is kept by hand may be
+   * another each time: the last one stays, or none. The value is copied.
+   */
   put(model: ModelKey, tag: string, kind: Kind, variant: number, entry: Kept): void {
     if (this.#closed || !this.#health.isWritable()) return
+    if (kind === Kind.kept) this.delete(model, tag, kind, variant)
     const bytes = HEADER_BYTES + byteLength(entry.value)
     const isTooLarge = bytes > Math.min(MAX_RECORD_BYTES, this.#parts.limitBytes / 4)
     if (isTooLarge || !this.#writer.queue.accepts(bytes)) {
@@ -320,6 +324,22 @@ export class DiskStore {
   /** Removes what is expired, now. Returns the number of entries. */
   clearExpired(): number {
     return this.#sweepNow()?.expired ?? 0
+  }
+
+  /** Removes one entry. Returns whether it was there. */
+  delete(model: ModelKey, tag: string, kind: Kind, variant: number): boolean {
+    if (this.#closed || !this.#health.isWritable()) return false
+    const key = entryKey(model, tag, kind, variant)
+    const isPending = this.#writer.queue.get(key) !== undefined
+    this.#writer.queue.delete(key)
+    const isThere = this.#attempt(() => {
+      this.begin()
+      const table = this.#seek(model, tag)
+      const at = table?.find(model, kind, variant) ?? -1
+      if (at >= 0) table?.free(at)
+      return at >= 0
+    })
+    return isPending || isThere === true
   }
 
   /** Removes the entries whose model's tag (16 hex digits) is picked. Returns their number. */

@@ -26,7 +26,7 @@ export async function usageByModel(store: DiskStore): Promise<ModelUsage[]> {
 }
 
 const nothing = () => ({
-  entries: { dense: 0, sparse: 0, colbert: 0 },
+  entries: { dense: 0, sparse: 0, colbert: 0, kept: 0 },
   bytes: 0,
   hits: 0,
   oldest: Number.POSITIVE_INFINITY,

@@ -6,13 +6,15 @@
 import * as crypto from 'node:crypto'
 import { isWellFormed } from '../../common/utf8.js'
 
-/** Kinds of output as they are stored. */
-export const Kind = { dense: 1, sparse: 2, colbert: 3 } as const
+/** Kinds of entry as they are stored: outputs as the engine gave them, and what somebody keeps by hand. */
+export const Kind = { dense: 1, sparse: 2, colbert: 3, kept: 4 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
-export const KINDS: readonly Kind[] = [Kind.dense, Kind.sparse, Kind.colbert]
+/** Those of the engine. */
+export const OUTPUT_KINDS: readonly Kind[] = [Kind.dense, Kind.sparse, Kind.colbert]
+export const KINDS: readonly Kind[] = [...OUTPUT_KINDS, Kind.kept]
 
-export const OUTPUT_OF_KIND = { 1: 'dense', 2: 'sparse', 3: 'colbert' } as const
+export const OUTPUT_OF_KIND = { 1: 'dense', 2: 'sparse', 3: 'colbert', 4: 'kept' } as const
 
 /** Bytes of SHA-256 that stand for a text: collisions are out of reach. */
 export const TEXT_TAG_BYTES = 16

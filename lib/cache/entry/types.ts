@@ -59,8 +59,8 @@ export interface CacheOptions {
 
 /** What is known of one entry. Times are milliseconds since 1970. */
 export interface EntryInfo {
-  /** Which of the three. */
-  output: 'dense' | 'sparse' | 'colbert'
+  /** Which output, as the engine gave it; or `kept`: what `set` was given. */
+  output: 'dense' | 'sparse' | 'colbert' | 'kept'
   /** Tokens of its text. */
   tokenCount: number
   /** Whether its text was cut. */
@@ -80,7 +80,7 @@ export interface ModelUsage {
   /** The fingerprint, where it is known. */
   fingerprint?: string
   /** By output. */
-  entries: { dense: number; sparse: number; colbert: number }
+  entries: { dense: number; sparse: number; colbert: number; kept: number }
   /** Bytes of all of them. */
   bytes: number
   /** Times they were read. */

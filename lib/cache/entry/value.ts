@@ -1,5 +1,4 @@
 /** One output of one text, as memory holds it and as bytes. */
-import { isTyped } from '../../common/realms.js'
 import { Kind } from './key.js'
 import type { Asked, CachedOutputs } from './types.js'
 
@@ -8,11 +7,11 @@ export interface SparseValue {
   values: Float32Array
 }
 
-/** Floats of a dense vector or of ColBERT rows; or sparse weights. */
-export type Value = Float32Array | SparseValue
+/** Floats of a dense vector or of ColBERT rows; sparse weights; or the bytes of what was kept by hand (`kept.ts`). */
+export type Value = Float32Array | SparseValue | Uint8Array
 
 export function isSparse(value: Value): value is SparseValue {
-  return !isTyped(value, 'Float32Array')
+  return !ArrayBuffer.isView(value)
 }
 
 export function copyValue(value: Value): Value {
@@ -24,7 +23,7 @@ export function byteLength(value: Value): number {
   return isSparse(value) ? value.indices.byteLength + value.values.byteLength : value.byteLength
 }
 
-const bytesOf = (array: Float32Array | Uint32Array): Uint8Array =>
+const bytesOf = (array: Float32Array | Uint32Array | Uint8Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
 /** Writes the value's bytes (little-endian: every platform with a build is), indices first. */
@@ -47,6 +46,7 @@ export function viewValue(
   at: number,
   bytes: number,
 ): Value | undefined {
+  if (kind === Kind.kept) return new Uint8Array(buffer, at, bytes)
   if (kind !== Kind.sparse) {
     if (bytes % 4 !== 0) return undefined
     return new Float32Array(buffer, at, bytes / 4)
@@ -79,6 +79,6 @@ export function outputOf(outputs: CachedOutputs, kind: Kind): Value | undefined 
 
 export function assign(outputs: CachedOutputs, kind: Kind, value: Value): void {
   if (isSparse(value)) outputs.sparse = value
-  else if (kind === Kind.dense) outputs.pooled = value
-  else outputs.colbert = value
+  else if (kind === Kind.dense) outputs.pooled = value as Float32Array
+  else outputs.colbert = value as Float32Array
 }

@@ -154,7 +154,7 @@ export class EmbedCall implements JobCaller {
       }
       const found =
         call.cache && !ids
-          ? cache?.get(prepared.fingerprint, text as string, call.outputs, limit)
+          ? cache?.find(prepared.fingerprint, text as string, call.outputs, limit)
           : undefined
       if (found) this.#results[index] = this.#fromCache(found)
       else misses.push(index)
@@ -325,7 +325,7 @@ export class EmbedCall implements JobCaller {
     if (!cache || !this.#call.cache || this.#extras.ids) return
     const limit = { maxTokens: this.#maxTokens, truncate: this.#call.truncate }
     try {
-      cache.set(prepared.fingerprint, this.#texts[index] as string, raw, limit)
+      cache.keep(prepared.fingerprint, this.#texts[index] as string, raw, limit)
     } catch (error) {
       log.warn(`A result could not be cached: ${nameOf(error)}.`)
     }

@@ -27,7 +27,7 @@ async function fill(fingerprint: string, count: number, age = 0, place = dir): P
   })
   for (let i = 0; i < count; i++) {
     const pooled = Float32Array.of(i, 1, 2, 3)
-    cache.set(fingerprint, `text ${i}`, { tokenCount: 3, truncated: false, pooled }, LIMIT)
+    cache.keep(fingerprint, `text ${i}`, { tokenCount: 3, truncated: false, pooled }, LIMIT)
   }
   await cache.close()
 }

@@ -60,9 +60,13 @@ import type { QualityReport } from 'bge-m3-node/quality'
 const EXAMPLE_HEAD = `import { chunkText, computeScore, Embedder, Reranker, Tokenizer, topK } from 'bge-m3-node'
 import { createServer } from 'bge-m3-node/server'
 import type { SearchIndex } from 'bge-m3-node/search'
+import { type EmbeddingCache, openCache } from 'bge-m3-node/cache'
+import { connectEmbedder, serveEmbedder } from 'bge-m3-node/worker'
+import { parentPort, Worker } from 'node:worker_threads'
 declare const m3: Embedder
 declare const reranker: Reranker
 declare const index: SearchIndex
+declare const cache: EmbeddingCache
 {
 `
 

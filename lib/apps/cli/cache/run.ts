@@ -73,7 +73,8 @@ export async function stats(io: CliIo, flags: Flags): Promise<number> {
   return EXIT.done
 }
 
-const count = ({ entries }: ModelUsage): number => entries.dense + entries.sparse + entries.colbert
+const count = ({ entries }: ModelUsage): number =>
+  entries.dense + entries.sparse + entries.colbert + entries.kept
 
 const HEADINGS = [
   'fingerprint',

@@ -58,6 +58,7 @@ const STATUS_OF_CODE: Record<ErrorCode, number> = {
   INFERENCE: 500,
   CACHE: 500,
   STORE: 500,
+  WORKER: 503,
   QUEUE: 500,
   BATCH: 500,
 }
