@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, EMBEDDING } from '../shared/options.js'
 import { addTextOptions } from '../shared/texts.js'
+import { addStatsOption } from '../shared/watch-options.js'
 
 const OUTPUT_HELP = `
 Output: JSON Lines, a line per text in input order:
@@ -40,7 +41,7 @@ export function embedCommand(program: Command, cli: Cli): void {
     .option('--fields', 'Repeat the other members or columns of each record.')
     .option('--min-quality <SCORE>', 'Vectors whose soundness (0 to 1) is below it are failures.')
     .option('--no-header', 'Do not say in FILE.meta.json which model and options made FILE.')
-    .option('--stats <FILE>', 'Write a record of the run (rates, memory, options) as JSON.')
+  addStatsOption(command)
   addTableOptions(command, [
     ...EMBEDDING,
     'prompt',

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
+import { addMetricsOptions, addStatsOption } from '../shared/watch-options.js'
 import { loadQdrantCommand } from './qdrant-command.js'
 
 const POSTGRES_HELP = `
@@ -51,6 +52,7 @@ export function loadCommand(program: Command, cli: Cli): void {
     .option('--ef-construction <N>', 'Candidates while the index is built.')
     .option('--distance <NAME>', 'Of the dense index: cosine, ip or l2.')
     .option('--json', 'Print JSON.')
+  addMetricsOptions(addStatsOption(command))
   addTableOptions(command, [...EMBEDDING, 'dimensions'])
   command.addHelpText('after', POSTGRES_HELP)
   examples(command, [

@@ -2,7 +2,7 @@
 
 import { EmbedderError } from '../../../common/errors.js'
 import type { Embedding, Settled } from '../../../common/types.js'
-import { codeOf } from '../../batch-line.js'
+import { codeOf } from '../../batch-report.js'
 import { fallbackError } from '../../store.js'
 import { writeApart } from '../../write-apart.js'
 import type { Queryable } from './connection.js'

@@ -2,6 +2,7 @@
 
 import type { AbortSignalLike } from '../../../common/abort.js'
 import type { Logger } from '../../../common/types.js'
+import type { BatchReport } from '../../batch-report.js'
 import type { HnswOptions } from './hnsw.js'
 import type { TableName } from './sql.js'
 import type { TableColumns } from './table.js'
@@ -37,6 +38,8 @@ export interface LoadTableOptions {
   signal?: AbortSignalLike
   /** A line a batch at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
   logger?: Logger
+  /** Called after each batch with what it came to: for counts and rates of your own. */
+  onBatch?: (batch: BatchReport) => void
   /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
 }

@@ -39,6 +39,7 @@ const NAMES = namesOf<LoadTableOptions>({
   retry: 1,
   signal: 1,
   logger: 1,
+  onBatch: 1,
   onProgress: 1,
 })
 
@@ -76,6 +77,7 @@ export async function loadTable(
   checkSwitch('force', force)
   checkSignal(options.signal)
   checkFunction('onProgress', options.onProgress)
+  checkFunction('onBatch', options.onBatch)
   if (options.logger !== undefined) checkObject(options.logger, '`logger`')
   const follow = checkFollow(options)
   throwIfAborted(options.signal)

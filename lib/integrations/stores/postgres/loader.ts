@@ -5,7 +5,7 @@ import { InvalidInputError, StoreError } from '../../../common/errors.js'
 import { clearInterval, performance, setInterval, sleep } from '../../../common/timers.js'
 import type { EmbedOptions } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
-import { countByCode, logBatch, logLine } from '../../batch-line.js'
+import { countByCode, logLine, tellBatch } from '../../batch-report.js'
 import { mayPass, withRetries } from '../../retry.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit } from '../../write-apart.js'
@@ -275,7 +275,7 @@ export class TableLoader {
       hasLeft = filled.rows < rows.length
       this.#account(filled)
       const done = performance.now()
-      logBatch(this.#options.logger, 'postgres', {
+      tellBatch(this.#options, 'postgres', {
         texts: rows.length,
         stored: filled.rows,
         tokens: filled.tokens,
