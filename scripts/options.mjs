@@ -37,7 +37,7 @@ ${rows
     '',
   )}  /** Read the weights on first use instead of now. The file is checked for being there either way. */
   lazy?: boolean | undefined
-  /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
+  /** Where warnings and llama.cpp's own log go. Default: stderr, from the level of BGE_M3_LOG_LEVEL (warn) on. */
   logger?: Logger | undefined
   /** Called as a model is fetched or converted; with bytes, rate and time left. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined

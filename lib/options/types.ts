@@ -35,7 +35,7 @@ export interface LoadOptions {
   cacheDir?: string | URL | undefined
   /** Instruction set of the kernels, as `bge-m3 doctor` lists them. Default: the best the processor has. */
   isa?: string | undefined
-  /** A set of defaults for threads, batches and caches. Default: balanced. */
+  /** Defaults of other options: throughput is batches of 1024 tokens and a cache of 256MB; low-memory is 256 tokens, one batch at a time, a cache of 8MB and unloadAfter 60s. Default: balanced. */
   preset?: 'balanced' | 'throughput' | 'low-memory' | undefined
   /** Model that takes over when the first one cannot be used. Default: none. */
   fallback?: string | URL | FallbackFunction | undefined
@@ -45,7 +45,7 @@ export interface LoadOptions {
   verify?: 'auto' | 'always' | 'never' | undefined
   /** Read the weights on first use instead of now. The file is checked for being there either way. */
   lazy?: boolean | undefined
-  /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
+  /** Where warnings and llama.cpp's own log go. Default: stderr, from the level of BGE_M3_LOG_LEVEL (warn) on. */
   logger?: Logger | undefined
   /** Called as a model is fetched or converted; with bytes, rate and time left. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined

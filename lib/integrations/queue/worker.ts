@@ -17,6 +17,7 @@ import { nameOf } from '../../common/realms.js'
 import { clearInterval, performance, setInterval, sleep } from '../../common/timers.js'
 import type { EmbedOptions, Logger } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import { programLogger } from '../../options/logger.js'
 import { resolveOptions } from '../../options/table.js'
 import { type BatchReport, countByCode, logLine, tellBatch } from '../batch-report.js'
 import { COMPARABLE, type EmbeddingStore } from '../store.js'
@@ -44,7 +45,7 @@ export interface WorkerOptions
   /** Ends the worker: what is under way is finished or given back, and the call resolves. */
   signal?: AbortSignalLike
   /** A line a job at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
-  logger?: Logger
+  logger?: Logger | undefined
   /** Called after each job with what it came to: for counts and rates of your own. */
   onBatch?: (batch: BatchReport) => void
   /** Called as work is done. */
@@ -119,7 +120,8 @@ export async function runWorker(embedder: Embedder, options: WorkerOptions): Pro
   return withQueue(options, async (queue) => {
     await options.store.prepare()
     await queue.ledger.agree({ ...how }, queue.name)
-    return new QueueWorker(embedder, queue, options, how).run()
+    const logger = programLogger(options.logger)
+    return new QueueWorker(embedder, queue, { ...options, logger }, how).run()
   })
 }
 

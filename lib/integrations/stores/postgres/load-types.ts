@@ -37,7 +37,7 @@ export interface LoadTableOptions {
   follow?: boolean | FollowOptions
   signal?: AbortSignalLike
   /** A line a batch at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
-  logger?: Logger
+  logger?: Logger | undefined
   /** Called after each batch with what it came to: for counts and rates of your own. */
   onBatch?: (batch: BatchReport) => void
   /** Called after each batch. */

@@ -17,6 +17,7 @@ import {
   shown,
 } from '../../../common/given.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { programLogger } from '../../../options/logger.js'
 import { checkRetry } from '../../retry.js'
 import { connect, type PostgresTarget } from './connection.js'
 import { DEFAULT_SPARSE_LIMIT } from './hnsw.js'
@@ -90,6 +91,7 @@ export async function loadTable(
       stalledAfter,
       force,
       follow,
+      logger: programLogger(options.logger),
     }).run()
   } finally {
     await connection.close()

@@ -15,6 +15,7 @@ import {
 import type { Chunk } from '../../../common/types.js'
 import type { Source } from '../../../embedder/documents/source.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { programLogger } from '../../../options/logger.js'
 import type { LoadQdrantOptions, LoadQdrantResult } from './load-types.js'
 import { QdrantLoader } from './loader.js'
 import { QdrantStore, type QdrantStoreOptions, STORE_NAMES } from './store.js'
@@ -56,7 +57,10 @@ export async function loadQdrant(
   )
   try {
     // an option that this model cannot serve is found before a collection is created
-    const loader = new QdrantLoader(embedder, store, options)
+    const loader = new QdrantLoader(embedder, store, {
+      ...options,
+      logger: programLogger(options.logger),
+    })
     await embedder.embed([], loader.embedOptions)
     await store.prepare()
     return await loader.run(source)
