@@ -1,6 +1,12 @@
 /** `bge-m3-node/qdrant`: embeddings in a Qdrant collection, and hybrid search in it. */
 
 export type { BatchReport } from '../integrations/batch-report.js'
+export {
+  type ChunkPlace,
+  type DocumentCutting,
+  type DocumentParts,
+  trimDocuments,
+} from '../integrations/chunked.js'
 export type { QdrantVectorNames } from '../integrations/stores/qdrant/collection.js'
 export type {
   QdrantConnectionOptions,

@@ -1,7 +1,6 @@
 /** `bge-m3 embed`: input -> windows -> engine -> output, with back-pressure all along. */
 
 import { DEFAULT_MAX_TOKENS } from '../../../chunking/chunk-text.js'
-import type { ChunkTextOptions } from '../../../chunking/types.js'
 import { EmbedderError } from '../../../common/errors.js'
 import { performance } from '../../../common/timers.js'
 import type { EmbedOptions, Outputs, Precision } from '../../../common/types.js'
@@ -11,6 +10,7 @@ import type { Embedder } from '../../../embedder/embedder.js'
 import { chunkItems } from '../../../integrations/files/chunk-items.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { Input } from '../../../integrations/files/source.js'
+import { cuttingOf } from '../shared/cutting.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'
@@ -47,7 +47,7 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   const own = flags as unknown as EmbedFlags
   const { input: inputFile, output: file, format, stats, resume = false } = own
   const precision = values.precision ?? 'float32'
-  const cutting = cuttingOf(own)
+  const cutting = cuttingOf(flags)
   const minQuality = Number(own.minQuality ?? 0)
   if (!(minQuality >= 0 && minQuality <= 1)) {
     throw new UsageError('--min-quality takes a number from 0 to 1.')
@@ -102,29 +102,12 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   }
 }
 
-/** How texts are cut, where they are. @throws UsageError */
-function cuttingOf({ chunk, overlap }: EmbedFlags): Partial<ChunkTextOptions> | undefined {
-  if (chunk === undefined && overlap === undefined) return undefined
-  if (chunk === undefined) throw new UsageError('--overlap is for --chunk.')
-  const number = (name: string, least: number, given: string | true | undefined) => {
-    if (given === undefined || given === true) return undefined
-    if (/^\d{1,9}$/.test(given) && Number(given) >= least) return Number(given)
-    // what was given may be a text
-    throw new UsageError(
-      `--${name} takes a number of tokens from ${least}: write --${name}=N before a text.`,
-    )
-  }
-  return present({ maxTokens: number('chunk', 3, chunk), overlap: number('overlap', 0, overlap) })
-}
-
 interface EmbedFlags {
   input?: string
   output?: string
   format: 'jsonl' | 'npy'
   stats?: string
   resume?: boolean
-  chunk?: string | true
-  overlap?: string
   fields?: boolean
   minQuality?: string
   header: boolean

@@ -7,6 +7,7 @@ import type {
   LoadTableOptions,
   LoadTableResult,
 } from '../../../integrations/stores/postgres/load-types.js'
+import { cuttingOf } from '../shared/cutting.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { loggerOf } from '../shared/logger.js'
@@ -24,6 +25,7 @@ interface PostgresFlags {
   denseColumn?: string
   sparseColumn?: string
   errorColumn?: string
+  chunkTable?: string
   batchRows?: string
   sparseLimit?: string
   index?: boolean
@@ -68,6 +70,7 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
       force: own.force,
       stalledAfter: own.stalledAfter === undefined ? undefined : 1000 * own.stalledAfter,
     }),
+    chunk: chunkOf(own, flags),
     follow: followOf(own),
     index: indexOf(own),
     signal: io.signal,
@@ -91,6 +94,12 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
     await report(io, result, own.json ?? false)
     return result.failed > 0 ? EXIT.failed : EXIT.done
   })
+}
+
+function chunkOf({ chunkTable }: PostgresFlags, flags: Flags): LoadTableOptions['chunk'] {
+  const cutting = cuttingOf(flags)
+  if (!cutting && chunkTable !== undefined) throw new UsageError('--chunk-table is for --chunk.')
+  return cutting && { ...cutting, ...present({ table: chunkTable }) }
 }
 
 function followOf({ follow, poll, triggers, errorColumn }: PostgresFlags): boolean | FollowOptions {

@@ -11,6 +11,7 @@ import type {
   LoadQdrantProgress,
   LoadQdrantResult,
 } from '../../../integrations/stores/qdrant/load-types.js'
+import { cuttingOf } from '../shared/cutting.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { loggerOf } from '../shared/logger.js'
@@ -54,6 +55,7 @@ export async function runLoadQdrant(io: CliIo, flags: Flags): Promise<number> {
     ...present({
       batchPoints: integer('--batch-points', own.batchPoints),
       maxRequestBytes: integer('--max-request-bytes', own.maxRequestBytes),
+      chunk: cuttingOf(flags),
       truncate,
       maxTokens,
       dimensions,

@@ -2,6 +2,7 @@
 
 import type { Logger } from '../../../common/types.js'
 import type { BatchReport } from '../../batch-report.js'
+import type { DocumentCutting } from '../../chunked.js'
 import type { QdrantStoreOptions } from './store.js'
 
 /** Where to load to, and how. */
@@ -10,6 +11,11 @@ export interface LoadQdrantOptions extends QdrantStoreOptions {
   batchPoints?: number | undefined
   /** Embeds and writes also what is stored already as it would be. Default: false. */
   again?: boolean | undefined
+  /**
+   * Cuts the texts: chunks have the ids `ID#0`, `ID#1` ... and their places in their metadata, and what the collection
+   * has of a longer text before is removed. Default: false.
+   */
+  chunk?: boolean | DocumentCutting | undefined
   truncate?: 'error' | 'end' | undefined
   maxTokens?: number | undefined
   /** A line a batch at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */

@@ -16,6 +16,7 @@ import type { Chunk } from '../../../common/types.js'
 import type { Source } from '../../../embedder/documents/source.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { programLogger } from '../../../options/logger.js'
+import { checkCutting, chunked } from '../../chunked.js'
 import type { LoadQdrantOptions, LoadQdrantResult } from './load-types.js'
 import { QdrantLoader } from './loader.js'
 import { QdrantStore, type QdrantStoreOptions, STORE_NAMES } from './store.js'
@@ -23,6 +24,7 @@ import { QdrantStore, type QdrantStoreOptions, STORE_NAMES } from './store.js'
 const OWN_NAMES: Record<Exclude<keyof LoadQdrantOptions, keyof QdrantStoreOptions>, 1> = {
   batchPoints: 1,
   again: 1,
+  chunk: 1,
   truncate: 1,
   maxTokens: 1,
   logger: 1,
@@ -62,8 +64,11 @@ export async function loadQdrant(
       logger: programLogger(options.logger),
     })
     await embedder.embed([], loader.embedOptions)
+    const cutting = await checkCutting(options.chunk, embedder, embedder.info.maxTokens)
     await store.prepare()
-    return await loader.run(source)
+    const { signal } = options
+    const chunks = cutting ? chunked(source, cutting, embedder, signal) : source
+    return await loader.run(chunks as Source<Chunk>)
   } finally {
     await store.close()
   }

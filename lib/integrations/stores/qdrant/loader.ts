@@ -9,6 +9,7 @@ import { checkChunk } from '../../../embedder/documents/chunk-input.js'
 import type { Source } from '../../../embedder/documents/source.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { countByCode, tellBatch } from '../../batch-report.js'
+import { documentsOf, trimDocuments } from '../../chunked.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit, writeApart } from '../../write-apart.js'
 import { grouped } from './grouped.js'
@@ -126,7 +127,7 @@ export class QdrantLoader {
       const chunks: Pending[] = []
       for (const value of group) {
         const at = index++
-        const checked = checkChunk(value, at)
+        const checked = errorOf(value) ?? checkChunk(value, at)
         if (checked instanceof EmbedderError) {
           const { id } = Object(value) as { id?: unknown }
           this.#fail(typeof id === 'string' ? id : String(at), checked)
@@ -143,6 +144,9 @@ export class QdrantLoader {
         }
       }
       const digests = await this.#digestsOf(chunks)
+      if (this.#options.chunk) {
+        await trimDocuments(this.#store, documentsOf(chunks.map(({ chunk }) => chunk)))
+      }
       for (const pending of chunks) {
         const { chunk, digest } = pending
         if (digests.get(chunk.id) === digest) {
@@ -277,6 +281,12 @@ export class QdrantLoader {
     const seconds = Math.max((performance.now() - this.#started) / 1000, 1e-3)
     this.#options.onProgress?.({ done: points, skipped, failed, rate: points / seconds })
   }
+}
+
+/** Of a document that could not be cut. */
+function errorOf(value: unknown): EmbedderError | undefined {
+  const { error } = Object(value) as { error?: unknown }
+  return error instanceof EmbedderError ? error : undefined
 }
 
 /** Metadata that is no JSON fails later, when its point is made. */
