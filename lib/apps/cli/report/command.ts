@@ -3,9 +3,10 @@ import { type Cli, examples } from '../shared/cli.js'
 
 const REPORT_HELP = `
 The report shows, as far as it is given: whether the vectors are sound, the model and how its run went
-(--run), several runs side by side (records as arguments; no --input is needed then), a map of the embedding space in two and three dimensions, the comparison with another set of
-the same ids (--compare), and the figures of bge-m3 evaluate --json (--evaluation). It is one HTML file
-that needs no network and no other file. With --texts, starts of texts and metadata are part of it.`
+(--run), several runs side by side (records as arguments; no --input is needed then), a map of the
+embedding space in two and three dimensions, the comparison with another set of the same ids
+(--compare), and the figures of bge-m3 evaluate --json (--evaluation). It is one HTML file that needs no
+network and no other file. With --texts, starts of texts and metadata are part of it.`
 
 export function reportCommand(program: Command, cli: Cli): void {
   const command = program
