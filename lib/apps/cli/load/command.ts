@@ -16,9 +16,10 @@ With --follow it goes on with rows as they come. It looks for them every --poll 
 it hears a notice. --triggers creates what gives notice, and empties the vectors of rows whose text
 changes; without it a vector that is stale is for you to set to NULL. It needs --error-column.
 
-With --chunk the texts are cut, and their vectors go to a table of chunks, which is created if it is missing:
-document, part (from 0), starts and ends (characters), hash, and --dense-column and --sparse-column. Chunks
-of a document whose text changes are replaced, those of one that is deleted go with it.
+With --chunk the texts are cut, and their vectors go to a table of chunks, which is created if it is
+missing: document, part (from 0), starts and ends (characters), hash, and --dense-column and
+--sparse-column. Chunks of a document whose text changes are replaced, those of one that is deleted go
+with it.
 
 The tables bge_m3_leases and bge_m3_models are created beside the table, if they are missing. They say
 who works on which rows, and which model filled which column: another one is refused without --force.
