@@ -31,6 +31,7 @@ import { framed } from '../engine/tokenize.js'
 import { ensureModel } from '../model/fetch/ensure.js'
 import type { NativeTokenizer } from '../native/addon.js'
 import { followLog } from '../native/log.js'
+import { programLogger } from '../options/logger.js'
 import { PRESETS } from '../options/presets.js'
 import type { LoadOptions } from '../options/types.js'
 import type { SparseInput } from '../scoring/outputs-of.js'
@@ -100,8 +101,9 @@ export class Embedder {
     const addon = addonFor(options.isa ?? 'auto')
     // heavy scores run on the kernels from here on; without an embedder they are TypeScript
     useSimd({ matmulTransposed: addon.matmulTransposed })
-    if (options.logger) followLog(options.logger)
-    const model = new ModelHandle(config, options.logger)
+    const logger = programLogger(options.logger)
+    if (logger) followLog(logger)
+    const model = new ModelHandle(config, logger)
     const { fallback: _, model: __, ...rest } = options
     const fallback =
       choice === undefined
@@ -113,9 +115,13 @@ export class Embedder {
     try {
       // a fallback that is not there would be known when it is needed
       if (typeof choice === 'string') {
-        await ensureModel(choice, fetchOptions(config, options), 'the `fallback` option')
+        await ensureModel(
+          choice,
+          fetchOptions(config, { ...options, logger }),
+          'the `fallback` option',
+        )
       }
-      await model.open({ ...options, lazy: options.lazy ?? false }).catch(async (error) => {
+      await model.open({ ...options, logger, lazy: options.lazy ?? false }).catch(async (error) => {
         if (!fallback?.mayTakeOver(error)) throw error
         await fallback.takeOver(error)
       })

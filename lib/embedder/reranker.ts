@@ -7,6 +7,7 @@ import { performance } from '../common/timers.js'
 import type { CountOptions, EmbedderInfo, EmbedderStats, Embedding } from '../common/types.js'
 import type { Engine } from '../engine/engine.js'
 import { followLog } from '../native/log.js'
+import { programLogger } from '../options/logger.js'
 import { resolveOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
 import { sigmoid } from '../scoring/sigmoid.js'
@@ -106,10 +107,11 @@ export class Reranker {
     const none = { heads: undefined, cache: 0, diskCache: false, fallback: undefined } as const
     const config = { ...resolveOptions({ ...options }), ...none }
     addonFor(options.isa ?? 'auto')
-    if (options.logger) followLog(options.logger)
-    const reranker = new Reranker(new ModelHandle(config, options.logger, 'rerank'))
+    const logger = programLogger(options.logger)
+    if (logger) followLog(logger)
+    const reranker = new Reranker(new ModelHandle(config, logger, 'rerank'))
     try {
-      await reranker.#model.open({ ...options, lazy: options.lazy ?? false })
+      await reranker.#model.open({ ...options, logger, lazy: options.lazy ?? false })
       throwIfAborted(options.signal)
       return reranker
     } catch (error) {

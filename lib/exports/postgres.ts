@@ -1,5 +1,7 @@
 /** `bge-m3-node/postgres`: vectors for the rows of a PostgreSQL table. */
 
+export type { BatchReport } from '../integrations/batch-report.js'
+export type { ChunkOptions } from '../integrations/stores/postgres/chunk-table.js'
 export type { PgliteLike, PostgresTarget } from '../integrations/stores/postgres/connection.js'
 export type { HnswOptions } from '../integrations/stores/postgres/hnsw.js'
 export { loadTable } from '../integrations/stores/postgres/load.js'

@@ -1,5 +1,12 @@
 /** `bge-m3-node/queue`: one corpus, workers on many machines, with BullMQ on Redis or Valkey. */
 
+export type { BatchReport } from '../integrations/batch-report.js'
+export {
+  type ChunkPlace,
+  type DocumentCutting,
+  type DocumentParts,
+  trimDocuments,
+} from '../integrations/chunked.js'
 export type { CorpusItem, CorpusSource, UnreadableChunk } from '../integrations/queue/cut.js'
 export {
   type EnqueueOptions,

@@ -17,6 +17,7 @@ export {
 } from '../apps/report/notebook.js'
 export { createReport, type ReportOptions, type ReportStage } from '../apps/report/report.js'
 export {
+  type NamedRun,
   type RunReading,
   type RunSample,
   readEvaluation,

@@ -24,6 +24,8 @@ export interface EmbeddingStore {
   write(chunks: readonly StoredChunk[]): Promise<void>
   /** Those of these ids that are stored already: for resuming. */
   stored(ids: readonly string[]): Promise<Set<string>>
+  /** Removes these, where they are there. Without it chunks of a document that became shorter stay. */
+  remove?(ids: readonly string[]): Promise<void>
   /** Safe to call more than once. */
   close(): Promise<void>
 }

@@ -172,7 +172,7 @@ export const OPTIONS = {
     'command',
     oneOf('silent', 'error', 'warn', 'info', 'debug'),
     'warn',
-    'What is logged; what llama.cpp tells of a model is debug. Default: warn.',
+    'What is logged on stderr, in a program where it gives no logger; what llama.cpp tells of a model is debug. Default: warn.',
     'loads',
   ),
   preset: spec(

@@ -56,7 +56,7 @@ export interface LoadOptions {
    * memoryLimit and cache where these are not given; `info.plan` says which are met.
    */
   optimizeFor?: Goals | undefined
-  /** Where warnings and llama.cpp's own log go. Default: warnings go to stderr. */
+  /** Where warnings and llama.cpp's own log go. Default: stderr, from the level of BGE_M3_LOG_LEVEL (warn) on. */
   logger?: Logger | undefined
   /** Called as a model is fetched or converted; with bytes, rate and time left. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined

@@ -195,6 +195,27 @@ describe('healthcheck.mjs', () => {
     rmSync(directory, { recursive: true })
   })
 
+  it('asks a worker or loader at its metrics port, by flag or variable', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'bge-m3-health-'))
+    const file = join(directory, 'cmdline')
+    const asked = async (variable: string, ...words: string[]) => {
+      writeFileSync(file, `node\0dist/cli/main.js\0${words.join('\0')}\0`)
+      // the certificate is the server's, and no business of this port
+      const env = { ...process.env, BGE_M3_METRICS_PORT: variable, BGE_M3_TLS_CERT: 'cert.pem' }
+      return (await run(process.execPath, ['docker/healthcheck.mjs', file], { env })).code
+    }
+    const ready = String(await answering(200))
+    const loading = String(await answering(503))
+    expect(await asked(ready, 'worker', '--table', 'docs')).toBe(0)
+    expect(await asked(loading, 'worker', '--table', 'docs')).toBe(1)
+    expect(await asked(loading, 'load', 'postgres', '--metrics-port', ready)).toBe(0)
+    expect(await asked('', 'load', 'postgres', `--metrics-port=${loading}`)).toBe(1)
+    // these have no such port, whatever the environment says
+    expect(await asked(loading, 'model', 'pull')).toBe(0)
+    expect(await asked('', 'worker', '--table', 'docs')).toBe(0)
+    rmSync(directory, { recursive: true })
+  })
+
   it('ends with 1 when nobody listens, or nobody answers', async () => {
     const port = await answering(200)
     await new Promise((resolve) => servers.splice(0)[0]?.close(resolve))

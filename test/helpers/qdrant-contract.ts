@@ -212,6 +212,11 @@ export async function startContractServer(options: ContractOptions = {}): Promis
           .map((point) => ({ id: point.id, payload: payloadOf(point, with_payload ?? true) }))
         return { points, next_page_offset: all[points.length]?.id ?? null }
       }
+      case 'POST /collections/{collection_name}/points/delete': {
+        const { points } = find()
+        for (const id of (body as Schemas['PointIdsList']).points) points.delete(checkId(id))
+        return { operation_id: 0, status: 'completed' }
+      }
       case 'POST /collections/{collection_name}/points/query':
         return runQuery(find(), body as Schemas['QueryRequest'])
       default:

@@ -30,9 +30,10 @@ import { evaluationSection } from './sections/evaluation.js'
 import { mapSection } from './sections/map.js'
 import { qualitySection } from './sections/quality.js'
 import { runSection } from './sections/run.js'
+import { runsSection } from './sections/runs.js'
 import type { Section } from './sections/section.js'
 import { number } from './shared/format.js'
-import type { RunReading } from './shared/run.js'
+import type { NamedRun, RunReading } from './shared/run.js'
 import type { VectorTable } from './vectors/table.js'
 
 /** What a report shows. */
@@ -41,14 +42,17 @@ export interface ReportOptions {
   title?: string | undefined
   /**
    * The vectors to report on: of `readVectors`, or of `tableOf`. They are brought to unit length in
-   * place.
+   * place. May be left out where there are `runs`.
    */
-  vectors: VectorTable
+  vectors?: VectorTable | undefined
   /** What the vectors are called, such as their file. */
   name?: string | undefined
+  /** The run that made the vectors. */
   run?: RunReading | undefined
   /** The model that made the vectors. Default: that of `run`. */
   model?: RunReading['model'] | undefined
+  /** Runs to show side by side, two or more. */
+  runs?: readonly NamedRun[] | undefined
   /** Another set, of the same ids, to compare with. */
   compare?: { vectors: VectorTable; name: string } | undefined
   evaluation?: EvaluationReport | undefined
@@ -69,6 +73,7 @@ const NAMES = namesOf<ReportOptions>({
   name: 1,
   run: 1,
   model: 1,
+  runs: 1,
   compare: 1,
   evaluation: 1,
   quality: 1,
@@ -91,12 +96,17 @@ export async function createReport(options: ReportOptions): Promise<string> {
   refuseUnknown(options, NAMES, 'createReport')
   checkSignal(options.signal)
   checkFunction('onStage', options.onStage)
-  const { vectors, run, model, compare, evaluation, signal, seed = 1 } = options
-  const { name = 'embeddings', map = 'umap', title = `Report on ${name}`, onStage } = options
+  const { vectors, run, model, runs = [], compare, evaluation, signal, seed = 1 } = options
+  const { name = vectors ? 'embeddings' : 'runs', map = 'umap', onStage } = options
+  const { title = `Report on ${name}` } = options
   for (const [what, text] of Object.entries({ title, name })) checkText(text, `\`${what}\``)
   checkNumeric({ seed })
-  checkTable(vectors, '`vectors`')
-  if (compare !== undefined) checkTable(compare.vectors, '`compare`')
+  checkRuns(runs)
+  if (vectors !== undefined || runs.length === 0) checkTable(vectors, '`vectors`')
+  if (compare !== undefined) {
+    if (!vectors) throw new InvalidInputError('`compare` needs `vectors` to compare with.')
+    checkTable(compare.vectors, '`compare`')
+  }
   fasterIfPossible()
   const script = await pageScript()
   const begin = async (stage: ReportStage) => {
@@ -105,39 +115,70 @@ export async function createReport(options: ReportOptions): Promise<string> {
     await turn()
     throwIfAborted(signal)
   }
-  await begin('quality')
-  const quality = options.quality ?? checked(vectors, run)
-  const sections: Section[] = [qualitySection(quality, vectors.failures)]
-  if (run) sections.push(runSection(run))
-  const rows = compare && matchedRows(vectors, compare.vectors)
-  if (compare && rows) {
-    await begin('comparison')
-    const { report, onlyA, onlyB } = comparison(vectors, compare.vectors, rows)
-    sections.push(comparisonSection(report, { a: name, b: compare.name, onlyA, onlyB }))
-  }
-  let data = null
-  if (map !== 'none') {
-    await begin('map')
-    data = await mapData(vectors, {
-      name,
-      umap: map === 'umap',
-      quality,
-      seed,
-      signal,
-      other: compare && rows && { table: compare.vectors, name: compare.name, rows },
-    })
-    if (data) sections.splice(run ? 2 : 1, 0, mapSection(data))
-  }
+  const ofRuns = [
+    ...(run ? [runSection(run)] : []),
+    ...(runs.length > 0 ? [runsSection(runs)] : []),
+  ]
+  const { sections: ofVectors, data } = vectors
+    ? await vectorSections(vectors, { ...options, name, map, seed }, begin)
+    : { sections: [], data: null }
+  const [first = [], ...others] = ofVectors
+  const sections: Section[] = [...first, ...ofRuns, ...others.flat()]
   if (evaluation) sections.push(evaluationSection(evaluation))
   await begin('page')
   return document({
     title,
-    subtitle: `${name}: ${number(vectors.rows)} vectors of ${vectors.cols} dimensions`,
+    subtitle: vectors
+      ? `${name}: ${number(vectors.rows)} vectors of ${vectors.cols} dimensions`
+      : `${runs.length} runs`,
     about: modelOf(model ?? run?.model),
     sections,
     data: { charts: sections.flatMap(({ charts }) => charts), map: data },
     script,
   })
+}
+
+/** Soundness first, what follows it after the run's own section. */
+async function vectorSections(
+  vectors: VectorTable,
+  options: ReportOptions & { name: string; map: 'umap' | 'pca' | 'none'; seed: number },
+  begin: (stage: ReportStage) => Promise<void>,
+): Promise<{ sections: Section[][]; data: Awaited<ReturnType<typeof mapData>> }> {
+  const { run, compare, name, map, seed, signal } = options
+  await begin('quality')
+  const quality = options.quality ?? checked(vectors, run)
+  const later: Section[] = []
+  const rows = compare && matchedRows(vectors, compare.vectors)
+  if (compare && rows) {
+    await begin('comparison')
+    const { report, onlyA, onlyB } = comparison(vectors, compare.vectors, rows)
+    later.push(comparisonSection(report, { a: name, b: compare.name, onlyA, onlyB }))
+  }
+  const sections = [[qualitySection(quality, vectors.failures)], later]
+  if (map === 'none') return { sections, data: null }
+  await begin('map')
+  const data = await mapData(vectors, {
+    name,
+    umap: map === 'umap',
+    quality,
+    seed,
+    signal,
+    other: compare && rows && { table: compare.vectors, name: compare.name, rows },
+  })
+  if (data) later.unshift(mapSection(data))
+  return { sections, data }
+}
+
+/** @throws InvalidInputError for what are no runs with names */
+function checkRuns(runs: unknown): void {
+  const isRun = (entry: unknown) => {
+    const { name, run } = Object(entry) as Partial<NamedRun>
+    return typeof name === 'string' && typeof run?.seconds === 'number'
+  }
+  if (Array.isArray(runs) && runs.length !== 1 && runs.every(isRun)) return
+  throw new InvalidInputError(
+    '`runs` must be two or more of { name, run }; a run is what readRun gives.',
+  )
 }
 
 /** @throws InvalidInputError for what `readVectors` or `tableOf` did not give */

@@ -84,7 +84,7 @@ const CLIENT_ERRORS: Record<string, [status: number, reason: string]> = {
  * @throws HttpError 400, 403
  */
 export function hostCheck(
-  { host, allowedHosts }: ServerConfig,
+  { host, allowedHosts }: Pick<ServerConfig, 'host' | 'allowedHosts'>,
   hasKeys: boolean,
 ): (request: IncomingMessage) => void {
   const isChecked = allowedHosts !== undefined || (!hasKeys && isLoopback(host))

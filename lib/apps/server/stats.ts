@@ -10,7 +10,7 @@ import type { WireStats } from './core/wire.js'
 interface StatsSources {
   state: WireStats['state']
   startedAt: number
-  gate: Gate
+  gate: Pick<Gate, 'readings'>
   metrics: ServerMetrics
   /** Both `undefined` until the model is loaded. */
   info: EmbedderInfo | undefined

@@ -5,6 +5,7 @@ import { type EmbedderError, InferenceError, StoreError } from '../../common/err
 import { performance, sleep } from '../../common/timers.js'
 import type { Chunk, Outputs } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import { documentsOf, trimDocuments } from '../chunked.js'
 import type { EmbeddingStore, StoredChunk } from '../store.js'
 import { type StoreFit, writeApart } from '../write-apart.js'
 import type { QueueFailure } from './ledger.js'
@@ -71,6 +72,7 @@ export async function doJob(chunks: readonly Chunk[], services: JobServices): Pr
   throwIfAborted(signal)
   const refused = await writeApart((some) => patiently(() => store.write(some), services), embedded)
   fit.count(embedded.length - refused.length, refused)
+  await patiently(() => trimDocuments(store, documentsOf(open)), services)
   const tokens = embedded.reduce((sum, { chunk }) => sum + chunk.embedding.tokenCount, 0)
   return {
     items: there.size + embedded.length - refused.length,

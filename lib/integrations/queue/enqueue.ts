@@ -13,6 +13,7 @@ import {
   refuseUnknown,
 } from '../../common/given.js'
 import { performance, sleep } from '../../common/timers.js'
+import { checkCutting, chunked, type DocumentCutting } from '../chunked.js'
 import { type CorpusSource, cut, type Refused } from './cut.js'
 import type { NewJob } from './job.js'
 import type { QueueFailure } from './ledger.js'
@@ -28,6 +29,11 @@ export interface EnqueueOptions extends QueueAddress {
   maxWaiting?: number
   /** How often a job is tried that a worker could not do. Default: 5, from 1 s on, doubled each time. */
   attempts?: number
+  /**
+   * Cuts the texts: chunks have the ids `ID#0`, `ID#1` ... and their places in their metadata, and what a store has
+   * of a longer text before is removed by the worker. Default: false.
+   */
+  chunk?: boolean | DocumentCutting | undefined
   /** Tells corpora of one queue apart: `untilDone` workers end when all are complete. Default: `corpus`. */
   corpus?: string
   signal?: AbortSignalLike
@@ -60,6 +66,7 @@ const NAMES = namesOf<EnqueueOptions>({
   maxTokens: 1,
   maxWaiting: 1,
   attempts: 1,
+  chunk: 1,
   corpus: 1,
   signal: 1,
   onProgress: 1,
@@ -106,12 +113,14 @@ export async function enqueue(
   checkRange('attempts', attempts, 1, 1000)
   checkSource(source)
   throwIfAborted(signal)
+  const cutting = await checkCutting(options.chunk, counter, maxTokens)
+  const chunks = cutting ? (chunked(source, cutting, counter, signal) as CorpusSource) : source
   return withQueue(options, async (queue) => {
     const producer = new Producer(queue, { maxWaiting, attempts, signal }, options.onProgress)
     const mark = (state: 'open' | 'complete') =>
       redisRetries(() => queue.ledger.markCorpus(corpus, state), signal)
     await mark('open')
-    for await (const found of cut(source, counter, { jobTokens, maxTokens })) {
+    for await (const found of cut(chunks, counter, { jobTokens, maxTokens })) {
       throwIfAborted(signal)
       await ('job' in found ? producer.add(found.job) : producer.refuse(found.refused))
     }

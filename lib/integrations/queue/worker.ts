@@ -17,8 +17,9 @@ import { nameOf } from '../../common/realms.js'
 import { clearInterval, performance, setInterval, sleep } from '../../common/timers.js'
 import type { EmbedOptions, Logger } from '../../common/types.js'
 import type { Embedder } from '../../embedder/embedder.js'
+import { programLogger } from '../../options/logger.js'
 import { resolveOptions } from '../../options/table.js'
-import { countByCode, logBatch, logLine } from '../batch-line.js'
+import { type BatchReport, countByCode, logLine, tellBatch } from '../batch-report.js'
 import { COMPARABLE, type EmbeddingStore } from '../store.js'
 import { StoreFit } from '../write-apart.js'
 import { doJob, EmbedderTrouble, type HowToEmbed, type JobOutcome } from './do-job.js'
@@ -44,7 +45,9 @@ export interface WorkerOptions
   /** Ends the worker: what is under way is finished or given back, and the call resolves. */
   signal?: AbortSignalLike
   /** A line a job at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
-  logger?: Logger
+  logger?: Logger | undefined
+  /** Called after each job with what it came to: for counts and rates of your own. */
+  onBatch?: (batch: BatchReport) => void
   /** Called as work is done. */
   onProgress?: (progress: WorkerProgress) => void
 }
@@ -63,6 +66,7 @@ const NAMES = namesOf<WorkerOptions>({
   shutdownTimeout: 1,
   signal: 1,
   logger: 1,
+  onBatch: 1,
   onProgress: 1,
 })
 
@@ -103,6 +107,7 @@ export async function runWorker(embedder: Embedder, options: WorkerOptions): Pro
   refuseUnknown(options, NAMES, 'runWorker')
   checkSignal(options.signal)
   checkFunction('onProgress', options.onProgress)
+  checkFunction('onBatch', options.onBatch)
   checkRange('concurrency', options.concurrency ?? CONCURRENCY, 1, 64)
   checkRange('stalledAfter', options.stalledAfter ?? STALLED_MS, 500, 86_400_000)
   checkRange('shutdownTimeout', options.shutdownTimeout ?? SHUTDOWN_MS, 0, 86_400_000)
@@ -115,7 +120,8 @@ export async function runWorker(embedder: Embedder, options: WorkerOptions): Pro
   return withQueue(options, async (queue) => {
     await options.store.prepare()
     await queue.ledger.agree({ ...how }, queue.name)
-    return new QueueWorker(embedder, queue, options, how).run()
+    const logger = programLogger(options.logger)
+    return new QueueWorker(embedder, queue, { ...options, logger }, how).run()
   })
 }
 
@@ -245,7 +251,7 @@ class QueueWorker {
       const { phases, ...counts } = outcome
       await ledger.settle({ id, planned, ...counts })
       this.#account(outcome)
-      logBatch(this.#options.logger, 'queue', {
+      tellBatch(this.#options, 'queue', {
         texts: chunks.length,
         stored: outcome.items,
         tokens: outcome.tokens,

@@ -180,4 +180,49 @@ describe('bge-m3 report', () => {
     expect(stderr).toContain('interrupted')
     expect(fs.existsSync(output)).toBe(false)
   })
+
+  it('puts runs side by side, without vectors', async () => {
+    const model = await tinyPath()
+    const records = ['a', 'b'].map((name) => file(`run-${name}.json`))
+    for (const [i, record] of records.entries()) {
+      const args = ['embed', 'one', 'two words', '--model', model, '--stats', record]
+      expect((await cli([...args, ...(i === 0 ? [] : ['--max-tokens', '3'])])).code).toBe(i)
+    }
+    const output = file('runs.html')
+    const { code, stderr } = await cli(['report', ...records, '-o', output])
+    expect(code, stderr).toBe(0)
+    expect(stderr).toMatch(/wrote .*runs\.html \(.*\): 2 runs, in/)
+    const report = read(output)
+    const cells = (name: string) =>
+      [
+        ...(
+          new RegExp(`<th scope="row">${name}</th>(.*?)</tr>`, 's').exec(report)?.[1] ?? ''
+        ).matchAll(/<td>(.*?)<\/td>/g),
+      ].map(([, text]) => text)
+    expect(cells('Command')).toEqual(['embed', 'embed'])
+    expect(cells('Texts')).toEqual(['2', '2'])
+    expect(cells('Failed')).toEqual(['0', '1'])
+    expect(cells('Failed, by code')).toEqual(['–', 'INPUT_TOO_LONG: 1'])
+    // of the options what differs
+    expect(cells('Option maxTokens')).toEqual(['–', '3'])
+    expect(cells('Option threads')).toEqual([])
+    const [first, second] = records.map((record) => JSON.parse(read(record)))
+    const [, rate] = cells('Tokens per second')
+    const ratio = second.tokensPerSecond / first.tokensPerSecond
+    expect(Number(/× ([\d.,]+)/.exec(rate ?? '')?.[1]?.replace(',', ''))).toBeCloseTo(ratio, 1)
+    expect(cells('Loading the model')).toHaveLength(2)
+    const [chart] = dataOf(report).charts
+    expect(chart).toMatchObject({ id: 'runs-tokens', categories: ['run-a.json', 'run-b.json'] })
+  })
+
+  it.each([
+    [['one.json'], /by --run, or give two or more/],
+    [[], /name --input, or records of runs/],
+    [['a.json', 'b.json', '--compare', 'c.jsonl'], /--compare is about the vectors/],
+    [['/nowhere/a.json', '/nowhere/b.json'], /a\.json/],
+  ])('refuses %j', async (args, message) => {
+    const { code, stderr } = await cli(['report', ...args, '-o', file('none.html')])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(message)
+  })
 })

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RunRecorder } from '../../../lib/apps/cli/shared/run-record.js'
+import { InputTooLongError } from '../../../lib/common/errors.js'
 
 // the recorder's clock is Node's own, whatever a realm does to its globals: here it is the faked one
 vi.mock('../../../lib/common/timers.js', () => ({
@@ -8,7 +9,15 @@ vi.mock('../../../lib/common/timers.js', () => ({
   clearInterval: (timer: NodeJS.Timeout) => globalThis.clearInterval(timer),
 }))
 
-const about = { interrupted: false, model: {}, options: {} }
+const about = {
+  command: 'embed',
+  loadMs: 12.3456,
+  skipped: 4,
+  retries: 2,
+  interrupted: false,
+  model: {},
+  options: {},
+}
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] })
@@ -21,7 +30,7 @@ describe('RunRecorder', () => {
   it('counts, and samples every second', () => {
     const recorder = new RunRecorder()
     recorder.add({ tokenCount: 10, cached: true, timings: { tokenizeMs: 1, queueMs: 2 } })
-    recorder.add(undefined)
+    recorder.add(new InputTooLongError('long', { tokenCount: 9, maxTokens: 8 }))
     vi.advanceTimersByTime(1000)
     recorder.add({ tokenCount: 30, cached: false, timings: { tokenizeMs: 3, queueMs: 5 } })
     vi.advanceTimersByTime(1500)
@@ -31,6 +40,11 @@ describe('RunRecorder', () => {
       texts: 3,
       tokens: 40,
       failures: 1,
+      failuresByCode: { INPUT_TOO_LONG: 1 },
+      command: 'embed',
+      loadMs: 12.346,
+      skipped: 4,
+      retries: 2,
       textsPerSecond: 1.2,
       tokensPerSecond: 16,
       interrupted: false,
@@ -47,6 +61,34 @@ describe('RunRecorder', () => {
       { seconds: 2, texts: 3, tokens: 40, textsPerSecond: 1, tokensPerSecond: 30, cached: 1 },
       { seconds: 2.5, texts: 3, tokens: 40, textsPerSecond: 0, tokensPerSecond: 0, cached: 1 },
     ])
+  })
+
+  it('counts batches once, and what the engine says of their texts beside', () => {
+    const recorder = new RunRecorder()
+    vi.advanceTimersByTime(5000)
+    recorder.restart()
+    for (const cached of [true, false]) {
+      recorder.shared({ tokenCount: 10, cached, timings: { tokenizeMs: 1, queueMs: 2 } })
+    }
+    recorder.batch({
+      texts: 3,
+      stored: 1,
+      tokens: 10,
+      phases: { embedMs: 5, writeMs: 2 },
+      failed: { 'STORE 23514': 1, INPUT_TOO_LONG: 1 },
+    })
+    recorder.batch({ texts: 1, stored: 1, tokens: 4, phases: { embedMs: 1.5 }, failed: {} })
+    vi.advanceTimersByTime(2000)
+    expect(recorder.finish(about, 8)).toMatchObject({
+      seconds: 2,
+      texts: 4,
+      tokens: 14,
+      failures: 2,
+      failuresByCode: { 'STORE 23514': 1, INPUT_TOO_LONG: 1 },
+      cached: 1,
+      stages: { tokenizeMs: 2, queueMs: 4, computeMs: 8 },
+      phases: { embedMs: 6.5, writeMs: 2 },
+    })
   })
 
   it('keeps a day to a few thousand samples, evenly spread, that add up', () => {

@@ -12,7 +12,17 @@ import {
 import type { Finding } from './finding.js'
 
 /** Variables of ours that are no options of the embedder. */
-const OTHERS = ['OFFLINE', 'ADDON', 'DEBUG', 'PORT', 'HOST', 'API_KEY', 'BUILD_JOBS']
+const OTHERS = [
+  'OFFLINE',
+  'ADDON',
+  'DEBUG',
+  'PORT',
+  'HOST',
+  'API_KEY',
+  'BUILD_JOBS',
+  'METRICS_PORT',
+  'METRICS_HOST',
+]
 const OTHER_NAMES = OTHERS.map((name) => `BGE_M3_${name}`)
 const RESPECTED = [
   'HF_ENDPOINT',

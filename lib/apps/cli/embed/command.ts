@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
+import { addChunkOptions } from '../shared/cutting.js'
 import { addTableOptions, EMBEDDING } from '../shared/options.js'
 import { addTextOptions } from '../shared/texts.js'
+import { addStatsOption } from '../shared/watch-options.js'
 
 const OUTPUT_HELP = `
 Output: JSON Lines, a line per text in input order:
@@ -35,12 +37,10 @@ export function embedCommand(program: Command, cli: Cli): void {
     .option('--dense', 'Give dense vectors: one per text. [BGE_M3_OUTPUTS]')
     .option('--sparse', 'Give sparse weights: one per distinct token.')
     .option('--colbert', 'Give multi-vectors: one per token.')
-    .option('--chunk [TOKENS]', 'Embed chunks of at most TOKENS tokens (500) instead of texts.')
-    .option('--overlap <TOKENS>', 'Tokens that a chunk repeats of the one before. Default: 50.')
     .option('--fields', 'Repeat the other members or columns of each record.')
     .option('--min-quality <SCORE>', 'Vectors whose soundness (0 to 1) is below it are failures.')
     .option('--no-header', 'Do not say in FILE.meta.json which model and options made FILE.')
-    .option('--stats <FILE>', 'Write a record of the run (rates, memory, options) as JSON.')
+  addStatsOption(addChunkOptions(command))
   addTableOptions(command, [
     ...EMBEDDING,
     'prompt',

@@ -1,8 +1,8 @@
 /** `bge-m3 embed`: input -> windows -> engine -> output, with back-pressure all along. */
 
 import { DEFAULT_MAX_TOKENS } from '../../../chunking/chunk-text.js'
-import type { ChunkTextOptions } from '../../../chunking/types.js'
 import { EmbedderError } from '../../../common/errors.js'
+import { performance } from '../../../common/timers.js'
 import type { EmbedOptions, Outputs, Precision } from '../../../common/types.js'
 import { unsoundness } from '../../../embedder/documents/embedded-chunk.js'
 import { scoreVector } from '../../../embedder/documents/quality.js'
@@ -10,6 +10,7 @@ import type { Embedder } from '../../../embedder/embedder.js'
 import { chunkItems } from '../../../integrations/files/chunk-items.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { Input } from '../../../integrations/files/source.js'
+import { cuttingOf } from '../shared/cutting.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'
@@ -18,7 +19,7 @@ import { mapAhead, windows } from '../shared/pipeline.js'
 import { present } from '../shared/present.js'
 import { NO_BAR, type ProgressBar, progressBar } from '../shared/progress-bar.js'
 import { renamed } from '../shared/renamed.js'
-import { openRunRecord, RunRecorder, writeRunRecord } from '../shared/run-record.js'
+import { describeModel, openRunRecord, RunRecorder, writeRunRecord } from '../shared/run-record.js'
 import { checkTarget } from '../shared/sink.js'
 import { openTexts } from '../shared/texts.js'
 import { packageVersion } from '../shared/version.js'
@@ -46,7 +47,7 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   const own = flags as unknown as EmbedFlags
   const { input: inputFile, output: file, format, stats, resume = false } = own
   const precision = values.precision ?? 'float32'
-  const cutting = cuttingOf(own)
+  const cutting = cuttingOf(flags)
   const minQuality = Number(own.minQuality ?? 0)
   if (!(minQuality >= 0 && minQuality <= 1)) {
     throw new UsageError('--min-quality takes a number from 0 to 1.')
@@ -58,7 +59,9 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
 
   const input = await openTexts(io, texts, flags, { keepFields: own.fields === true })
   try {
+    const from = performance.now()
     const embedder = await openEmbedder(io, values)
+    const loadMs = performance.now() - from
     try {
       const { maxTokens, truncate, dimensions, normalize, prompt } = values
       const options = {
@@ -88,6 +91,7 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
         header: own.header
           ? headerOf(embedder.info, { ...options, ...present({ cutting }) }, packageVersion())
           : undefined,
+        loadMs,
       }
       return await embedAll(run)
     } finally {
@@ -98,29 +102,12 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
   }
 }
 
-/** How texts are cut, where they are. @throws UsageError */
-function cuttingOf({ chunk, overlap }: EmbedFlags): Partial<ChunkTextOptions> | undefined {
-  if (chunk === undefined && overlap === undefined) return undefined
-  if (chunk === undefined) throw new UsageError('--overlap is for --chunk.')
-  const number = (name: string, least: number, given: string | true | undefined) => {
-    if (given === undefined || given === true) return undefined
-    if (/^\d{1,9}$/.test(given) && Number(given) >= least) return Number(given)
-    // what was given may be a text
-    throw new UsageError(
-      `--${name} takes a number of tokens from ${least}: write --${name}=N before a text.`,
-    )
-  }
-  return present({ maxTokens: number('chunk', 3, chunk), overlap: number('overlap', 0, overlap) })
-}
-
 interface EmbedFlags {
   input?: string
   output?: string
   format: 'jsonl' | 'npy'
   stats?: string
   resume?: boolean
-  chunk?: string | true
-  overlap?: string
   fields?: boolean
   minQuality?: string
   header: boolean
@@ -138,6 +125,8 @@ interface Run {
   minQuality: number
   /** What is written beside the output, if anything. */
   header: OutputHeader | undefined
+  /** Milliseconds that loading the model took. */
+  loadMs: number
 }
 
 type CallOptions = Omit<EmbedOptions, 'onError'> & { precision: Precision; outputs: Outputs }
@@ -156,7 +145,7 @@ async function embedAll(run: Run): Promise<number> {
     bar.stop()
     recorder.stop()
     await output.close()
-    await writeStats(run, recorder, interrupted)
+    await writeStats(run, recorder, interrupted, resumed?.texts ?? 0)
   }
   try {
     await pump(run, resumed?.items ?? items, { output, recorder, bar })
@@ -195,7 +184,7 @@ async function pump(
   for await (const done of mapAhead(windows(items, WINDOW), WINDOWS_AHEAD, work)) {
     for (const { item, result } of done) {
       await output.write(item, result)
-      recorder.add(result instanceof EmbedderError ? undefined : result)
+      recorder.add(result)
       bar.update(inBytes ? item.end : recorder.texts, rateNote(recorder))
     }
   }
@@ -238,15 +227,17 @@ function rateNote({ texts, tokens, seconds }: RunRecorder): string {
   return `${texts} texts, ${Math.round(tokens / Math.max(seconds, 1e-3))} tokens/s`
 }
 
-async function writeStats(run: Run, recorder: RunRecorder, interrupted: boolean): Promise<void> {
+async function writeStats(
+  run: Run,
+  recorder: RunRecorder,
+  interrupted: boolean,
+  skipped: number,
+): Promise<void> {
   if (run.stats === undefined) return
-  const { info } = run.embedder
-  const { model: path, name, fingerprint, architecture, dimensions, threads, standin } = info
-  const about = {
-    interrupted,
-    model: { path, name, fingerprint, architecture, dimensions, standin },
-    options: { ...run.options, threads },
-  }
-  const record = recorder.finish(about, run.embedder.stats().computeMs)
+  const { embedder, loadMs } = run
+  const { retries, computeMs } = embedder.stats()
+  const { model, threads } = describeModel(embedder)
+  const about = { command: 'embed', interrupted, loadMs, skipped, retries, model }
+  const record = recorder.finish({ ...about, options: { ...run.options, threads } }, computeMs)
   await writeRunRecord(run.stats, record)
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
+import { addStatsOption } from '../shared/watch-options.js'
 
 const FILES_HELP = `
 Retrieval (--corpus, --queries, --qrels: the layout of BEIR):
@@ -58,6 +59,7 @@ export function evaluateCommand(program: Command, cli: Cli): void {
       0,
     )
     .option('--json', 'Print JSON instead of a table.')
+  addStatsOption(command)
   addTableOptions(command, [...EMBEDDING, 'batchTokens'])
   command.addHelpText('after', FILES_HELP)
   examples(

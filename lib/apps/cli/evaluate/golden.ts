@@ -19,10 +19,10 @@ import {
 } from '../../../quality/golden.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
 import { present } from '../shared/present.js'
 import { progressBar } from '../shared/progress-bar.js'
 import { Sink } from '../shared/sink.js'
+import { withEmbedder } from '../shared/watch.js'
 import type { EvaluateFlags } from './context.js'
 import { goldenTable } from './output.js'
 
@@ -38,8 +38,8 @@ export async function runGolden(
   const tolerance = toleranceOf(flags)
   const golden = flags.save ? undefined : parseGolden(await readText(file))
   const items = await readTexts(io, flags.input)
-  const embedder = await openEmbedder(io, values)
-  try {
+  const watching = { command: 'evaluate', flags: { ...flags }, values }
+  return withEmbedder(io, watching, async (embedder) => {
     const outputs = golden ? outputsIn(golden, embedder) : outputsToSave(embedder, flags)
     const { maxTokens, truncate } = values
     const options = { ...present({ maxTokens, truncate }), outputs, signal: io.signal }
@@ -54,9 +54,7 @@ export async function runGolden(
       flags.json ? `${JSON.stringify({ golden: comparison })}\n` : goldenTable(comparison),
     )
     return comparison.passed ? EXIT.done : EXIT.failed
-  } finally {
-    await embedder.dispose()
-  }
+  })
 }
 
 async function save(

@@ -8,10 +8,11 @@ import type { EvaluationMode, EvaluationReport } from '../../../quality/types.js
 import { DEFAULT_WEIGHTS } from '../../../scoring/hybrid.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder, openReranker } from '../shared/load.js'
+import { openReranker } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { Sink } from '../shared/sink.js'
+import { withEmbedder } from '../shared/watch.js'
 import { parseWeights } from '../shared/weights.js'
 import { contextOf, type EvaluateFlags, SAMPLES } from './context.js'
 import { evaluationTable } from './output.js'
@@ -39,32 +40,33 @@ export async function runEvaluate(io: CliIo, rawFlags: Flags): Promise<number> {
   const retrieval = files && (await readRetrieval(io, files, flags))
   const pairs = flags.sts === undefined ? undefined : await readSts(io, flags.sts)
 
-  const embedder = await openEmbedder(io, values)
-  let reranker: Reranker | undefined
-  try {
-    if (flags.rerank !== undefined) {
-      reranker = await openReranker(io, { ...values, model: flags.rerank })
+  const watching = { command: 'evaluate', flags: rawFlags, values }
+  return withEmbedder(io, watching, async (embedder) => {
+    let reranker: Reranker | undefined
+    try {
+      if (flags.rerank !== undefined) {
+        reranker = await openReranker(io, { ...values, model: flags.rerank })
+      }
+      const started = performance.now()
+      const context = contextOf(io, { embedder, reranker }, flags, weights, values)
+      const parts: EvaluationReport[] = []
+      if (retrieval) parts.push(await evaluateRetrieval(context, retrieval))
+      if (pairs) parts.push(await evaluateSts(context, pairs))
+      const report = merged(parts, {
+        ...about(embedder),
+        weights: [...weights] as [number, number, number],
+        bootstrap: { samples: SAMPLES, seed: flags.seed, confidence: 0.95 },
+        seconds: Math.round(performance.now() - started) / 1000,
+      })
+      for (const note of report.notes) say(io, `note: ${note}`)
+      await Sink.stdout(io).write(
+        flags.json ? `${JSON.stringify(report)}\n` : evaluationTable(report),
+      )
+      return failuresOf(report) > 0 ? EXIT.failed : EXIT.done
+    } finally {
+      await reranker?.dispose()
     }
-    const started = performance.now()
-    const context = contextOf(io, { embedder, reranker }, flags, weights, values)
-    const parts: EvaluationReport[] = []
-    if (retrieval) parts.push(await evaluateRetrieval(context, retrieval))
-    if (pairs) parts.push(await evaluateSts(context, pairs))
-    const report = merged(parts, {
-      ...about(embedder),
-      weights: [...weights] as [number, number, number],
-      bootstrap: { samples: SAMPLES, seed: flags.seed, confidence: 0.95 },
-      seconds: Math.round(performance.now() - started) / 1000,
-    })
-    for (const note of report.notes) say(io, `note: ${note}`)
-    await Sink.stdout(io).write(
-      flags.json ? `${JSON.stringify(report)}\n` : evaluationTable(report),
-    )
-    return failuresOf(report) > 0 ? EXIT.failed : EXIT.done
-  } finally {
-    await reranker?.dispose()
-    await embedder.dispose()
-  }
+  })
 }
 
 function about({ info }: Embedder): Partial<EvaluationReport> {

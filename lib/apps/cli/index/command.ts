@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, LOADING } from '../shared/options.js'
+import { addStatsOption } from '../shared/watch-options.js'
 
 const INDEX_HELP = `
 Looks at every text (.txt .md .rst .adoc .org .tex ..., and names without an ending), Markdown and HTML
@@ -33,6 +34,7 @@ export function indexCommand(program: Command, cli: Cli): void {
     .option('--rebuild', 'Empty the index first: for another model or other chunks.')
     .option('--forget', 'Take what lies under <dir> out of the index, and do nothing else.')
     .option('--json', 'Print JSON.')
+  addStatsOption(command)
   addTableOptions(command, [...LOADING, 'batchTokens'])
   command.addHelpText('after', INDEX_HELP)
   examples(

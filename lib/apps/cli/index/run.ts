@@ -3,7 +3,6 @@
 import { stat } from 'node:fs/promises'
 import { relative, resolve, sep } from 'node:path'
 import { formatDuration, formatSize, parseSize } from '../../../common/units.js'
-import type { Embedder } from '../../../embedder/embedder.js'
 import { openIndex, type SearchIndex } from '../../../integrations/search/search-index.js'
 import type {
   SkipReason,
@@ -13,11 +12,11 @@ import type {
 } from '../../../integrations/search/types.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { printable } from '../shared/printable.js'
 import { NO_BAR, progressBar } from '../shared/progress-bar.js'
 import { Sink } from '../shared/sink.js'
+import { withEmbedder } from '../shared/watch.js'
 
 interface IndexFlags {
   store: string
@@ -49,20 +48,18 @@ export async function runIndex(io: CliIo, args: readonly string[], flags: Flags)
   await stat(folder).catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(`${printable(resolve(folder))} cannot be read (${error.code}).`)
   })
-  const embedder = await openEmbedder(io, values)
-  try {
+  return withEmbedder(io, { command: 'index', flags, values }, async (embedder, watch) => {
     const { rebuild = false } = own
     const index = await openIndex(own.store, { embedder, chunking, rebuild })
     try {
       const result = await update(io, index, folder, options)
+      watch.skipped = result.chunks.reused
       await print(io, index, result, own.json ?? false)
       return result.files.failed > 0 ? EXIT.failed : EXIT.done
     } finally {
       await index.close()
     }
-  } finally {
-    await (embedder as Embedder).dispose()
-  }
+  })
 }
 
 async function forget(io: CliIo, folder: string, { store, json }: IndexFlags): Promise<number> {

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
+import { addChunkOptions } from '../shared/cutting.js'
 import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
+import { addMetricsOptions, addStatsOption } from '../shared/watch-options.js'
 import { loadQdrantCommand } from './qdrant-command.js'
 
 const POSTGRES_HELP = `
@@ -13,6 +15,11 @@ end, and the exit code is then 1; with --error-column they are marked there, and
 With --follow it goes on with rows as they come. It looks for them every --poll seconds, and at once when
 it hears a notice. --triggers creates what gives notice, and empties the vectors of rows whose text
 changes; without it a vector that is stale is for you to set to NULL. It needs --error-column.
+
+With --chunk the texts are cut, and their vectors go to a table of chunks, which is created if it is
+missing: document, part (from 0), starts and ends (characters), hash, and --dense-column and
+--sparse-column. Chunks of a document whose text changes are replaced, those of one that is deleted go
+with it.
 
 The tables bge_m3_leases and bge_m3_models are created beside the table, if they are missing. They say
 who works on which rows, and which model filled which column: another one is refused without --force.
@@ -35,7 +42,14 @@ export function loadCommand(program: Command, cli: Cli): void {
     .option('--dense-column <COLUMN>', 'Column for dense vectors: vector, halfvec or float4[].')
     .option('--sparse-column <COLUMN>', 'Column for lexical weights: sparsevec.')
     .option('--error-column <COLUMN>', 'Text column for the code of a row that failed.')
-    .option('--batch-rows <ROWS>', 'Rows that are claimed and written at a time. Default: 64.')
+    .option(
+      '--chunk-table <NAME>',
+      'With --chunk: where chunks go. Default: the table with _chunks.',
+    )
+    .option(
+      '--batch-rows <ROWS>',
+      'Rows that are claimed and written at a time. Default: 64, or 8 with --chunk.',
+    )
     .option('--force', 'Fill also columns that another model has filled.')
     .option('--stalled-after <SECONDS>', 'Default: 30.', integer(1, 86_400))
     .option('--sparse-limit <N>', 'Weights kept of a sparse vector. Default: 1000.')
@@ -51,6 +65,7 @@ export function loadCommand(program: Command, cli: Cli): void {
     .option('--ef-construction <N>', 'Candidates while the index is built.')
     .option('--distance <NAME>', 'Of the dense index: cosine, ip or l2.')
     .option('--json', 'Print JSON.')
+  addMetricsOptions(addStatsOption(addChunkOptions(command)))
   addTableOptions(command, [...EMBEDDING, 'dimensions'])
   command.addHelpText('after', POSTGRES_HELP)
   examples(command, [

@@ -7,14 +7,15 @@ import type {
   LoadTableOptions,
   LoadTableResult,
 } from '../../../integrations/stores/postgres/load-types.js'
+import { cuttingOf } from '../shared/cutting.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
 import { loggerOf } from '../shared/logger.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { NO_BAR, progressBar } from '../shared/progress-bar.js'
 import { Sink } from '../shared/sink.js'
+import { withEmbedder } from '../shared/watch.js'
 
 interface PostgresFlags {
   url?: string
@@ -24,6 +25,7 @@ interface PostgresFlags {
   denseColumn?: string
   sparseColumn?: string
   errorColumn?: string
+  chunkTable?: string
   batchRows?: string
   sparseLimit?: string
   index?: boolean
@@ -68,26 +70,36 @@ export async function runLoadPostgres(io: CliIo, flags: Flags): Promise<number> 
       force: own.force,
       stalledAfter: own.stalledAfter === undefined ? undefined : 1000 * own.stalledAfter,
     }),
+    chunk: chunkOf(own, flags),
     follow: followOf(own),
     index: indexOf(own),
     signal: io.signal,
     logger: loggerOf(io, values.logLevel),
   }
-  const embedder = await openEmbedder(io, values)
-  try {
+  const watching = { command: 'load postgres', flags, values, byBatch: true }
+  return withEmbedder(io, watching, async (embedder, watch) => {
     let bar = NO_BAR
+    let left: number | undefined
+    watch.left = async () => left
     const result = await loadTable(embedder, url, {
       ...options,
+      onBatch: watch.onBatch,
       onProgress({ done, failed, total, rate }) {
+        left = total - done - failed
         if (bar === NO_BAR) bar = progressBar(io, { label: 'Rows', total })
         bar.update(done + failed, `${rate.toFixed(0)} rows/s`)
       },
     }).finally(() => bar.stop())
+    watch.retries = result.retries
     await report(io, result, own.json ?? false)
     return result.failed > 0 ? EXIT.failed : EXIT.done
-  } finally {
-    await embedder.dispose()
-  }
+  })
+}
+
+function chunkOf({ chunkTable }: PostgresFlags, flags: Flags): LoadTableOptions['chunk'] {
+  const cutting = cuttingOf(flags)
+  if (!cutting && chunkTable !== undefined) throw new UsageError('--chunk-table is for --chunk.')
+  return cutting && { ...cutting, ...present({ table: chunkTable }) }
 }
 
 function followOf({ follow, poll, triggers, errorColumn }: PostgresFlags): boolean | FollowOptions {

@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
+import { addChunkOptions } from '../shared/cutting.js'
 import { addTableOptions, EMBEDDING } from '../shared/options.js'
 import { addInputOptions } from '../shared/texts.js'
+import { addMetricsOptions, addStatsOption } from '../shared/watch-options.js'
 
 const QDRANT_HELP = `
 Input: JSON Lines with "text" and "id" or "_id" (a "title" is put in front of the text), a JSON array of
@@ -35,6 +37,7 @@ export function loadQdrantCommand(load: Command, cli: Cli): void {
     .option('--batch-points <POINTS>', 'Points of a batch. Default: 64.')
     .option('--max-request-bytes <BYTES>', 'Size of a request at most. Default: 16777216.')
     .option('--json', 'Print JSON.')
+  addMetricsOptions(addStatsOption(addChunkOptions(command)))
   addTableOptions(command, [...EMBEDDING, 'dimensions'])
   command.addHelpText('after', QDRANT_HELP)
   examples(

@@ -4,22 +4,23 @@ import type { Chunk } from '../../../common/types.js'
 import type { InputItem } from '../../../integrations/files/items.js'
 import { isText } from '../../../integrations/files/items.js'
 import type { Input } from '../../../integrations/files/source.js'
-import {
-  type LoadQdrantFailure,
-  type LoadQdrantOptions,
-  type LoadQdrantProgress,
-  type LoadQdrantResult,
-  loadQdrant,
-} from '../../../integrations/stores/qdrant/load.js'
+import { loadQdrant } from '../../../integrations/stores/qdrant/load.js'
+import type {
+  LoadQdrantFailure,
+  LoadQdrantOptions,
+  LoadQdrantProgress,
+  LoadQdrantResult,
+} from '../../../integrations/stores/qdrant/load-types.js'
+import { cuttingOf } from '../shared/cutting.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
 import { loggerOf } from '../shared/logger.js'
 import { type Flags, optionValues, outputsOf } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { type ProgressBar, progressBar } from '../shared/progress-bar.js'
 import { Sink } from '../shared/sink.js'
 import { openTexts } from '../shared/texts.js'
+import { withEmbedder } from '../shared/watch.js'
 
 interface QdrantFlags {
   url?: string
@@ -54,6 +55,7 @@ export async function runLoadQdrant(io: CliIo, flags: Flags): Promise<number> {
     ...present({
       batchPoints: integer('--batch-points', own.batchPoints),
       maxRequestBytes: integer('--max-request-bytes', own.maxRequestBytes),
+      chunk: cuttingOf(flags),
       truncate,
       maxTokens,
       dimensions,
@@ -65,21 +67,22 @@ export async function runLoadQdrant(io: CliIo, flags: Flags): Promise<number> {
   }
   const input = await openTexts(io, [], flags)
   try {
-    const embedder = await openEmbedder(io, values)
-    try {
+    const watching = { command: 'load qdrant', flags, values, byBatch: true }
+    return await withEmbedder(io, watching, async (embedder, watch) => {
       warnOfOpenKey(io, url, apiKey)
       const reader = new Reader(input)
       const bar = new LoadBar(io, input, reader)
       const result = await loadQdrant(embedder, reader.chunks(), {
         ...options,
+        onBatch: watch.onBatch,
         onProgress: (progress) => bar.update(progress),
       }).finally(() => bar.stop())
+      watch.skipped = result.skipped
+      watch.retries = result.retries
       const all = withBroken(result, reader)
       await report(io, all, own.json ?? false)
       return all.failed > 0 ? EXIT.failed : EXIT.done
-    } finally {
-      await embedder.dispose()
-    }
+    })
   } finally {
     await input.close()
   }

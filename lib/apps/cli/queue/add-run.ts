@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import type { CorpusItem } from '../../../integrations/queue/cut.js'
 import { type EnqueueResult, enqueue } from '../../../integrations/queue/enqueue.js'
+import { cuttingOf } from '../shared/cutting.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
 import { openTokenizer } from '../shared/load.js'
@@ -40,7 +41,7 @@ export async function runQueueAdd(
       const reading = { bytes: 0 }
       const result = await enqueue(tokenizer, corpusOf(input.items, reading), {
         ...queueAddress(io, flags),
-        ...present({ jobTokens, maxWaiting, attempts }),
+        ...present({ jobTokens, maxWaiting, attempts, chunk: cuttingOf(flags) }),
         maxTokens: values.maxTokens ?? tokenizer.info.maxTokens,
         corpus: own.corpus ?? (own.input ? basename(own.input) : 'stdin'),
         signal: io.signal,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
+import { addChunkOptions } from '../shared/cutting.js'
 import { addTableOptions, integer } from '../shared/options.js'
 import { addTextOptions } from '../shared/texts.js'
 
@@ -69,6 +70,7 @@ function addCommand(queue: Command, cli: Cli): void {
     .option('--attempts <N>', 'Tries of a job. Default: 5.', integer(1, 1000))
     .option('--corpus <NAME>', 'Tells inputs of one queue apart. Default: the input.')
     .option('--json', 'Print JSON.')
+  addChunkOptions(add)
   addTableOptions(add, ['model', 'heads', 'maxTokens', 'cacheDir', 'logLevel'])
   add.addHelpText('after', ADD_HELP + REDIS_HELP)
   examples(add, ['bge-m3 queue add -i corpus.jsonl', 'with REDIS_URL set'])

@@ -3,21 +3,20 @@ import { type Cli, examples } from '../shared/cli.js'
 
 const REPORT_HELP = `
 The report shows, as far as it is given: whether the vectors are sound, the model and how its run went
-(--run), a map of the embedding space in two and three dimensions, the comparison with another set of
-the same ids (--compare), and the figures of bge-m3 evaluate --json (--evaluation). It is one HTML file
-that needs no network and no other file. With --texts, starts of texts and metadata are part of it.`
+(--run), several runs side by side (records as arguments; no --input is needed then), a map of the
+embedding space in two and three dimensions, the comparison with another set of the same ids
+(--compare), and the figures of bge-m3 evaluate --json (--evaluation). It is one HTML file that needs no
+network and no other file. With --texts, starts of texts and metadata are part of it.`
 
 export function reportCommand(program: Command, cli: Cli): void {
   const command = program
     .command('report')
     .summary('Make an HTML report of embeddings.')
     .description('Make an HTML report of embeddings, in one file that works without a network.')
-    .requiredOption(
-      '-i, --input <FILE>',
-      'Embeddings: JSON Lines as bge-m3 embed writes them, or .npy.',
-    )
+    .argument('[record...]', 'Records of runs, which --stats writes, to show side by side.')
+    .option('-i, --input <FILE>', 'Embeddings: JSON Lines as bge-m3 embed writes them, or .npy.')
     .requiredOption('-o, --output <FILE>', 'The HTML file to write.')
-    .option('--run <FILE>', 'Record of the run, which bge-m3 embed --stats writes.')
+    .option('--run <FILE>', 'Record of the run that made them, which --stats writes.')
     .option('--compare <FILE>', 'Embeddings of the same ids to compare with.')
     .option('--evaluation <FILE>', 'What bge-m3 evaluate --json printed.')
     .option('--texts <FILE>', 'The file that was embedded: for search, and metadata for colours.')
@@ -37,10 +36,11 @@ export function reportCommand(program: Command, cli: Cli): void {
       'bge-m3 report -i vectors.jsonl --texts corpus.jsonl --run run.json -o report.html',
       'with the run, and search by text',
     ],
+    ['bge-m3 report monday.json tuesday.json -o runs.html', 'two runs side by side'],
     ['bge-m3 report -i float32.jsonl --compare int8.jsonl -o report.html', 'two sets side by side'],
   )
-  cli.action(command, async (_args, flags) => {
+  cli.action(command, async (records, flags) => {
     const { runReport } = await import('./run.js')
-    return runReport(cli.io, flags)
+    return runReport(cli.io, records, flags)
   })
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, EMBEDDING } from '../shared/options.js'
+import { addStatsOption } from '../shared/watch-options.js'
 
 const MODES_HELP = `
 The scores are FlagEmbedding's five:
@@ -23,6 +24,7 @@ export function scoreCommand(program: Command, cli: Cli): void {
       'Weights of dense, sparse and colbert in the means. Default: 1,1,1.',
     )
     .option('--json', 'Print JSON instead of a table.')
+  addStatsOption(command)
   addTableOptions(command, EMBEDDING)
   command.addHelpText('after', MODES_HELP)
   examples(

@@ -11,12 +11,12 @@ import {
 } from '../../../scoring/hybrid.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { renamed } from '../shared/renamed.js'
 import { Sink } from '../shared/sink.js'
 import { table } from '../shared/table.js'
+import { withEmbedder } from '../shared/watch.js'
 import { parseWeights } from '../shared/weights.js'
 
 type Scored = { index: number } & (Partial<Scores> | { error: { code: string; message: string } })
@@ -26,8 +26,7 @@ export async function runScore(io: CliIo, args: readonly string[], flags: Flags)
   const values = optionValues(flags, io.env)
   const { json = false, weights: text } = flags as { json?: boolean; weights?: string }
   const weights = text === undefined ? DEFAULT_WEIGHTS : parseWeights(text)
-  const embedder = await openEmbedder(io, values)
-  try {
+  return withEmbedder(io, { command: 'score', flags, values }, async (embedder) => {
     const { outputs, model } = embedder.info
     const options: Omit<EmbedOptions, 'precision' | 'onError'> = {
       ...present({ maxTokens: values.maxTokens, truncate: values.truncate }),
@@ -54,9 +53,7 @@ export async function runScore(io: CliIo, args: readonly string[], flags: Flags)
       json ? `${JSON.stringify({ model, weights, scores })}\n` : scoreTable(scores, args),
     )
     return scores.some((score) => 'error' in score) ? EXIT.failed : EXIT.done
-  } finally {
-    await embedder.dispose()
-  }
+  })
 }
 
 function scored(

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, LOADING } from '../shared/options.js'
+import { addStatsOption } from '../shared/watch-options.js'
 
 const SEARCH_HELP = `
 Modes:
@@ -30,6 +31,7 @@ export function searchCommand(program: Command, cli: Cli): void {
     .option('--rerank [MODEL]', 'Put the best in order by a re-ranker, or without one by ColBERT.')
     .option('--candidates <N>', 'How many --rerank puts in order. Default: 20.')
     .option('--json', 'Print JSON.')
+  addStatsOption(command)
   addTableOptions(command, LOADING)
   command.addHelpText('after', SEARCH_HELP)
   examples(

@@ -7,12 +7,13 @@ import type { SearchHit, SearchOptions } from '../../../integrations/search/type
 import { fromHere } from '../index/run.js'
 import { EXIT, UsageError } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
-import { openEmbedder, openReranker } from '../shared/load.js'
+import { openReranker } from '../shared/load.js'
 import { modelOfIndex } from '../shared/model-of-index.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { printable } from '../shared/printable.js'
 import { Sink } from '../shared/sink.js'
+import { withEmbedder } from '../shared/watch.js'
 import { parseWeights } from '../shared/weights.js'
 
 interface SearchFlags {
@@ -33,26 +34,26 @@ export async function runSearch(io: CliIo, args: readonly string[], flags: Flags
   const options = searchOptions(io, own)
   const query = args[0] as string
   const values = await modelOfIndex(optionValues(flags, io.env), own.store)
-  const embedder = await openEmbedder(io, values)
-  let reranker: Reranker | undefined
-  try {
-    if (typeof own.rerank === 'string') {
-      reranker = await openReranker(io, { ...values, model: own.rerank })
-    }
-    const index = await openIndex(own.store, { embedder, create: false })
+  return withEmbedder(io, { command: 'search', flags, values }, async (embedder) => {
+    let reranker: Reranker | undefined
     try {
-      const hits = await index.search(query, { ...options, ...present({ reranker }) })
-      const { model } = embedder.info
-      const text = own.json ? `${JSON.stringify({ model, hits })}\n` : list(hits, marker(io))
-      await Sink.stdout(io).write(text)
-      return EXIT.done
+      if (typeof own.rerank === 'string') {
+        reranker = await openReranker(io, { ...values, model: own.rerank })
+      }
+      const index = await openIndex(own.store, { embedder, create: false })
+      try {
+        const hits = await index.search(query, { ...options, ...present({ reranker }) })
+        const { model } = embedder.info
+        const text = own.json ? `${JSON.stringify({ model, hits })}\n` : list(hits, marker(io))
+        await Sink.stdout(io).write(text)
+        return EXIT.done
+      } finally {
+        await index.close()
+      }
     } finally {
-      await index.close()
+      await reranker?.dispose()
     }
-  } finally {
-    await reranker?.dispose()
-    await embedder.dispose()
-  }
+  })
 }
 
 function searchOptions(io: CliIo, flags: SearchFlags): SearchOptions {

@@ -1,8 +1,11 @@
-/** A record of a run, for `embed --stats` and the report that reads it. */
+/** A record of a run, for `--stats` and the report that reads it. */
 
 import { writeFile } from 'node:fs/promises'
+import { EmbedderError } from '../../../common/errors.js'
 import { clearInterval, performance, setInterval } from '../../../common/timers.js'
 import type { RunStats } from '../../../common/types.js'
+import type { Embedder } from '../../../embedder/embedder.js'
+import { type BatchReport, codeOf } from '../../../integrations/batch-report.js'
 import { UsageError } from './errors.js'
 
 export interface Sample {
@@ -19,14 +22,25 @@ export interface Sample {
 }
 
 export interface RunRecord {
+  /** Such as `load postgres`. */
+  command: string
   /** ISO 8601. */
   startedAt: string
+  /** Without the time that the model took to load. */
   seconds: number
+  /** Until the model was there, in milliseconds. */
+  loadMs: number
   /** Texts that are done, failed ones included. */
   texts: number
   /** Of texts that did not fail. */
   tokens: number
   failures: number
+  /** With SQLSTATE where PostgreSQL refused them: `STORE 23514`. */
+  failuresByCode: Record<string, number>
+  /** Texts that were done by an earlier run. */
+  skipped: number
+  /** Texts that the engine tried again, and requests and statements of a store. */
+  retries: number
   textsPerSecond: number
   tokensPerSecond: number
   /** Most memory the process has had, loading included. */
@@ -36,6 +50,8 @@ export interface RunRecord {
   cacheHitRate: number
   /** Milliseconds: tokenizing and waiting summed over texts, computing over batches. */
   stages: RunStats['stages']
+  /** Milliseconds by phase of batches, which run side by side: claiming, embedding, writing. Of loaders and workers. */
+  phases?: Record<string, number>
   /** Whether the run ended before its input did. */
   interrupted: boolean
   model: Readonly<Record<string, unknown>>
@@ -53,14 +69,21 @@ export interface Done {
   timings?: { tokenizeMs: number; queueMs: number }
 }
 
+type About = Pick<
+  RunRecord,
+  'command' | 'loadMs' | 'skipped' | 'retries' | 'interrupted' | 'model' | 'options'
+>
+
 export class RunRecorder {
   texts = 0
   tokens = 0
   failures = 0
   cached = 0
   readonly #stages = { tokenizeMs: 0, queueMs: 0 }
-  readonly #startedAt = new Date()
-  readonly #started = performance.now()
+  readonly #codes: Record<string, number> = {}
+  #phases: Record<string, number> | undefined
+  #startedAt = new Date()
+  #started = performance.now()
   #timeline: Sample[] = []
   #every = 1
   #ticks = 0
@@ -71,18 +94,47 @@ export class RunRecorder {
     this.#timer.unref()
   }
 
-  /** One text is done. @param result `undefined` if it failed */
-  add(result: Done | undefined): void {
+  /** The model is loaded: the work begins now. */
+  restart(): void {
+    this.#startedAt = new Date()
+    this.#started = performance.now()
+    this.#timeline = []
+  }
+
+  /** One text is done. */
+  add(result: Done | EmbedderError): void {
     this.texts++
-    if (result === undefined) {
-      this.failures++
+    if (result instanceof EmbedderError) {
+      this.#fail(codeOf(result), 1)
       return
     }
-    const { tokenCount, cached, timings } = result
-    this.tokens += tokenCount
+    this.tokens += result.tokenCount
+    this.shared(result)
+  }
+
+  /** A batch is done: counts its texts, whose embeddings `shared` was told of. */
+  batch({ texts, tokens, failed, phases }: BatchReport): void {
+    this.texts += texts
+    this.tokens += tokens
+    for (const [code, count] of Object.entries(failed)) this.#fail(code, count)
+    this.#phases ??= {}
+    for (const [name, ms] of Object.entries(phases)) {
+      this.#phases[name] = (this.#phases[name] ?? 0) + ms
+    }
+  }
+
+  /** What the engine says of a text: not a count of it. */
+  shared(result: Done | EmbedderError): void {
+    if (result instanceof EmbedderError) return
+    const { cached, timings } = result
     if (cached) this.cached++
     this.#stages.tokenizeMs += timings?.tokenizeMs ?? 0
     this.#stages.queueMs += timings?.queueMs ?? 0
+  }
+
+  #fail(code: string, count: number): void {
+    this.failures += count
+    this.#codes[code] = (this.#codes[code] ?? 0) + count
   }
 
   get seconds(): number {
@@ -90,16 +142,19 @@ export class RunRecorder {
   }
 
   /** Ends the sampling. @param computeMs of all batches, which several texts share */
-  finish(about: Pick<RunRecord, 'interrupted' | 'model' | 'options'>, computeMs = 0): RunRecord {
+  finish({ command, loadMs, ...about }: About, computeMs = 0): RunRecord {
     this.stop()
     this.#sample()
     const { seconds, texts, tokens, failures, cached } = this
     return {
+      command,
       startedAt: this.#startedAt.toISOString(),
       seconds: round(seconds),
+      loadMs: round(loadMs),
       texts,
       tokens,
       failures,
+      failuresByCode: { ...this.#codes },
       textsPerSecond: round(texts / seconds),
       tokensPerSecond: round(tokens / seconds),
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
@@ -110,6 +165,7 @@ export class RunRecorder {
         queueMs: round(this.#stages.queueMs),
         computeMs: round(computeMs),
       },
+      ...(this.#phases && { phases: rounded(this.#phases) }),
       ...about,
       timeline: this.#timeline,
     }
@@ -159,7 +215,16 @@ function since(before: Reading | undefined, now: Reading): Sample {
   }
 }
 
+const rounded = (phases: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(phases).map(([name, ms]) => [name, round(ms)]))
+
 const round = (value: number) => Math.round(value * 1000) / 1000
+
+/** What a record says of a model. */
+export function describeModel({ info }: Pick<Embedder, 'info'>) {
+  const { model: path, name, fingerprint, architecture, dimensions, threads, standin } = info
+  return { model: { path, name, fingerprint, architecture, dimensions, standin }, threads }
+}
 
 /** Creates or empties the file, so that a path that cannot be written is known before the work. */
 export async function openRunRecord(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { addQueueOptions, REDIS_HELP } from '../queue/command.js'
 import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions, EMBEDDING, integer } from '../shared/options.js'
+import { addMetricsOptions, addStatsOption } from '../shared/watch-options.js'
 
 const WORKER_HELP = `
 Runs until it is told to end (Ctrl-C, SIGTERM), and then finishes what is under way or gives it back;
@@ -56,6 +57,7 @@ export function workerCommand(program: Command, cli: Cli): void {
     .option('--skip-stored', 'Do not embed again what the table has.')
     .option('--stalled-after <SECONDS>', 'Default: 30.', integer(1, 86_400))
     .option('--json', 'Print JSON.')
+  addMetricsOptions(addStatsOption(worker))
   addTableOptions(worker, [...EMBEDDING, 'dimensions'])
   worker.addHelpText('after', WORKER_HELP + REDIS_HELP)
   examples(

@@ -1,15 +1,16 @@
 /** `bge-m3 worker`: jobs of a queue to a store. */
 
 import { throwIfAborted } from '../../../common/abort.js'
+import { queueStatus } from '../../../integrations/queue/status.js'
 import { runWorker, type WorkerResult } from '../../../integrations/queue/worker.js'
 import { queueAddress } from '../queue/address.js'
 import { EXIT } from '../shared/errors.js'
 import { type CliIo, say } from '../shared/io.js'
-import { openEmbedder } from '../shared/load.js'
 import { loggerOf } from '../shared/logger.js'
 import { type Flags, optionValues } from '../shared/options.js'
 import { present } from '../shared/present.js'
 import { Sink } from '../shared/sink.js'
+import { withEmbedder } from '../shared/watch.js'
 import { chooseStore } from './store.js'
 
 interface WorkerFlags {
@@ -31,13 +32,15 @@ export async function runWorkerCommand(io: CliIo, flags: Flags): Promise<number>
   const { concurrency, untilDone, skipStored, stalledAfter } = own
   const { outputs, open } = chooseStore(io, flags)
   io.onInterrupt?.(SHUTDOWN_MS + GIVE_BACK_MS)
-  const embedder = await openEmbedder(io, values)
-  try {
+  const address = queueAddress(io, flags)
+  const watching = { command: 'worker', flags, values, byBatch: true }
+  return withEmbedder(io, watching, async (embedder, watch) => {
+    watch.left = async () => (await queueStatus(address)).items.left
     const store = await open(embedder, values.dimensions)
     try {
       const { truncate, maxTokens, dimensions } = values
       const result = await runWorker(embedder, {
-        ...queueAddress(io, flags),
+        ...address,
         ...present({ truncate, maxTokens, dimensions, concurrency, untilDone, skipStored }),
         ...(stalledAfter === undefined ? {} : { stalledAfter: 1000 * stalledAfter }),
         outputs,
@@ -45,6 +48,7 @@ export async function runWorkerCommand(io: CliIo, flags: Flags): Promise<number>
         shutdownTimeout: SHUTDOWN_MS,
         signal: io.signal,
         logger: loggerOf(io, values.logLevel),
+        onBatch: watch.onBatch,
       })
       await report(io, result, own.json ?? false)
       // to be told to end is how a worker ends, unless it has an end of its own
@@ -53,9 +57,7 @@ export async function runWorkerCommand(io: CliIo, flags: Flags): Promise<number>
     } finally {
       await store.close()
     }
-  } finally {
-    await embedder.dispose()
-  }
+  })
 }
 
 async function report(io: CliIo, result: WorkerResult, json: boolean): Promise<void> {

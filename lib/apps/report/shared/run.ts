@@ -1,4 +1,4 @@
-/** A run's record as a report reads it: what `embed --stats` writes, or the statistics of a call. */
+/** A run's record as a report reads it: what `--stats` writes, or the statistics of a call. */
 
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -23,11 +23,19 @@ export interface RunSample {
 
 /** Everything but the sums is optional: any record that has them can be shown. */
 export interface RunReading {
+  /** Such as `load postgres`. */
+  command?: string
   startedAt?: string
   seconds: number
   texts: number
   tokens: number
   failures: number
+  failuresByCode?: Readonly<Record<string, number>>
+  /** Texts that an earlier run had done. */
+  skipped?: number
+  retries?: number
+  /** Milliseconds until the model was there; not in `seconds`. */
+  loadMs?: number
   textsPerSecond: number
   tokensPerSecond: number
   peakRssBytes?: number
@@ -35,10 +43,19 @@ export interface RunReading {
   cacheHitRate?: number
   interrupted?: boolean
   stages?: RunStats['stages']
+  /** Milliseconds by phase of batches, which run side by side. */
+  phases?: Readonly<Record<string, number>>
   /** An embedder's `info` is one. */
   model?: { readonly name?: string; readonly fingerprint?: string; readonly standin?: boolean }
   options?: Readonly<Record<string, unknown>>
   timeline?: readonly RunSample[]
+}
+
+/** A run among others. */
+export interface NamedRun {
+  /** Such as the name of its record. */
+  name: string
+  run: RunReading
 }
 
 const NUMBERS = [
@@ -56,7 +73,7 @@ export async function readRun(file: string): Promise<RunReading> {
   const missing = NUMBERS.find((name) => typeof record[name] !== 'number')
   if (missing !== undefined) {
     throw new InvalidInputError(
-      `${path.basename(file)} is no record of a run (it has no number "${missing}"): bge-m3 embed --stats writes one.`,
+      `${path.basename(file)} is no record of a run (it has no number "${missing}"): --stats writes one.`,
     )
   }
   return record as unknown as RunReading

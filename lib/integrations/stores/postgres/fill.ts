@@ -1,43 +1,16 @@
 /** Vectors into rows that are leased: those that still have the text that was embedded, and no vector. */
 
 import { EmbedderError } from '../../../common/errors.js'
-import type { Embedding, Settled } from '../../../common/types.js'
-import { codeOf } from '../../batch-line.js'
+import type { Settled } from '../../../common/types.js'
+import { codeOf } from '../../batch-report.js'
 import { fallbackError } from '../../store.js'
 import { writeApart } from '../../write-apart.js'
 import type { Queryable } from './connection.js'
-import { hashSql, type LeasedRow, type LeaseOptions, pendingSql } from './leases.js'
+import type { EmbeddedPart } from './embed-rows.js'
+import { updateChunks } from './fill-chunks.js'
+import type { Filled, FillOptions, Ready, RowFailure } from './fill-types.js'
+import { hashSql, type LeasedRow, pendingSql } from './leases.js'
 import { arrayLiteral, sparsevecLiteral, vectorLiteral } from './sql.js'
-
-/** A row that has no vector, and why. */
-export interface RowFailure {
-  row: LeasedRow
-  error: EmbedderError
-}
-
-/** What became of a batch: each of its rows is in one of the three. */
-export interface Filled {
-  rows: number
-  failures: RowFailure[]
-  /** Not written, for others had changed or filled them. */
-  passedOver: LeasedRow[]
-  tokens: number
-  /** Sparse vectors that were cut. */
-  cuts: number
-}
-
-interface Ready {
-  row: LeasedRow
-  dense: string | undefined
-  sparse: string | undefined
-  tokens: number
-  isCut: boolean
-}
-
-export interface FillOptions extends LeaseOptions {
-  sparseDimensions: number
-  sparseLimit: number
-}
 
 /**
  * @param run sends a statement, again where that may help
@@ -46,20 +19,21 @@ export interface FillOptions extends LeaseOptions {
 export async function fillRows(
   run: (statement: (db: Queryable) => Promise<Set<string>>) => Promise<Set<string>>,
   token: string,
-  { rows, results }: { rows: readonly LeasedRow[]; results: readonly Settled<Embedding>[] },
+  { rows, results }: { rows: readonly LeasedRow[]; results: readonly Settled<EmbeddedPart[]>[] },
   options: FillOptions,
 ): Promise<Filled> {
   const ready: Ready[] = []
   const failures: RowFailure[] = []
   rows.forEach((row, i) => {
-    const settled = results[i] as Settled<Embedding>
-    const error = settled instanceof EmbedderError ? settled : fallbackError(settled)
+    const settled = results[i] as Settled<EmbeddedPart[]>
+    const error = settled instanceof EmbedderError ? settled : foreign(settled)
     if (error) failures.push({ row, error })
-    else ready.push(literals(row, settled as Embedding, options))
+    else ready.push(literals(row, settled as EmbeddedPart[], options))
   })
+  const write = options.chunks ? updateChunks : update
   const written = new Set<string>()
   const refused = await writeApart(async (some) => {
-    const ids = await run((db) => update(db, token, some, options))
+    const ids = await run((db) => write(db, token, some, options))
     for (const id of ids) written.add(id)
   }, ready)
   const bad = new Set(refused.map(({ item }) => item))
@@ -74,23 +48,36 @@ export async function fillRows(
     failures,
     passedOver: ready.filter((item) => !bad.has(item) && !written.has(item.row.id)).map(rowOf),
     tokens: done.reduce((sum, { tokens }) => sum + tokens, 0),
-    cuts: done.filter(({ isCut }) => isCut).length,
+    cuts: done.reduce((sum, { cuts }) => sum + cuts, 0),
   }
 }
 
 const rowOf = ({ row }: Ready) => row
 
-function literals(row: LeasedRow, result: Embedding, options: FillOptions): Ready {
-  const { table, sparseDimensions, sparseLimit } = options
-  const { dense, sparse, tokenCount: tokens } = result
-  const weights = sparse && sparsevecLiteral(sparse, sparseDimensions, sparseLimit)
-  return {
-    row,
-    dense: dense && (table.denseKind === 'float4[]' ? arrayLiteral : vectorLiteral)(dense),
-    sparse: weights?.literal,
-    tokens,
-    isCut: weights?.cut ?? false,
+function foreign(parts: readonly EmbeddedPart[]): EmbedderError | undefined {
+  for (const { embedding } of parts) {
+    const error = fallbackError(embedding)
+    if (error) return error
   }
+  return undefined
+}
+
+function literals(
+  row: LeasedRow,
+  embedded: readonly EmbeddedPart[],
+  { table, chunks, sparseDimensions, sparseLimit }: FillOptions,
+): Ready {
+  const { denseKind } = chunks ?? table
+  const denseLiteral = denseKind === 'float4[]' ? arrayLiteral : vectorLiteral
+  const ready: Ready = { row, parts: [], tokens: 0, cuts: 0 }
+  for (const { start, end, embedding } of embedded) {
+    const { dense, sparse, tokenCount } = embedding
+    const weights = sparse && sparsevecLiteral(sparse, sparseDimensions, sparseLimit)
+    ready.parts.push({ start, end, dense: dense && denseLiteral(dense), sparse: weights?.literal })
+    ready.tokens += tokenCount
+    if (weights?.cut) ready.cuts++
+  }
+  return ready
 }
 
 /** @returns ids of the rows that have their vectors now */
@@ -101,9 +88,14 @@ async function update(
   { oid, table, leases, models, columns: vectors, model }: FillOptions,
 ): Promise<Set<string>> {
   const { name, idType, columns, denseKind } = table
+  const vectorsOf = items.map(({ parts }) => parts[0])
   const filled = [
-    { column: columns.dense, type: denseKind as string, values: items.map(({ dense }) => dense) },
-    { column: columns.sparse, type: 'sparsevec', values: items.map(({ sparse }) => sparse) },
+    {
+      column: columns.dense,
+      type: denseKind as string,
+      values: vectorsOf.map((part) => part?.dense),
+    },
+    { column: columns.sparse, type: 'sparsevec', values: vectorsOf.map((part) => part?.sparse) },
   ].filter(({ column }) => column !== undefined)
   const set = filled.map(({ column, type }, i) => `${column} = v.v${i}::${type}`)
   const arrays = filled.map((_, i) => `, $${i + 7}::text[]`)
@@ -116,10 +108,10 @@ async function update(
        WHERE l.relation = $3::oid AND l.id = v.id AND l.owner = $4::uuid
      )
      UPDATE ${name} AS t SET ${set.join(', ')} FROM v
-     WHERE t.${columns.id} = v.id::${idType} AND ${pendingSql(table)} AND ${hashSql(table)} = v.hash
+     WHERE t.${columns.id} = v.id::${idType} AND ${pendingSql(table, undefined)} AND ${hashSql(table)} = v.hash
        AND (SELECT count(*) = cardinality($5::text[]) FROM ${models}
             WHERE relation = $3::oid AND column_name = ANY($5::text[]) AND model = $6)
-     RETURNING v.id, NOT (${pendingSql(table)}) AS filled`,
+     RETURNING v.id, NOT (${pendingSql(table, undefined)}) AS filled`,
     [
       items.map(({ row }) => row.id),
       items.map(({ row }) => row.hash),
@@ -136,13 +128,13 @@ async function update(
 async function mark(
   db: Queryable,
   failures: readonly RowFailure[],
-  { table }: FillOptions,
+  { table, chunks }: FillOptions,
 ): Promise<Set<string>> {
   const { name, idType, columns } = table
   await db.query(
     `UPDATE ${name} AS t SET ${columns.error} = v.code
      FROM unnest($1::text[], $2::text[], $3::text[]) AS v(id, hash, code)
-     WHERE t.${columns.id} = v.id::${idType} AND ${pendingSql(table)} AND ${hashSql(table)} = v.hash`,
+     WHERE t.${columns.id} = v.id::${idType} AND ${pendingSql(table, chunks)} AND ${hashSql(table)} = v.hash`,
     [
       failures.map(({ row }) => row.id),
       failures.map(({ row }) => row.hash),

@@ -53,7 +53,7 @@ export function checkHnsw(
 export async function createHnsw(
   connection: Connection,
   table: CheckedTable,
-  names: { table: string; dense?: string | undefined; sparse?: string | undefined },
+  names: { dense?: string | undefined; sparse?: string | undefined },
   { m, efConstruction, distance = 'cosine' }: HnswOptions,
 ): Promise<void> {
   const settings = [
@@ -61,6 +61,7 @@ export async function createHnsw(
     ...(efConstruction === undefined ? [] : [`ef_construction = ${efConstruction}`]),
   ]
   const how = settings.length > 0 ? ` WITH (${settings.join(', ')})` : ''
+  const plainTable = bareName(table)
   const create = (column: string, quoted: string, operators: string) =>
     connection.transaction((db) =>
       createOnce(
@@ -68,9 +69,9 @@ export async function createHnsw(
         `${table.name} ${operators}`,
         () => serves(db, table, column, operators),
         async () => {
-          const plain = indexName(names.table, column)
+          const plain = indexName(plainTable, column)
           const isFree = await isFreeName(db, table, plain)
-          const name = isFree ? plain : indexName(names.table, `${column}_${operators}`)
+          const name = isFree ? plain : indexName(plainTable, `${column}_${operators}`)
           await db.query(
             `CREATE INDEX ${quoteIdentifier(name)} ON ${table.name} USING hnsw (${quoted} ${operators})${how}`,
           )
@@ -84,6 +85,12 @@ export async function createHnsw(
   if (sparse !== undefined && names.sparse !== undefined) {
     await create(names.sparse, sparse, 'sparsevec_ip_ops')
   }
+}
+
+/** Without its schema, and as it was before it was quoted. */
+function bareName({ name }: CheckedTable): string {
+  const [last = name] = name.match(/"(?:[^"]|"")*"$/) ?? []
+  return last.slice(1, -1).replaceAll('""', '"')
 }
 
 /** Whether an index answers queries on the column with these operators. */

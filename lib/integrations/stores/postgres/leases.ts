@@ -5,6 +5,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import type { ChunkTable } from './chunk-table.js'
 import type { Queryable } from './connection.js'
 import type { CheckedTable } from './table.js'
 
@@ -26,8 +27,12 @@ export interface Claim {
 }
 
 export interface LeaseOptions {
+  /** Of the table that has the vectors. */
   oid: string
+  /** That has the texts. */
   table: CheckedTable
+  /** That has the vectors, where documents are cut. */
+  chunks: ChunkTable | undefined
   /** Our tables, quoted. */
   leases: string
   models: string
@@ -43,15 +48,25 @@ export function hashSql({ columns }: CheckedTable): string {
   return `hashtextextended(t.${columns.text}::text COLLATE "C", 0)::text`
 }
 
-/** SQL: row `t` has a text and lacks a vector. */
-export function pendingSql({ columns }: CheckedTable): string {
-  const { text, dense, sparse, error } = columns
-  const empty = [dense, sparse].filter((column) => column !== undefined)
+/** SQL: row `t` has a text and lacks a vector, or the document `t` lacks chunks of its text. */
+export function pendingSql(table: CheckedTable, chunks: ChunkTable | undefined): string {
+  const { text, error } = table.columns
   return [
-    `(${empty.map((column) => `t.${column} IS NULL`).join(' OR ')})`,
+    chunks ? lacksChunksSql(table, chunks) : `(${anyNullSql('t', table)})`,
     `t.${text} IS NOT NULL`,
     ...(error === undefined ? [] : [`t.${error} IS NULL`]),
   ].join(' AND ')
+}
+
+function lacksChunksSql(table: CheckedTable, chunks: ChunkTable): string {
+  return `NOT EXISTS (SELECT 1 FROM ${chunks.name} AS c
+    WHERE c.document = t.${table.columns.id} AND c.part = 0
+      AND c.hash = ${hashSql(table)} || ${chunks.suffix} AND NOT (${anyNullSql('c', chunks)}))`
+}
+
+function anyNullSql(row: string, { columns: { dense, sparse } }: CheckedTable): string {
+  const vectors = [dense, sparse].filter((column) => column !== undefined)
+  return vectors.map((column) => `${row}.${column} IS NULL`).join(' OR ')
 }
 
 export class Leases {
@@ -74,7 +89,7 @@ export class Leases {
     db: Queryable,
     { token, after, most }: { token: string; after: string | undefined; most: number },
   ): Promise<Claim> {
-    const { oid, table, leases, models, columns, model, stalledAfter } = this.#options
+    const { oid, table, chunks, leases, models, columns, model, stalledAfter } = this.#options
     const key = `t.${table.columns.id}`
     // SKIP LOCKED: nobody waits. Where two look at the same row all the same, the lease's key decides
     const { rows } = await db.query(
@@ -86,7 +101,7 @@ export class Leases {
          SELECT ${key} AS key, ${key}::text AS id, t.${table.columns.text}::text AS text,
            ${hashSql(table)} AS hash
          FROM ${table.name} AS t
-         WHERE (SELECT ok FROM ours) AND ${pendingSql(table)}
+         WHERE (SELECT ok FROM ours) AND ${pendingSql(table, chunks)}
            ${after === undefined ? '' : `AND ${key} > $7::text::${table.idType}`}
            AND NOT EXISTS (
              SELECT 1 FROM ${leases} AS l WHERE l.relation = $1::oid AND l.id = ${key}::text
@@ -135,12 +150,12 @@ export class Leases {
 
   /** Whether somebody has rows that are not done: of ours none are under way when this is asked. */
   async areOthersAtWork(db: Queryable): Promise<boolean> {
-    const { oid, table, leases } = this.#options
+    const { oid, table, chunks, leases } = this.#options
     const { rows } = await db.query(
       `SELECT EXISTS (
          SELECT 1 FROM ${leases} AS l
          JOIN ${table.name} AS t ON t.${table.columns.id} = l.id::${table.idType}
-         WHERE l.relation = $1::oid AND l.expires > clock_timestamp() AND ${pendingSql(table)}
+         WHERE l.relation = $1::oid AND l.expires > clock_timestamp() AND ${pendingSql(table, chunks)}
        ) AS others`,
       [oid],
     )

@@ -2,6 +2,8 @@
 
 import type { AbortSignalLike } from '../../../common/abort.js'
 import type { Logger } from '../../../common/types.js'
+import type { BatchReport } from '../../batch-report.js'
+import type { ChunkOptions } from './chunk-table.js'
 import type { HnswOptions } from './hnsw.js'
 import type { TableName } from './sql.js'
 import type { TableColumns } from './table.js'
@@ -9,8 +11,14 @@ import type { TableColumns } from './table.js'
 /** Options of `loadTable`. */
 export interface LoadTableOptions {
   table: TableName
+  /** With `chunk`, `dense` and `sparse` are columns of the table of chunks. */
   columns: TableColumns
-  /** Rows that are claimed, embedded and written at a time. Default: 64. */
+  /**
+   * Cuts the texts, and fills a table of chunks: a row a chunk, replaced when its document's text changes, gone with
+   * the document. Default: false.
+   */
+  chunk?: boolean | ChunkOptions | undefined
+  /** Rows that are claimed, embedded and written at a time. Default: 64; 8 documents with `chunk`. */
   batchRows?: number
   /** Builds HNSW indexes on the filled columns when all rows are done; with `follow`, those that were there. */
   index?: boolean | HnswOptions
@@ -36,7 +44,9 @@ export interface LoadTableOptions {
   follow?: boolean | FollowOptions
   signal?: AbortSignalLike
   /** A line a batch at `info`: texts, tokens, milliseconds by phase, memory, failures by code. No line holds a text. */
-  logger?: Logger
+  logger?: Logger | undefined
+  /** Called after each batch with what it came to: for counts and rates of your own. */
+  onBatch?: (batch: BatchReport) => void
   /** Called after each batch. */
   onProgress?: (progress: LoadProgress) => void
 }

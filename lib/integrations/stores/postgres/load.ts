@@ -17,7 +17,9 @@ import {
   shown,
 } from '../../../common/given.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { programLogger } from '../../../options/logger.js'
 import { checkRetry } from '../../retry.js'
+import type { ChunkOptions } from './chunk-table.js'
 import { connect, type PostgresTarget } from './connection.js'
 import { DEFAULT_SPARSE_LIMIT } from './hnsw.js'
 import type { FollowOptions, LoadTableOptions, LoadTableResult } from './load-types.js'
@@ -27,6 +29,7 @@ import { SPARSEVEC_LIMITS } from './sql.js'
 const NAMES = namesOf<LoadTableOptions>({
   table: 1,
   columns: 1,
+  chunk: 1,
   batchRows: 1,
   index: 1,
   sparseLimit: 1,
@@ -39,12 +42,17 @@ const NAMES = namesOf<LoadTableOptions>({
   retry: 1,
   signal: 1,
   logger: 1,
+  onBatch: 1,
   onProgress: 1,
 })
 
 const FOLLOW_NAMES = namesOf<FollowOptions>({ pollMs: 1, trigger: 1 })
 
+const CHUNK_NAMES = namesOf<ChunkOptions>({ table: 1, maxTokens: 1, overlap: 1, language: 1 })
+
 const BATCH_ROWS = 64
+/** Documents have many vectors. */
+const BATCH_DOCUMENTS = 8
 const STALLED_MS = 30_000
 const POLL_MS = 5000
 
@@ -62,8 +70,9 @@ export async function loadTable(
 ): Promise<LoadTableResult> {
   checkEmbedder(embedder, 'embed')
   refuseUnknown(options, NAMES, 'loadTable')
+  const chunk = checkChunk(options.chunk)
   const {
-    batchRows = BATCH_ROWS,
+    batchRows = chunk ? BATCH_DOCUMENTS : BATCH_ROWS,
     sparseLimit = DEFAULT_SPARSE_LIMIT,
     stalledAfter = STALLED_MS,
     force = false,
@@ -76,6 +85,7 @@ export async function loadTable(
   checkSwitch('force', force)
   checkSignal(options.signal)
   checkFunction('onProgress', options.onProgress)
+  checkFunction('onBatch', options.onBatch)
   if (options.logger !== undefined) checkObject(options.logger, '`logger`')
   const follow = checkFollow(options)
   throwIfAborted(options.signal)
@@ -83,15 +93,25 @@ export async function loadTable(
   try {
     return await new TableLoader(embedder, connection, {
       ...options,
+      chunk,
       batchRows,
       sparseLimit,
       stalledAfter,
       force,
       follow,
+      logger: programLogger(options.logger),
     }).run()
   } finally {
     await connection.close()
   }
+}
+
+/** @throws InvalidInputError; sizes are checked where texts are cut, before any of them is */
+function checkChunk(chunk: LoadTableOptions['chunk'] = false): ChunkOptions | undefined {
+  if (chunk === false) return undefined
+  const given = chunk === true ? {} : chunk
+  refuseUnknown(given, CHUNK_NAMES, '`chunk`')
+  return given
 }
 
 function checkFollow({

@@ -1,43 +1,37 @@
 /** What `loadTable` does once its options are checked: batches that are claimed, embedded and written side by side. */
 
 import { abortController, throwIfAborted } from '../../../common/abort.js'
-import { InvalidInputError, StoreError } from '../../../common/errors.js'
+import { StoreError } from '../../../common/errors.js'
 import { clearInterval, performance, setInterval, sleep } from '../../../common/timers.js'
-import type { EmbedOptions } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
-import { countByCode, logBatch, logLine } from '../../batch-line.js'
+import { countByCode, logLine, tellBatch } from '../../batch-report.js'
 import { mayPass, withRetries } from '../../retry.js'
 import { COMPARABLE } from '../../store.js'
 import { StoreFit } from '../../write-apart.js'
-import { channelOf, createTriggers } from './change-triggers.js'
+import type { Cutting } from './chunk-table.js'
 import type { Connection } from './connection.js'
-import { type Filled, type FillOptions, fillRows } from './fill.js'
-import { checkHnsw, createHnsw, type HnswOptions } from './hnsw.js'
-import { type LeasedRow, Leases, pendingSql } from './leases.js'
-import type { FollowOptions, LoadFailure, LoadTableOptions, LoadTableResult } from './load-types.js'
-import { recordModel } from './model-record.js'
+import { embedRows, type RowOptions } from './embed-rows.js'
+import { anotherModel, doesNotStay, failureOf } from './failures.js'
+import { fillRows } from './fill.js'
+import type { Filled, FillOptions } from './fill-types.js'
+import { createHnsw, type HnswOptions } from './hnsw.js'
+import { type LeasedRow, Leases } from './leases.js'
+import type { FollowOptions, LoadTableResult } from './load-types.js'
 import { Notices } from './notices.js'
+import { prepare } from './prepare.js'
+import type { Settings } from './settings.js'
 import { storeError } from './store-error.js'
-import { type CheckedTable, checkTable } from './table.js'
 import { TriedRows } from './tried-rows.js'
 
 /** Batches under way: while one is embedded others are claimed and written. */
 const LANES = 3
 const MOST_FAILURES = 1000
-/** A mistake in the address should not take half a minute to tell; later the server is waited for. */
-const FIRST_RETRIES = 2
 const RETRY_MS = 100
 /** How many times what a look took is waited before the next: where no index helps, a look reads the whole table. */
 const LOOK_SHARE = 20
 const LONGEST_PAUSE_MS = 60_000
 /** Until others' rows are looked at again. */
 const LOOK_MS = 500
-
-/** The options with their defaults. */
-export type Settings = Omit<LoadTableOptions, 'follow'> &
-  Required<Pick<LoadTableOptions, 'batchRows' | 'sparseLimit' | 'stalledAfter' | 'force'>> & {
-    follow: Required<FollowOptions> | undefined
-  }
 
 interface Batch {
   token: string
@@ -64,7 +58,6 @@ export class TableLoader {
   readonly #underWay = new Set<Promise<void>>()
   /** The caller's signal, and a lane that failed: the others must not wait for a server that is away. */
   readonly #stop = abortController()
-  #table!: CheckedTable
   #fill!: FillOptions
   #leases!: Leases
   #total = 0
@@ -76,6 +69,7 @@ export class TableLoader {
   #passStarted = 0
   #isDone = false
   #hnsw: HnswOptions | undefined
+  #cutting: Cutting | undefined
   #notices: Notices | undefined
   /** What the database is waited for. */
   #trouble: string | undefined
@@ -107,17 +101,19 @@ export class TableLoader {
   }
 
   async #run(): Promise<void> {
-    const { index, dimensions, columns, follow } = this.#options
-    await this.#prepare()
-    this.#hnsw = index === true ? {} : index || undefined
-    if (this.#hnsw) checkHnsw(this.#table, this.#hnsw, dimensions ?? this.#embedder.info.dimensions)
-    if (follow) {
-      if (follow.trigger) {
-        await this.#retrying(() => createTriggers(this.#connection, this.#table, columns))
-      }
-      this.#notices = new Notices(this.#connection, channelOf(this.#table.oid), follow.pollMs)
-    }
-    this.#total = await this.#retrying(() => this.#count())
+    const { follow } = this.#options
+    const { fill, cutting, hnsw, channel, total } = await prepare(
+      this.#embedder,
+      this.#connection,
+      this.#options,
+      (run, most) => this.#retrying(run, most),
+    )
+    this.#fill = fill
+    this.#leases = new Leases(fill)
+    this.#cutting = cutting
+    this.#hnsw = hnsw
+    this.#total = total
+    if (follow) this.#notices = new Notices(this.#connection, channel, follow.pollMs)
     await this.#retrying(() => this.#leases.sweep(this.#connection))
     const signs = setInterval(
       () => void this.#leases.renew(this.#connection).catch(() => {}),
@@ -134,54 +130,12 @@ export class TableLoader {
 
   /** Once. */
   async #buildIndex(): Promise<void> {
-    const { table, columns } = this.#options
+    const { columns } = this.#options
+    const { table, chunks } = this.#fill
     const hnsw = this.#hnsw
     this.#hnsw = undefined
     if (!hnsw) return
-    const name = typeof table === 'string' ? table.replace(/^[^.]*\./, '') : table.table
-    await this.#retrying(() =>
-      createHnsw(this.#connection, this.#table, { ...columns, table: name }, hnsw),
-    )
-  }
-
-  async #prepare(): Promise<void> {
-    const { table, columns, dimensions, force, stalledAfter, sparseLimit } = this.#options
-    const { info } = this.#embedder
-    if (columns.sparse !== undefined && !info.outputs.sparse) {
-      throw new InvalidInputError('This model has no sparse head: leave out the sparse column.')
-    }
-    this.#table = await this.#retrying(
-      () =>
-        checkTable(this.#connection, table, columns, {
-          denseDimensions: dimensions ?? info.dimensions,
-          sparseDimensions: info.vocabSize,
-        }),
-      FIRST_RETRIES,
-    )
-    const { name, oid } = this.#table
-    const vectors = [columns.dense, columns.sparse].filter((column) => column !== undefined)
-    const model = info.fingerprint
-    const own = await this.#retrying(() =>
-      recordModel(this.#connection, { oid, table: name, columns: vectors, model, force }),
-    )
-    this.#fill = {
-      ...own,
-      oid,
-      table: this.#table,
-      columns: vectors,
-      model,
-      stalledAfter,
-      sparseLimit,
-      sparseDimensions: info.vocabSize,
-    }
-    this.#leases = new Leases(this.#fill)
-  }
-
-  async #count(): Promise<number> {
-    const { rows } = await this.#connection.query(
-      `SELECT count(*)::text AS n FROM ${this.#table.name} AS t WHERE ${pendingSql(this.#table)}`,
-    )
-    return Number(rows[0]?.n)
+    await this.#retrying(() => createHnsw(this.#connection, chunks ?? table, columns, hnsw))
   }
 
   async #lane(): Promise<void> {
@@ -221,7 +175,7 @@ export class TableLoader {
             most: this.#options.batchRows,
           }),
         )
-        if (!claim.isOurs) throw anotherModel(this.#table)
+        if (!claim.isOurs) throw anotherModel((this.#fill.chunks ?? this.#fill.table).name)
         rows = claim.rows.filter((row) => !this.#tried.hasFailed(row))
         if (rows.length > 0) this.#foundInPass = true
         this.#after = claim.last
@@ -260,10 +214,7 @@ export class TableLoader {
     let hasLeft = true
     try {
       const from = performance.now()
-      const results = await this.#embedder.embed(
-        rows.map(({ text }) => text),
-        this.#embedOptions(),
-      )
+      const results = await embedRows(this.#embedder, rows, this.#embedOptions(), this.#cutting)
       const embedded = performance.now()
       throwIfAborted(this.#stop.signal)
       const filled = await fillRows(
@@ -275,7 +226,7 @@ export class TableLoader {
       hasLeft = filled.rows < rows.length
       this.#account(filled)
       const done = performance.now()
-      logBatch(this.#options.logger, 'postgres', {
+      tellBatch(this.#options, 'postgres', {
         texts: rows.length,
         stored: filled.rows,
         tokens: filled.tokens,
@@ -287,7 +238,7 @@ export class TableLoader {
     }
   }
 
-  #embedOptions(): EmbedOptions & typeof COMPARABLE & { onError: 'collect' } {
+  #embedOptions(): RowOptions {
     const { columns, truncate = 'error', maxTokens, dimensions } = this.#options
     return {
       ...COMPARABLE,
@@ -364,25 +315,4 @@ export class TableLoader {
       throw storeError(error)
     }
   }
-}
-
-function failureOf(id: string, error: Filled['failures'][number]['error']): LoadFailure {
-  const { code, message } = error
-  const sqlState = error instanceof StoreError ? error.sqlState : undefined
-  // its place in the batch means nothing to those who know it by its id
-  const told = message.replace(/^The text at index \d+/, 'The text')
-  return { id, code, ...(sqlState !== undefined && { sqlState }), message: told }
-}
-
-function doesNotStay(): StoreError {
-  return new StoreError(
-    'PostgreSQL keeps no vector in the row: a trigger takes it away, or its text changes all the time.',
-    { refused: true },
-  )
-}
-
-function anotherModel({ name }: CheckedTable): InvalidInputError {
-  return new InvalidInputError(
-    `Another model has taken the columns of table ${name}: what is left is for it to fill.`,
-  )
 }

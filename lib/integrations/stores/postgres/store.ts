@@ -232,6 +232,12 @@ export class PostgresStore implements EmbeddingStore {
     return new Set(ids.length === 0 ? [] : await this.#retrying(RETRIES, () => find(ids)))
   }
 
+  async remove(ids: readonly string[]): Promise<void> {
+    const { name, idType, columns } = this.#checked
+    const sql = `DELETE FROM ${name} AS t USING unnest($1::text[]) AS v(id) WHERE t.${columns.id} = v.id::${idType}`
+    if (ids.length > 0) await this.#retrying(RETRIES, () => this.#connection.query(sql, [[...ids]]))
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#connection.close()
     return this.#closed

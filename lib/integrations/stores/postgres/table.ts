@@ -43,7 +43,8 @@ export interface CheckedTable {
   denseKind?: DenseKind
 }
 
-interface Expected {
+/** What vectors have. */
+export interface Expected {
   denseDimensions: number
   sparseDimensions: number
 }
@@ -60,11 +61,30 @@ export async function checkTable(
   db: Queryable,
   table: TableName,
   columns: TableColumns | StoreColumns,
-  { denseDimensions, sparseDimensions }: Expected,
+  expected: Expected,
 ): Promise<CheckedTable> {
-  const name = quoteTable(table)
-  const oid = await tableId(db, name)
-  if (oid === undefined) throw new InvalidInputError(`There is no table ${name}.`)
+  checkNames(columns)
+  const { dense, sparse, ...others } = columns
+  const { checked, typeOf } = await checkOthers(db, table, others)
+  checkVectors(checked, { dense, sparse }, typeOf, expected)
+  return checked
+}
+
+/** Of a table whose vectors are elsewhere. @throws InvalidInputError naming what does not fit */
+export async function checkDocuments(
+  db: Queryable,
+  table: TableName,
+  { id, text, error }: TableColumns,
+): Promise<CheckedTable> {
+  const columns = { id, text, error }
+  checkNames(columns)
+  return (await checkOthers(db, table, columns)).checked
+}
+
+/** A column's type by its name. @throws InvalidInputError where there is none */
+export type TypeOf = (role: string, column: string) => { type: string; base: string }
+
+export async function columnTypes(db: Queryable, oid: string, name: string): Promise<TypeOf> {
   const { rows } = await db.query(
     `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, atttypid::regtype::text AS base
      FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped`,
@@ -73,19 +93,52 @@ export async function checkTable(
   const types = new Map(
     rows.map((row) => [String(row.name), row as { type: string; base: string }]),
   )
-  const typeOf = (role: string, column: string) => {
+  return (role, column) => {
     const type = types.get(column)
-    if (!type) {
-      throw new InvalidInputError(
-        `Table ${name} has no column ${quoteIdentifier(column)} for the ${role}.`,
-      )
-    }
-    return type
+    if (type) return type
+    throw new InvalidInputError(
+      `Table ${name} has no column ${quoteIdentifier(column)} for the ${role}.`,
+    )
   }
-  if (columns.dense === undefined && columns.sparse === undefined) {
+}
+
+/** Adds the columns of vectors. @throws InvalidInputError for what they do not hold */
+export function checkVectors(
+  checked: CheckedTable,
+  { dense, sparse }: Pick<TableColumns, 'dense' | 'sparse'>,
+  typeOf: TypeOf,
+  { denseDimensions, sparseDimensions }: Expected,
+): void {
+  if (dense === undefined && sparse === undefined) {
     throw new InvalidInputError('Name a dense or a sparse column to fill.')
   }
-  checkNames(columns)
+  if (dense !== undefined) {
+    const { type, base } = typeOf('dense vector', dense)
+    checked.denseKind = denseKind(dense, base)
+    checkDimensions(dense, type, denseDimensions)
+    checked.columns.dense = quoteIdentifier(dense)
+  }
+  if (sparse !== undefined) {
+    const { type, base } = typeOf('sparse vector', sparse)
+    if (bare(base) !== 'sparsevec') {
+      throw new InvalidInputError(
+        `Column ${quoteIdentifier(sparse)} is ${type}, and sparse vectors need sparsevec.`,
+      )
+    }
+    checkDimensions(sparse, type, sparseDimensions)
+    checked.columns.sparse = quoteIdentifier(sparse)
+  }
+}
+
+async function checkOthers(
+  db: Queryable,
+  table: TableName,
+  columns: Omit<TableColumns, 'text'> & StoreColumns,
+): Promise<{ checked: CheckedTable; typeOf: TypeOf }> {
+  const name = quoteTable(table)
+  const oid = await tableId(db, name)
+  if (oid === undefined) throw new InvalidInputError(`There is no table ${name}.`)
+  const typeOf = await columnTypes(db, oid, name)
   const idType = typeOf('id', columns.id).type
   const checked: CheckedTable = { name, oid, idType, columns: { id: quoteIdentifier(columns.id) } }
   if (columns.text !== undefined) {
@@ -97,11 +150,11 @@ export async function checkTable(
     }
     checked.columns.text = quoteIdentifier(columns.text)
   }
-  if ('error' in columns && columns.error !== undefined) {
+  if (columns.error !== undefined) {
     typeOf('error', columns.error)
     checked.columns.error = quoteIdentifier(columns.error)
   }
-  if ('metadata' in columns && columns.metadata !== undefined) {
+  if (columns.metadata !== undefined) {
     const { base } = typeOf('metadata', columns.metadata)
     if (!/^jsonb?$/.test(base)) {
       throw new InvalidInputError(
@@ -110,28 +163,12 @@ export async function checkTable(
     }
     checked.columns.metadata = quoteIdentifier(columns.metadata)
   }
-  if ('model' in columns && columns.model !== undefined) {
+  if (columns.model !== undefined) {
     typeOf('model', columns.model)
     checked.columns.model = quoteIdentifier(columns.model)
   }
   await checkUnique(db, oid, name, columns.id)
-  if (columns.dense !== undefined) {
-    const { type, base } = typeOf('dense vector', columns.dense)
-    checked.denseKind = denseKind(columns.dense, base)
-    checkDimensions(columns.dense, type, denseDimensions)
-    checked.columns.dense = quoteIdentifier(columns.dense)
-  }
-  if (columns.sparse !== undefined) {
-    const { type, base } = typeOf('sparse vector', columns.sparse)
-    if (bare(base) !== 'sparsevec') {
-      throw new InvalidInputError(
-        `Column ${quoteIdentifier(columns.sparse)} is ${type}, and sparse vectors need sparsevec.`,
-      )
-    }
-    checkDimensions(columns.sparse, type, sparseDimensions)
-    checked.columns.sparse = quoteIdentifier(columns.sparse)
-  }
-  return checked
+  return { checked, typeOf }
 }
 
 /** @throws InvalidInputError when two roles share a column */

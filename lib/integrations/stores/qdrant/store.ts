@@ -271,6 +271,15 @@ export class QdrantStore implements EmbeddingStore {
     this.#colbertCut += group.filter(({ colbertCut }) => colbertCut).length
   }
 
+  async remove(ids: readonly string[]): Promise<void> {
+    const { collection } = this.#shape
+    const points = [...new Set(ids.filter(isWellFormed).map(pointId))]
+    if (points.length === 0) return
+    await this.#connection.request<Schemas['UpdateResult']>((api, init) =>
+      api.deletePoints({ collection_name: collection, wait: true, points }, init),
+    )
+  }
+
   async stored(ids: readonly string[]): Promise<Set<string>> {
     return new Set((await this.digests(ids)).keys())
   }

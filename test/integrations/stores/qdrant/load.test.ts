@@ -5,10 +5,8 @@ import { InvalidInputError, StoreError } from '../../../../lib/common/errors.js'
 import type { Chunk } from '../../../../lib/common/types.js'
 import { Embedder } from '../../../../lib/embedder/embedder.js'
 import { grouped } from '../../../../lib/integrations/stores/qdrant/grouped.js'
-import {
-  type LoadQdrantOptions,
-  loadQdrant,
-} from '../../../../lib/integrations/stores/qdrant/load.js'
+import { loadQdrant } from '../../../../lib/integrations/stores/qdrant/load.js'
+import type { LoadQdrantOptions } from '../../../../lib/integrations/stores/qdrant/load-types.js'
 import { QdrantStore } from '../../../../lib/integrations/stores/qdrant/store.js'
 import { type ContractServer, startContractServer } from '../../../helpers/qdrant-contract.js'
 import { tinyPath } from '../../../helpers/standins.js'
