@@ -93,7 +93,7 @@ export class Embedder {
     useSimd({ matmulTransposed: addon.matmulTransposed })
     if (options.logger) followLog(options.logger)
     const model = new ModelHandle(config, options.logger)
-    const { fallback: _, model: __, ...rest } = options
+    const { fallback: _, model: __, sha256: ___, ...rest } = options
     const fallback =
       choice === undefined
         ? undefined

@@ -23,6 +23,8 @@ export interface Settings extends Tuning {
   isContained: boolean
   onMemory: LoadOptions['onMemory']
   verify: 'auto' | 'always' | 'never'
+  /** What the file must hash to; undefined where nobody pins it. */
+  sha256: string | undefined
   retry: number
   cacheDir: string | undefined
   disk: { dir: string; maxBytes: number } | undefined
@@ -74,6 +76,7 @@ export async function settingsOf(config: Config, listeners: Listeners): Promise<
     ...memoryOf(config),
     onMemory: listeners.onMemory,
     verify: config.verify,
+    sha256: config.sha256,
     retry: config.retry,
     cacheDir: config.cacheDir,
     disk: diskCacheOf(config),

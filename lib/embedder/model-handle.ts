@@ -132,7 +132,9 @@ export class ModelHandle implements EmbedCore {
   /** Puts another model in place; work under way ends on the old one. */
   async swap(options: LoadOptions): Promise<void> {
     checkLoadOptions(options, 'swapModel')
-    const config = { ...this.#config, ...checkOptions(options) } as Config
+    // a checksum is of one file
+    const kept = options.model === undefined ? this.#config : { ...this.#config, sha256: undefined }
+    const config = { ...kept, ...checkOptions(options) } as Config
     const settings = await settingsOf(config, {
       logger: this.#logger,
       onMemory: this.#settings?.onMemory,

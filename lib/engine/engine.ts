@@ -66,6 +66,8 @@ export interface EngineOptions {
   /** Bytes that the memory cache may take. */
   cache: number
   verify: 'auto' | 'always' | 'never'
+  /** What the file must hash to; undefined where nobody pins it. */
+  sha256: string | undefined
   cacheDir: string | undefined
   signal?: AbortSignalLike | undefined
   /** The most tokens a text may have, if not those that the model was made for. */
@@ -164,13 +166,16 @@ export class Engine {
       () => 0,
     )
     checkFileFits(bytes, { limit: options.memoryLimit, isContained: options.isContained })
-    const { sha256 } = await checkIntegrity(path, { verify, cacheDir, signal })
+    const expected = options.sha256 === undefined ? undefined : { sha256: options.sha256 }
+    const checked = await checkIntegrity(path, { verify, expected, cacheDir, signal })
+    const { sha256 } = checked
     const model = await addon.loadModel(path).catch((error) => {
       throw loadError(path, error)
     })
     try {
       const info = model.info()
       checkPurpose(path, info, surroundings.purpose)
+      await checked.record?.()
       const prepared = await prepare({ path, heads: options.heads, sha256, info })
       const session = model.session(options.threads)
       try {

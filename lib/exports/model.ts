@@ -32,6 +32,7 @@ export {
   type ExpectedSource,
   type HashOptions,
   type IntegrityOptions,
+  type Pinned,
   type VerifyReport,
   verifyModel,
 } from '../model/integrity.js'
