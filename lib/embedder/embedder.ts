@@ -104,7 +104,8 @@ export class Embedder {
     try {
       // a fallback that is not there would be known when it is needed
       if (typeof choice === 'string') {
-        await ensureModel(choice, fetchOptions(config, options), 'the `fallback` option')
+        const fetching = { ...fetchOptions(config, options), purpose: 'embed' as const }
+        await ensureModel(choice, fetching, 'the `fallback` option')
       }
       await model.open({ ...options, lazy: options.lazy ?? false }).catch(async (error) => {
         if (!fallback?.mayTakeOver(error)) throw error

@@ -1,9 +1,10 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
 import { stat } from 'node:fs/promises'
 import type { AbortSignalLike } from '../common/abort.js'
-import { DisposedError, ModelLoadError } from '../common/errors.js'
+import { DisposedError } from '../common/errors.js'
 import type { MemoryReading, Outputs } from '../common/types.js'
 import { checkIntegrity } from '../model/integrity.js'
+import { checkKind, type Purpose } from '../model/purpose.js'
 import type {
   NativeModel,
   NativeModelInfo,
@@ -45,9 +46,6 @@ export interface EngineStats extends SchedulerStats {
 }
 
 export const newStats = (): EngineStats => ({ ...NOTHING_YET, tokenizeMs: 0 })
-
-/** What a model is loaded for: vectors of texts, or scores of pairs. */
-export type Purpose = 'embed' | 'rerank'
 
 export interface EngineOptions {
   path: string
@@ -174,7 +172,7 @@ export class Engine {
     })
     try {
       const info = model.info()
-      checkPurpose(path, info, surroundings.purpose)
+      checkKind(path, info.pooling === 'rank', surroundings.purpose)
       await checked.record?.()
       const prepared = await prepare({ path, heads: options.heads, sha256, info })
       const session = model.session(options.threads)
@@ -221,14 +219,4 @@ export class Engine {
     await this.tokenizer.release()
     await this.model.release()
   }
-}
-
-/** @throws ModelLoadError when the model is of the other kind */
-function checkPurpose(path: string, { pooling }: NativeModelInfo, purpose: Purpose): void {
-  if ((pooling === 'rank') === (purpose === 'rerank')) return
-  throw new ModelLoadError(
-    purpose === 'embed'
-      ? `${path} is a re-ranker, which gives scores and not embeddings: Reranker.load takes it.`
-      : `${path} is no re-ranker: it has no classification head. Embedder.load takes it.`,
-  )
 }

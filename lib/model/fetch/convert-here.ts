@@ -12,6 +12,7 @@ import { fileUrl, publicUrl } from '../hub/hub.js'
 import { ProgressMeter } from '../hub/progress.js'
 import type { Repository } from '../hub/repository.js'
 import { fetchSmallFile } from '../hub/small-file.js'
+import { checkKind } from '../purpose.js'
 import type { HubReference } from '../reference.js'
 import { writeSidecar } from '../sidecar.js'
 import { checkpointFiles } from './checkpoint-files.js'
@@ -49,6 +50,8 @@ export async function convertHere(
     fetchSmallFile({ repository, commit: found.commit, file }, into)
   for (const file of about) await small(file)
   const { label, hidden } = await readConfig(directory)
+  const { purpose } = context.options
+  if (purpose !== undefined) checkKind(reference.text, label !== undefined, purpose)
   if (label === undefined) await readModules(directory, hidden)
   const isLarge = (file: (typeof rest)[number]) => file.sha256 !== undefined
   for (const file of rest) if (!isLarge(file)) await small(file)
