@@ -60,6 +60,7 @@ const GUIDES = [
     'troubleshooting',
     'outputs-and-scores',
     'tokenizer',
+    'models',
     'model-files',
   ]),
   group(
