@@ -295,7 +295,7 @@ export const LOAD_NAMES = [
   'signal',
 ]
 /** What every call that embeds takes. */
-export const CALL_NAMES = [...namesIn('embed', 'both'), 'signal', 'onProgress']
+export const CALL_NAMES = [...namesIn('embed', 'both'), 'calibration', 'signal', 'onProgress']
 
 /** `batchTokens` -> `BGE_M3_BATCH_TOKENS`. */
 export function environmentName(option: string): string {
