@@ -3,9 +3,9 @@
 import { ModelLoadError } from '../common/errors.js'
 
 /** Vectors of texts, or scores of pairs. */
-export const PURPOSES = ['embed', 'rerank'] as const
-/** One of `PURPOSES`. */
-export type Purpose = (typeof PURPOSES)[number]
+export type Purpose = 'embed' | 'rerank'
+
+export const PURPOSES: readonly Purpose[] = ['embed', 'rerank']
 
 /**
  * @param what what names the model, for a message
