@@ -39,4 +39,5 @@ export {
 export { Tokenizer, type TokenizerInfo, type TokenizerOptions } from './embedder/tokenizer.js'
 export * from './exports/scoring.js'
 export type { LoadOptions } from './options/types.js'
+export { calibrate } from './outputs/calibration.js'
 export { fromBinary, fromInt8 } from './outputs/precision.js'

@@ -61,6 +61,7 @@ const GUIDES = [
     'troubleshooting',
     'outputs-and-scores',
     'tokenizer',
+    'models',
     'model-files',
   ]),
   group(

@@ -19,6 +19,13 @@ export type OutputsOption = Outputs | readonly OutputName[] | 'all'
 /** Number formats that dense vectors and ColBERT rows can be handed out in. */
 export type Precision = 'float32' | 'float16' | 'int8' | 'binary'
 
+/** What `calibrate` gives: per dimension of a dense vector. */
+export interface Calibration {
+  readonly means: readonly number[]
+  readonly lows: readonly number[]
+  readonly highs: readonly number[]
+}
+
 /** What holds a vector of each precision. */
 export interface PrecisionArrays {
   float32: Float32Array

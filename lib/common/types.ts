@@ -1,6 +1,7 @@
 /** The types of the public API. */
 import type { CacheStats } from './cache-stats.js'
 import type {
+  Calibration,
   Embedding,
   EmbeddingForms,
   Outputs,
@@ -201,6 +202,8 @@ export interface EmbedOptions {
   dimensions?: number | undefined
   /** Number format of dense and ColBERT vectors. Default: float32. */
   precision?: Precision | undefined
+  /** Of `calibrate`, for dense vectors in `int8` or `binary`; without the ColBERT output. It is part of the fingerprint. */
+  calibration?: Calibration | undefined
   /** Interactive work is computed before bulk work. Default: interactive; bulk for streams and chunks. */
   priority?: 'interactive' | 'bulk' | undefined
   /** `false` keeps this call from the caches. */

@@ -104,7 +104,7 @@ export class Embedder {
     const logger = programLogger(options.logger)
     if (logger) followLog(logger)
     const model = new ModelHandle(config, logger)
-    const { fallback: _, model: __, ...rest } = options
+    const { fallback: _, model: __, sha256: ___, ...rest } = options
     const fallback =
       choice === undefined
         ? undefined
@@ -115,11 +115,8 @@ export class Embedder {
     try {
       // a fallback that is not there would be known when it is needed
       if (typeof choice === 'string') {
-        await ensureModel(
-          choice,
-          fetchOptions(config, { ...options, logger }),
-          'the `fallback` option',
-        )
+        const fetching = fetchOptions(config, { ...options, logger })
+        await ensureModel(choice, { ...fetching, purpose: 'embed' }, 'the `fallback` option')
       }
       await model.open({ ...options, logger, lazy: options.lazy ?? false }).catch(async (error) => {
         if (!fallback?.mayTakeOver(error)) throw error

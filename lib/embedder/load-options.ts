@@ -6,6 +6,7 @@ import { checkFunction, checkSignal, refuseUnknown, shown } from '../common/give
 import type { FallbackFunction } from '../common/types.js'
 import type { FetchOptions } from '../model/fetch/context.js'
 import { ensureModel } from '../model/fetch/ensure.js'
+import type { Purpose } from '../model/purpose.js'
 import type { NativeAddon } from '../native/addon.js'
 import { loadAddon } from '../native/load.js'
 import { Log } from '../native/log.js'
@@ -23,6 +24,8 @@ export interface Settings extends Tuning {
   isContained: boolean
   onMemory: LoadOptions['onMemory']
   verify: 'auto' | 'always' | 'never'
+  /** What the file must hash to; undefined where nobody pins it. */
+  sha256: string | undefined
   retry: number
   cacheDir: string | undefined
   disk: { dir: string; maxBytes: number } | undefined
@@ -64,16 +67,21 @@ export function checkLoadOptions(
 export type Listeners = Pick<LoadOptions, 'logger' | 'signal' | 'onProgress' | 'onMemory'>
 
 /** @throws ModelNotFoundError when the model is not there and cannot be fetched; as `ensureModel` */
-export async function settingsOf(config: Config, listeners: Listeners): Promise<Settings> {
+export async function settingsOf(
+  config: Config,
+  listeners: Listeners,
+  purpose: Purpose,
+): Promise<Settings> {
   const tuning = PRESETS[config.preset]
   return {
-    path: await pathOfModel(config, listeners),
+    path: await pathOfModel(config, listeners, purpose),
     heads: config.heads,
     threads: config.threads ?? 0,
     maxTokens: config.maxTokens,
     ...memoryOf(config),
     onMemory: listeners.onMemory,
     verify: config.verify,
+    sha256: config.sha256,
     retry: config.retry,
     cacheDir: config.cacheDir,
     disk:
@@ -101,10 +109,15 @@ function memoryOf({ memoryLimit }: Config): Pick<Settings, 'memoryLimit' | 'isCo
 }
 
 /** The environment's and the caller's word are one in `config`; a message names whose it was. */
-export function pathOfModel(config: Config, listeners: Listeners): Promise<string> {
+export function pathOfModel(
+  config: Config,
+  listeners: Listeners,
+  purpose?: Purpose,
+): Promise<string> {
   const { model } = config
   const isVariable = model === undefined || model === process.env.BGE_M3_MODEL
-  return ensureModel(isVariable ? undefined : model, fetchOptions(config, listeners))
+  const options = { ...fetchOptions(config, listeners), purpose }
+  return ensureModel(isVariable ? undefined : model, options)
 }
 
 export function fetchOptions(

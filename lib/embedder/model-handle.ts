@@ -4,7 +4,8 @@ import { EmbeddingCache } from '../cache/cache.js'
 import { DisposedError } from '../common/errors.js'
 import { clearTimeout, setTimeout } from '../common/timers.js'
 import type { Embedding, Estimate, Precision, Settled } from '../common/types.js'
-import { Engine, newStats, type Purpose } from '../engine/engine.js'
+import { Engine, newStats } from '../engine/engine.js'
+import type { Purpose } from '../model/purpose.js'
 import { Log } from '../native/log.js'
 import { type Config, checkOptions } from '../options/table.js'
 import type { LoadOptions } from '../options/types.js'
@@ -41,7 +42,7 @@ export class ModelHandle implements EmbedCore {
 
   /** Finds the model, opens the cache and, unless it may wait, reads the weights. */
   async open({ lazy, ...listeners }: { lazy: boolean } & Listeners): Promise<void> {
-    const settings = await settingsOf(this.#config, listeners)
+    const settings = await settingsOf(this.#config, listeners, this.#purpose)
     this.#settings = settings
     if (settings.cache > 0 || settings.disk) {
       this.#cache = await EmbeddingCache.open({
@@ -132,12 +133,11 @@ export class ModelHandle implements EmbedCore {
   /** Puts another model in place; work under way ends on the old one. */
   async swap(options: LoadOptions): Promise<void> {
     checkLoadOptions(options, 'swapModel')
-    const config = { ...this.#config, ...checkOptions(options) } as Config
-    const settings = await settingsOf(config, {
-      logger: this.#logger,
-      onMemory: this.#settings?.onMemory,
-      ...options,
-    })
+    // a checksum is of one file
+    const kept = options.model === undefined ? this.#config : { ...this.#config, sha256: undefined }
+    const config = { ...kept, ...checkOptions(options) } as Config
+    const listeners = { logger: this.#logger, onMemory: this.#settings?.onMemory, ...options }
+    const settings = await settingsOf(config, listeners, this.#purpose)
     const fresh = await this.#read(settings)
     const old = this.#engine
     if (this.#isClosed) {
@@ -170,7 +170,8 @@ export class ModelHandle implements EmbedCore {
   }
 
   async #read(settings: Settings | undefined): Promise<Engine> {
-    const wanted = settings ?? (await settingsOf(this.#config, { logger: this.#logger }))
+    const wanted =
+      settings ?? (await settingsOf(this.#config, { logger: this.#logger }, this.#purpose))
     return Engine.load(wanted, {
       purpose: this.#purpose,
       cache: this.#cache,

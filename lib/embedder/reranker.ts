@@ -60,6 +60,7 @@ const NAMES = namesOf<RerankerOptions>({
   preset: 1,
   retry: 1,
   verify: 1,
+  sha256: 1,
   lazy: 1,
   logger: 1,
   signal: 1,

@@ -1,9 +1,10 @@
 /** A loaded model with its heads, session and scheduler: what an embedder holds while it is loaded. */
 import { stat } from 'node:fs/promises'
 import type { AbortSignalLike } from '../common/abort.js'
-import { DisposedError, ModelLoadError } from '../common/errors.js'
+import { DisposedError } from '../common/errors.js'
 import type { MemoryReading, Outputs } from '../common/types.js'
 import { checkIntegrity } from '../model/integrity.js'
+import { checkKind, type Purpose } from '../model/purpose.js'
 import type {
   NativeModel,
   NativeModelInfo,
@@ -46,9 +47,6 @@ export interface EngineStats extends SchedulerStats {
 
 export const newStats = (): EngineStats => ({ ...NOTHING_YET, tokenizeMs: 0 })
 
-/** What a model is loaded for: vectors of texts, or scores of pairs. */
-export type Purpose = 'embed' | 'rerank'
-
 export interface EngineOptions {
   path: string
   /** What the user named; without it heads are looked for in the model and beside it. */
@@ -66,6 +64,8 @@ export interface EngineOptions {
   /** Bytes that the memory cache may take. */
   cache: number
   verify: 'auto' | 'always' | 'never'
+  /** What the file must hash to; undefined where nobody pins it. */
+  sha256: string | undefined
   cacheDir: string | undefined
   signal?: AbortSignalLike | undefined
   /** The most tokens a text may have, if not those that the model was made for. */
@@ -164,13 +164,16 @@ export class Engine {
       () => 0,
     )
     checkFileFits(bytes, { limit: options.memoryLimit, isContained: options.isContained })
-    const { sha256 } = await checkIntegrity(path, { verify, cacheDir, signal })
+    const expected = options.sha256 === undefined ? undefined : { sha256: options.sha256 }
+    const checked = await checkIntegrity(path, { verify, expected, cacheDir, signal })
+    const { sha256 } = checked
     const model = await addon.loadModel(path).catch((error) => {
       throw loadError(path, error)
     })
     try {
       const info = model.info()
-      checkPurpose(path, info, surroundings.purpose)
+      checkKind(path, info.pooling === 'rank', surroundings.purpose)
+      await checked.record?.()
       const prepared = await prepare({ path, heads: options.heads, sha256, info })
       const session = model.session(options.threads)
       try {
@@ -216,14 +219,4 @@ export class Engine {
     await this.tokenizer.release()
     await this.model.release()
   }
-}
-
-/** @throws ModelLoadError when the model is of the other kind */
-function checkPurpose(path: string, { pooling }: NativeModelInfo, purpose: Purpose): void {
-  if ((pooling === 'rank') === (purpose === 'rerank')) return
-  throw new ModelLoadError(
-    purpose === 'embed'
-      ? `${path} is a re-ranker, which gives scores and not embeddings: Reranker.load takes it.`
-      : `${path} is no re-ranker: it has no classification head. Embedder.load takes it.`,
-  )
 }

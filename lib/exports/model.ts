@@ -32,6 +32,7 @@ export {
   type ExpectedSource,
   type HashOptions,
   type IntegrityOptions,
+  type Pinned,
   type VerifyReport,
   verifyModel,
 } from '../model/integrity.js'
@@ -39,4 +40,5 @@ export { type FindModelOptions, findModel } from '../model/locations.js'
 export { NAMED_MODELS, type NamedModel } from '../model/names.js'
 export type { FilePin, FixedPin } from '../model/pins.js'
 export type { Prompts } from '../model/prompts.js'
+export type { Purpose } from '../model/purpose.js'
 export { createStandin, type StandinInfo, type StandinOptions } from '../model/standin/create.js'

@@ -28,9 +28,9 @@ export interface FingerprintParts {
   modules?: string | undefined
 }
 
-/** The model with another prompt in front of its documents than its own. */
-export function fingerprintWith(fingerprint: string, prompt: string): string {
-  const tag = createHash('sha256').update(prompt).digest('hex').slice(0, 8)
+/** The model with what a call adds: another prompt in front of its documents, or a calibration. */
+export function fingerprintWith(fingerprint: string, addition: string): string {
+  const tag = createHash('sha256').update(addition).digest('hex').slice(0, 8)
   return `${fingerprint}+${tag}`
 }
 

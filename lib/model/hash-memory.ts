@@ -35,6 +35,17 @@ export async function identify(path: string): Promise<Identity> {
 const TIME_STAMP_GRAIN_MS = 2_000
 const MAX_REMEMBERED = 64
 
+/** Whether nothing can have changed between two looks at a file, nor will without being seen. */
+export function isSettled(
+  before: Identity,
+  { key, size, mtime, ctime, changed }: Identity,
+): boolean {
+  const isSame =
+    key === before.key && size === before.size && mtime === before.mtime && ctime === before.ctime
+  // A change right after the hash could leave the time stamps as they are.
+  return isSame && Math.abs(Date.now() - changed) >= TIME_STAMP_GRAIN_MS
+}
+
 interface Remembered {
   size: number
   mtime: string
@@ -63,11 +74,8 @@ export class HashMemory {
 
   /** Remembers a hash that was made between two looks at the file, if nothing can have changed. */
   async remember(before: Identity, after: Identity, sha256: string): Promise<void> {
-    const { key, size, mtime, ctime, changed } = after
-    const same =
-      key === before.key && size === before.size && mtime === before.mtime && ctime === before.ctime
-    // A change right after the hash could leave the time stamps as they are.
-    if (!same || Math.abs(Date.now() - changed) < TIME_STAMP_GRAIN_MS) return
+    if (!isSettled(before, after)) return
+    const { key, size, mtime, ctime } = after
     const entries = await this.read()
     entries.delete(key)
     entries.set(key, { size, mtime, ctime, sha256 })

@@ -1,11 +1,10 @@
 /**
  * Are a model's bytes the ones they should be?
  *
- * What a file should hash to is known from its sidecar (written by `bge-m3 model pull`), or from
- * its name and exact size if they are a pinned file's. A known file is hashed once in full (about a
- * second for bge-m3) and then trusted while device, inode, size, mtime and ctime stay as they were;
- * that it was hashed is remembered in a small file in the cache directory. A file that nothing is
- * known about is not hashed: there is nothing to compare with.
+ * What a file should hash to is known from the caller, from its sidecar (written by whatever made the
+ * file, or by the first load), or from its name and exact size if they are a pinned file's. A file is
+ * hashed once in full (about a second for bge-m3) and then trusted while device, inode, size, mtime and
+ * ctime stay as they were; that it was hashed is remembered in a small file in the cache directory.
  */
 
 import { createHash } from 'node:crypto'
@@ -22,10 +21,10 @@ import {
 import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../common/given.js'
 import { pathOf } from '../common/path.js'
 import { GgufFile } from './formats/gguf/reader.js'
-import { HashMemory, type Identity, identify as identifyFile } from './hash-memory.js'
+import { HashMemory, type Identity, identify as identifyFile, isSettled } from './hash-memory.js'
 import { aboutCached } from './hf-cache.js'
 import { pinOf } from './pins.js'
-import { readSidecar } from './sidecar.js'
+import { isTaken, readSidecar, writeSidecar } from './sidecar.js'
 
 /** What a file's bytes must be. */
 export interface Expected {
@@ -34,9 +33,16 @@ export interface Expected {
   readonly sha256: string
 }
 
+/** What somebody pins: its length may be any. */
+export interface Pinned {
+  readonly size?: number | undefined
+  /** Lower-case hex. */
+  readonly sha256: string
+}
+
 /**
- * Where it is known from: the caller, the file that `pullModel` left beside it, the name of its bytes in Hugging
- * Face's cache, or the pins of this package.
+ * Where it is known from: the caller, the record beside it, the name of its bytes in Hugging Face's cache, or the
+ * pins of this package.
  */
 export type ExpectedSource = 'given' | 'sidecar' | 'cache' | 'pin'
 
@@ -74,9 +80,11 @@ export async function hashFile(path: string, options: HashOptions = {}): Promise
 export async function expectedOf(
   path: string,
   size: number,
-  given?: Expected,
+  given?: Pinned,
 ): Promise<(Expected & { source: ExpectedSource }) | undefined> {
-  if (given !== undefined) return { ...given, source: 'given' }
+  if (given !== undefined) {
+    return { size: given.size ?? size, sha256: given.sha256, source: 'given' }
+  }
   const sidecar = await readSidecar(path)
   if (sidecar !== undefined) {
     return { size: sidecar.size, sha256: sidecar.sha256, source: 'sidecar' }
@@ -89,10 +97,10 @@ export async function expectedOf(
 
 /** Options of checking a file. */
 export interface IntegrityOptions extends HashOptions {
-  /** `auto`: as described above; `always`: hash a known file every time; `never`: do not look. */
+  /** `auto`: as described above; `always`: hash the file every time; `never`: do not look. */
   verify?: 'auto' | 'always' | 'never' | undefined
-  /** What the file must be, if the caller knows better than sidecar and pin. */
-  expected?: Expected | undefined
+  /** What the file must be, if the caller knows better than sidecar and pin; compared even if `verify` is `never`. */
+  expected?: Pinned | undefined
   /** The `cacheDir` option. */
   cacheDir?: string | undefined
 }
@@ -103,9 +111,11 @@ export interface IntegrityResult {
    * compare with; `skipped`: `verify` is `never`.
    */
   readonly status: 'verified' | 'trusted' | 'unknown' | 'skipped'
-  /** Known for `verified` and `trusted`. */
+  /** What the file hashes to; not known for `skipped`. */
   readonly sha256?: string
   readonly source?: ExpectedSource
+  /** Of `unknown`: for whoever finds that the file is a model, to have it known from now on. */
+  readonly record?: () => Promise<void>
 }
 
 /**
@@ -119,22 +129,48 @@ export async function checkIntegrity(
   options: IntegrityOptions = {},
 ): Promise<IntegrityResult> {
   const { verify = 'auto' } = options
-  if (verify === 'never') return { status: 'skipped' }
+  if (verify === 'never' && options.expected === undefined) return { status: 'skipped' }
 
   const before = await identify(path)
   const expected = await expectedOf(path, before.size, options.expected)
-  if (expected === undefined) return { status: 'unknown' }
+  const memory = new HashMemory(options.cacheDir)
+  const remembered = verify === 'always' ? undefined : await memory.recall(before)
+  if (expected === undefined) {
+    const actual = remembered ?? (await hashFile(path, options)).sha256
+    const record = () => recordFirst(path, { before, memory, sha256: actual })
+    return { status: 'unknown', sha256: actual, record }
+  }
   const known = { sha256: expected.sha256, source: expected.source }
   if (before.size !== expected.size) throw wrongSize(path, before.size, expected.size)
 
-  const memory = new HashMemory(options.cacheDir)
-  if (verify === 'auto' && (await memory.recall(before)) === expected.sha256) {
-    return { status: 'trusted', ...known }
-  }
+  if (remembered === expected.sha256) return { status: 'trusted', ...known }
   const actual = await hashFile(path, options)
-  if (actual.sha256 !== expected.sha256) throw wrongBytes(path, actual.sha256, expected.sha256)
+  if (actual.sha256 !== expected.sha256) throw wrongBytes(path, actual.sha256, expected)
   await memory.remember(before, await identify(path), expected.sha256)
   return { status: 'verified', ...known }
+}
+
+/** Where the directory cannot be written to, the memory in the cache directory is all there is. */
+async function recordFirst(
+  path: string,
+  { before, memory, sha256 }: { before: Identity; memory: HashMemory; sha256: string },
+): Promise<void> {
+  const after = await identify(path)
+  // what is still being written may be whole tomorrow, and another file
+  if (!isSettled(before, after)) return
+  await memory.remember(before, after, sha256)
+  await recordChecksum(path, { size: after.size, sha256 })
+}
+
+/**
+ * Records what a file hashes to that was not fetched. A neighbour that is not ours stays, and where nothing
+ * can be written nothing is.
+ */
+export async function recordChecksum(path: string, sums: Expected): Promise<void> {
+  if (await isTaken(path)) return
+  const date = new Date().toISOString()
+  const nowhere = { url: '', repository: '', revision: '' }
+  await writeSidecar(path, { ...nowhere, ...sums, date }).catch(() => {})
 }
 
 const VERIFY_NAMES = namesOf<Omit<IntegrityOptions, 'verify'>>({
@@ -182,7 +218,7 @@ export async function verifyModel(
   }
   const actual = await hashFile(path, options)
   if (expected && actual.sha256 !== expected.sha256) {
-    throw wrongBytes(path, actual.sha256, expected.sha256)
+    throw wrongBytes(path, actual.sha256, expected)
   }
   // Heads are checked by their own reader; by its checksum such a file is right or wrong already.
   const header = path.toLowerCase().endsWith('.pt') ? undefined : await readHeader(path)
@@ -231,9 +267,16 @@ function wrongSize(path: string, actual: number, expected: number): IntegrityErr
   )
 }
 
-function wrongBytes(path: string, actual: string, expected: string): IntegrityError {
+function wrongBytes(
+  path: string,
+  actual: string,
+  { sha256, source }: { sha256: string; source: ExpectedSource },
+): IntegrityError {
+  const what =
+    source === 'given' ? 'not the file that was pinned, or damaged' : 'damaged or another file'
+  const mend = source === 'given' ? '' : ` ${MEND}`
   return new IntegrityError(
-    `${path} is damaged or another file: its sha256 is ${actual} where it should be ${expected}. ${MEND}`,
+    `${path} is ${what}: its sha256 is ${actual} where it should be ${sha256}.${mend}`,
   )
 }
 

@@ -61,6 +61,20 @@ const E5_PROMPTS = { texts: { query: 'query: ', passage: 'passage: ' } } as cons
 
 const SBERT = { revision: 'main', pooling: 'mean', licence: 'Apache-2.0' } as const
 
+const RANKER = { revision: 'main', dimensions: 1, maxTokens: 512, pooling: 'rank' } as const
+const BGE_RERANKER = {
+  ...RANKER,
+  architecture: 'xlm-roberta',
+  licence: 'MIT',
+  languages: 'Chinese and English',
+} as const
+const MS_MARCO = {
+  ...RANKER,
+  architecture: 'bert',
+  licence: 'Apache-2.0',
+  languages: 'English',
+} as const
+
 /** In the order of `bge-m3 model list`. */
 export const NAMED_MODELS: readonly NamedModel[] = [
   {
@@ -253,6 +267,14 @@ export const NAMED_MODELS: readonly NamedModel[] = [
     pooling: 'rank',
     licence: 'Apache-2.0',
     languages: 'about 100',
+  },
+  { ...BGE_RERANKER, name: 'bge-reranker-base', repository: 'BAAI/bge-reranker-base' },
+  { ...BGE_RERANKER, name: 'bge-reranker-large', repository: 'BAAI/bge-reranker-large' },
+  { ...MS_MARCO, name: 'ms-marco-MiniLM-L6-v2', repository: 'cross-encoder/ms-marco-MiniLM-L6-v2' },
+  {
+    ...MS_MARCO,
+    name: 'ms-marco-MiniLM-L12-v2',
+    repository: 'cross-encoder/ms-marco-MiniLM-L12-v2',
   },
 ]
 

@@ -1,16 +1,16 @@
 /**
- * What `bge-m3 model pull` records beside a file, as `<file>.json`: where it came from and what its
- * bytes hash to.
+ * What is recorded beside a file, as `<file>.json`: what its bytes hash to and, where it was fetched, where
+ * it came from.
  */
 
-import { readFile } from 'node:fs/promises'
+import { access, readFile, rm } from 'node:fs/promises'
 import { writeFileAtomic } from '../common/atomic-file.js'
 
 /** Tells our sidecars from other JSON files that happen to lie beside a model. */
 const FORMAT = 'bge-m3-node/pulled-file'
 
 export interface Sidecar {
-  /** Where the file was downloaded from; without credentials or signatures. */
+  /** Where the file was downloaded from, without credentials or signatures; empty if it was not. */
   readonly url: string
   readonly repository: string
   readonly revision: string
@@ -48,6 +48,20 @@ export async function readSidecar(file: string): Promise<Sidecar | undefined> {
     sha256,
     date: text(date),
   }
+}
+
+/** Whether a file that is no record of ours lies where one would. */
+export async function isTaken(file: string): Promise<boolean> {
+  if ((await readSidecar(file)) !== undefined) return false
+  return access(sidecarPath(file)).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Takes the record away before the file is replaced: it must not be taken for one of the new file. */
+export async function removeSidecar(file: string): Promise<void> {
+  if ((await readSidecar(file)) !== undefined) await rm(sidecarPath(file), { force: true })
 }
 
 export async function writeSidecar(file: string, sidecar: Sidecar): Promise<void> {

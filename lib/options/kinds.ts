@@ -145,6 +145,16 @@ export const name: Kind<string> = {
     typeof value === 'string' && /^[a-z][a-z0-9-]{0,31}$/.test(value) ? value : undefined,
 }
 
+/** The SHA-256 of a file; in lower case from here on. */
+export const sha256: Kind<string> = {
+  allowed: 'a SHA-256: 64 hexadecimal digits',
+  type: 'string',
+  placeholder: 'HEX',
+  parse: (text) => sha256.check(text.trim()),
+  check: (value) =>
+    typeof value === 'string' && /^[0-9a-f]{64}$/i.test(value) ? value.toLowerCase() : undefined,
+}
+
 /** A prompt: by its name in the model, or a text. What is no prompt is never shown: it may be a text. */
 export const prompt: Kind<string | { readonly text: string }> = {
   allowed: 'the name of a prompt, or { text }',

@@ -22,6 +22,7 @@ import {
   pathOrOff,
   prompt,
   setOf,
+  sha256,
   size,
   sizeOrOff,
   toggle,
@@ -199,6 +200,12 @@ export const OPTIONS = {
     'auto',
     'Checksum of the model file at load: once per change of the file, every time, or never. Default: auto.',
   ),
+  sha256: spec(
+    'load',
+    sha256,
+    undefined,
+    'What the model file must hash to, whatever `verify` says. Default: what is recorded beside it.',
+  ),
   outputs: shaping(
     spec(
       'embed',
@@ -289,7 +296,7 @@ export const LOAD_NAMES = [
   'signal',
 ]
 /** What every call that embeds takes. */
-export const CALL_NAMES = [...namesIn('embed', 'both'), 'signal', 'onProgress']
+export const CALL_NAMES = [...namesIn('embed', 'both'), 'calibration', 'signal', 'onProgress']
 
 /** `batchTokens` -> `BGE_M3_BATCH_TOKENS`. */
 export function environmentName(option: string): string {
@@ -384,6 +391,8 @@ export function resolveOptions(given: object = {}, env: Environment = process.en
     OPTION_NAMES.filter((option) => !OPTIONS[option].shapesResult),
   )
   const passed = checkOptions(given)
+  // the variable's checksum is not of a model that a program names
+  if (passed.model !== undefined) delete fromEnvironment.sha256
   const entries = OPTION_NAMES.map((option) => [
     option,
     passed[option] ?? fromEnvironment[option] ?? OPTIONS[option].default,

@@ -49,6 +49,8 @@ export interface LoadOptions {
   retry?: number | undefined
   /** Checksum of the model file at load: once per change of the file, every time, or never. Default: auto. */
   verify?: 'auto' | 'always' | 'never' | undefined
+  /** What the model file must hash to, whatever `verify` says. Default: what is recorded beside it. */
+  sha256?: string | undefined
   /** Read the weights on first use instead of now. The file is checked for being there either way. */
   lazy?: boolean | undefined
   /**

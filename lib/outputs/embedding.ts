@@ -1,5 +1,6 @@
 /** From token states' outputs to what the caller asked for: cut, normalised, converted. */
 import type {
+  Calibration,
   ColbertEmbedding,
   Embedding,
   EmbeddingFacts,
@@ -12,7 +13,8 @@ import type {
   Timings,
 } from '../common/types.js'
 import { numbersOf, rowsOf } from './arrays.js'
-import { rowsToPrecision, toPrecision } from './precision.js'
+import { toCalibratedInt8 } from './calibration.js'
+import { rowsToPrecision, toBinary, toPrecision } from './precision.js'
 
 /** Divides by the Euclidean norm, summed in float64 in index order. A zero vector stays zero. */
 export function normalizeInPlace(vector: Float32Array): void {
@@ -27,15 +29,27 @@ export interface FinishOptions<P extends Precision> {
   dimensions?: number | undefined
   normalize: boolean
   precision: P
+  /** Of `int8` and `binary`, as many dimensions as the vector has. */
+  calibration?: Calibration | undefined
 }
 
 /** The dense vector: the first `dimensions` of the pooled state, then normalised, then converted. */
 export function finishDense<P extends Precision>(
   pooled: Float32Array,
-  { dimensions, normalize, precision }: FinishOptions<P>,
-): PrecisionArrays[P] {
+  options: FinishOptions<P>,
+): PrecisionArrays[P]
+export function finishDense(
+  pooled: Float32Array,
+  { dimensions, normalize, precision, calibration }: FinishOptions<Precision>,
+): PrecisionArrays[Precision] {
   const vector = dimensions === undefined ? pooled : pooled.slice(0, dimensions)
   if (normalize) normalizeInPlace(vector)
+  if (calibration !== undefined && precision === 'binary') {
+    return toBinary(vector, calibration.means)
+  }
+  if (calibration !== undefined && precision === 'int8') {
+    return toCalibratedInt8(vector, calibration)
+  }
   return toPrecision(vector, precision)
 }
 

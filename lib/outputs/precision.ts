@@ -64,11 +64,15 @@ export function fromInt8(data: Int8Array, scale?: number): Float32Array {
  * binary: one bit a component, 1 where it is above zero, the first component in the highest bit of the
  * first byte. The same bits as `numpy.packbits(x > 0)` and sentence-transformers' `ubinary`.
  *
+ * @param thresholds what the components must be above instead of zero, one for each
  * @throws InvalidInputError unless the length is a multiple of 8, or when a component is NaN.
  */
-export function toBinary(values: Float32Array | readonly number[]): Uint8Array {
+export function toBinary(
+  values: Float32Array | readonly number[],
+  thresholds?: readonly number[],
+): Uint8Array {
   const bytes = new Uint8Array(packedLength(values.length))
-  packRow(values, 0, values.length, bytes, 0)
+  packRow(values, { start: 0, length: values.length, thresholds }, bytes, 0)
   return bytes
 }
 
@@ -123,7 +127,9 @@ export function rowsToPrecision(
     case 'binary': {
       const stride = packedLength(cols)
       const bytes = new Uint8Array(rows * stride)
-      for (let row = 0; row < rows; row++) packRow(values, row * cols, cols, bytes, row * stride)
+      for (let row = 0; row < rows; row++) {
+        packRow(values, { start: row * cols, length: cols }, bytes, row * stride)
+      }
       return bytes
     }
     default:
@@ -185,14 +191,17 @@ function quantizeRow(
 
 function packRow(
   values: Float32Array | readonly number[],
-  start: number,
-  length: number,
+  {
+    start,
+    length,
+    thresholds,
+  }: { start: number; length: number; thresholds?: readonly number[] | undefined },
   out: Uint8Array,
   offset: number,
 ): void {
   for (let i = 0; i < length; i++) {
     const value = values[start + i] as number
-    if (value > 0) {
+    if (value > (thresholds === undefined ? 0 : (thresholds[i] as number))) {
       const at = offset + (i >> 3)
       out[at] = (out[at] as number) | (0x80 >> (i & 7))
     } else if (Number.isNaN(value)) throw notFinite(i, 'binary')

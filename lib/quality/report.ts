@@ -2,6 +2,7 @@
 
 import { InvalidInputError } from '../common/errors.js'
 import { checkList, checkNumeric, namesOf, refuseUnknown } from '../common/given.js'
+import { isTyped } from '../common/realms.js'
 import { exactDuplicates, nearDuplicates, type SameText } from './duplicates.js'
 import { findOutliers } from './outliers.js'
 import { type Rows, rowsOf, unitRows } from './rows.js'
@@ -14,6 +15,8 @@ import { checkReference } from './vector.js'
 
 /** Mean cosine from which a set counts as collapsing. */
 const COLLAPSING = 0.9
+/** Mean cosine of bits from which a search by them misleads: test/real has the measurements. */
+const LEANING = 0.4
 
 const NAMES = namesOf<QualityOptions>({
   expectedDim: 1,
@@ -86,6 +89,12 @@ export function qualityReport(vectors: Vectors, options: QualityOptions = {}): Q
   if (options.texts === undefined && options.hashes === undefined && exact.duplicates.length > 0) {
     notes.push('Texts are not known: equal vectors may be of equal texts.')
   }
+  if (isLeaning(rows, statistics.anisotropy)) {
+    notes.push(
+      `The bits all lean one way (mean cosine ${statistics.anisotropy?.toFixed(2)}), so they tell little: ` +
+        "calibrate() takes them around the vectors' mean instead of 0.",
+    )
+  }
   const { scores, ...checked } = check.finish()
   const parts = {
     vectors: rows.count === 0 ? 1 : mean(scores),
@@ -129,6 +138,11 @@ export function qualityReport(vectors: Vectors, options: QualityOptions = {}): Q
     },
     notes,
   }
+}
+
+/** Of packed bits: whether most say the same of every text. */
+function isLeaning(rows: Rows, anisotropy: number | null): boolean {
+  return rows.count > 0 && isTyped(rows.vector(0), 'Uint8Array') && (anisotropy ?? 0) > LEANING
 }
 
 /** 1 up to a mean cosine of 0.9, 0 at 1. */

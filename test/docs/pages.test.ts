@@ -1,7 +1,9 @@
 /** The documentation, held to what it says: links, names, error codes, variables. */
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { NAMED_MODELS } from '../../lib/model/names.js'
 import { environmentName, OPTION_NAMES } from '../../lib/options/table.js'
 import { root } from '../helpers/child.js'
 import { anchorsOf, linksOf, pages, readPage } from './blocks.js'
@@ -54,6 +56,14 @@ describe('nothing is left out', () => {
     const { commandNames } = await import('./commands.js')
     const page = readPage('docs/cli.md')
     expect(commandNames().filter((name) => !page.includes(`bge-m3 ${name}`))).toEqual([])
+  })
+
+  it('models.md has every model, as the table of names says', () => {
+    const page = readPage('docs/models.md')
+    const missing = NAMED_MODELS.filter(({ name }) => !page.includes(`[${name}](`))
+    expect(missing).toEqual([])
+    // throws where the script would write something else
+    execFileSync(process.execPath, [path.join(root, 'scripts/models.mjs')], { stdio: 'pipe' })
   })
 
   it('examples.md has every example', () => {

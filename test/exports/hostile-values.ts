@@ -223,6 +223,7 @@ function targetsOf({
     'index.fromFloat16': fn(index.fromFloat16, Uint16Array.of(1, 2)),
     'index.fromInt8': fn(index.fromInt8, Int8Array.of(1, 2), 0.5),
     'index.fromBinary': fn(index.fromBinary, bytes),
+    'index.calibrate': fn(index.calibrate, [Float32Array.of(1, 2)]),
     'index.hamming': fn(index.hamming, bytes, bytes),
     'index.colbertScore': fn(index.colbertScore, colbert, colbert),
     'index.maxSimilarities': fn(index.maxSimilarities, colbert, colbert),

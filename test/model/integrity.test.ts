@@ -134,22 +134,76 @@ describe('what a file should be', () => {
   ])('is not taken from another JSON file: %s', async (text) => {
     await writeFile(sidecarPath(path), text)
     expect(await readSidecar(path)).toBeUndefined()
-    expect(await checkIntegrity(path, { cacheDir })).toEqual({ status: 'unknown' })
+    const { record, ...found } = await checkIntegrity(path, { cacheDir })
+    expect(found).toEqual({ status: 'unknown', sha256: sha256(content) })
+    await record?.()
+    expect(await readFile(sidecarPath(path), 'utf8')).toBe(text)
   })
 })
 
 describe('checkIntegrity', () => {
-  it('does not hash what it knows nothing about, nor when told not to', async () => {
+  it('does not hash when told not to, unless the caller pins the bytes', async () => {
     const onProgress = vi.fn()
-    expect(await checkIntegrity(path, { cacheDir, onProgress })).toEqual({ status: 'unknown' })
-    expect(await checkIntegrity(path, { cacheDir, onProgress, verify: 'always' })).toEqual({
-      status: 'unknown',
-    })
     await record(Buffer.from('other'))
     expect(await checkIntegrity(path, { cacheDir, onProgress, verify: 'never' })).toEqual({
       status: 'skipped',
     })
     expect(onProgress).not.toHaveBeenCalled()
+    const pinned = { verify: 'never', cacheDir, expected: { sha256: sha256(content) } } as const
+    expect(await checkIntegrity(path, pinned)).toMatchObject({
+      status: 'verified',
+      source: 'given',
+    })
+    const other = { ...pinned, expected: { sha256: 'f'.repeat(64) } }
+    await expect(checkIntegrity(path, other)).rejects.toThrow(IntegrityError)
+  })
+
+  describe('what nothing is known about', () => {
+    const firstLoad = async () => {
+      const { status, record } = await checkIntegrity(path, { cacheDir })
+      expect(status).toBe('unknown')
+      await record?.()
+    }
+
+    it('has its checksum beside it from then on, and is trusted without being read', async () => {
+      await firstLoad()
+      expect(await readSidecar(path)).toMatchObject({ url: '', sha256: sha256(content) })
+      const onProgress = vi.fn()
+      expect(await checkIntegrity(path, { cacheDir, onProgress })).toMatchObject({
+        status: 'trusted',
+        source: 'sidecar',
+      })
+      expect(onProgress).not.toHaveBeenCalled()
+      await flipByte(3)
+      await expect(checkIntegrity(path, { cacheDir })).rejects.toThrow(IntegrityError)
+    })
+
+    it('has none while it may still be written to', async () => {
+      vi.useRealTimers()
+      await utimes(path, new Date(), new Date())
+      await firstLoad()
+      expect(await readSidecar(path)).toBeUndefined()
+    })
+
+    it('is hashed once where the folder cannot be written to', async () => {
+      // a name that is taken stands for it: root may write anywhere
+      await mkdir(sidecarPath(path))
+      await firstLoad()
+      const onProgress = vi.fn()
+      const again = await checkIntegrity(path, { cacheDir, onProgress })
+      expect(again).toMatchObject({ status: 'unknown', sha256: sha256(content) })
+      expect(onProgress).not.toHaveBeenCalled()
+    })
+
+    it.skipIf(process.getuid?.() === 0)('fails no load in a folder that is read-only', async () => {
+      await chmod(dir, 0o555)
+      try {
+        await firstLoad()
+        expect(await readSidecar(path)).toBeUndefined()
+      } finally {
+        await chmod(dir, 0o755)
+      }
+    })
   })
 
   it('hashes once, and then trusts while nothing changed', async () => {

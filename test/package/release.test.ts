@@ -166,3 +166,27 @@ describe('the benchmark page', () => {
     expect(`${end.stdout.trimEnd()}\n`).toBe(kept)
   })
 })
+
+describe('the steps on trained weights', () => {
+  const steps = path.join(root, 'scripts/real-release.mjs')
+
+  it('have commands, options and models that exist', async () => {
+    const end = await run(process.execPath, [steps, '--dry-run'])
+    expect(end.code, end.stderr).toBe(0)
+    expect(end.stderr.match(/: ok$/gm)?.length).toBeGreaterThan(8)
+  })
+
+  it('are all run by the workflow, and nothing is published without them', async () => {
+    const { stderr, code } = await run(process.execPath, [steps, 'no-such-step'])
+    expect(code).toBe(1)
+    const named = /which step: (.*), or/.exec(stderr)?.[1]?.split(', ') ?? []
+    expect(named.length).toBeGreaterThan(3)
+    const file = fs.readFileSync(path.join(root, '.github/workflows/release.yml'), 'utf8')
+    const { jobs } = parse(file)
+    const runs = jobs.real.steps.map(({ run }: { run?: string }) => run)
+    for (const step of ['--dry-run', ...named]) {
+      expect(runs).toContain(`node scripts/real-release.mjs ${step}`)
+    }
+    expect(jobs.publish.needs).toContain('real')
+  })
+})

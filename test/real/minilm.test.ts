@@ -10,7 +10,7 @@ import { cosine } from '../../lib/exports/scoring.js'
 import type { ConvertType } from '../../lib/model/convert/convert.js'
 import { root } from '../helpers/child.js'
 import { has } from '../helpers/needs.mjs'
-import { convertMiniLm, removeConverted } from './convert-minilm.js'
+import { convertReal, removeConverted } from './convert-real.js'
 
 interface Golden {
   /** `dense` is at 512 tokens, `dense256` at the model's own limit, where that is less than the text. */
@@ -26,7 +26,7 @@ describe.skipIf(!has('minilm'))('all-MiniLM-L6-v2', () => {
     const file = join(root, 'test/fixtures/golden/real-minilm.json')
     golden = (JSON.parse(await readFile(file, 'utf8')) as Golden).texts
     for (const type of ['f32', 'f16', 'q8_0'] as const) {
-      const model = await convertMiniLm(type)
+      const model = await convertReal('all-MiniLM-L6-v2', type)
       models.set(type, await Embedder.load({ model, maxTokens: 512, cache: false }))
     }
   })
@@ -53,7 +53,10 @@ describe.skipIf(!has('minilm'))('all-MiniLM-L6-v2', () => {
   })
 
   it('cuts by itself at the 256 tokens that it was made for', async () => {
-    const model = await Embedder.load({ model: await convertMiniLm('f32'), cache: false })
+    const model = await Embedder.load({
+      model: await convertReal('all-MiniLM-L6-v2', 'f32'),
+      cache: false,
+    })
     expect(model.info.maxTokens).toBe(256)
     const long = golden.filter(({ dense256 }) => dense256 !== undefined)
     expect(long.length).toBeGreaterThan(0)

@@ -4,7 +4,7 @@ import { Embedder } from '../../lib/embedder/embedder.js'
 import { dot, topK } from '../../lib/exports/scoring.js'
 import { has } from '../helpers/needs.mjs'
 import { paragraphs } from '../helpers/texts.js'
-import { convertMiniLm, removeConverted } from './convert-minilm.js'
+import { convertReal, removeConverted } from './convert-real.js'
 
 /** @param count paragraphs of XQuAD's 240, with two or three questions each */
 export function retrieval(count: number): void {
@@ -14,8 +14,14 @@ export function retrieval(count: number): void {
     let exact: Embedder
     let rounded: Embedder
     beforeAll(async () => {
-      exact = await Embedder.load({ model: await convertMiniLm('f32'), cache: false })
-      rounded = await Embedder.load({ model: await convertMiniLm('q8_0'), cache: false })
+      exact = await Embedder.load({
+        model: await convertReal('all-MiniLM-L6-v2', 'f32'),
+        cache: false,
+      })
+      rounded = await Embedder.load({
+        model: await convertReal('all-MiniLM-L6-v2', 'q8_0'),
+        cache: false,
+      })
     })
     afterAll(async () => {
       await exact?.dispose()

@@ -2,10 +2,11 @@
 import type { AbortSignalLike } from '../../common/abort.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { checkFunction, checkSignal } from '../../common/given.js'
-import type { EmbedOptions, Outputs, Precision, Prompt } from '../../common/types.js'
+import type { Calibration, EmbedOptions, Outputs, Precision, Prompt } from '../../common/types.js'
 import type { Engine } from '../../engine/engine.js'
 import { Output } from '../../native/addon.js'
 import { CALL_NAMES, type Config, checkOptions } from '../../options/table.js'
+import { checkCalibration } from '../../outputs/calibration.js'
 
 /** What the engine needs to know of a call. */
 export interface CallOptions {
@@ -14,6 +15,7 @@ export interface CallOptions {
   /** `undefined`: all. */
   dimensions: number | undefined
   precision: Precision
+  calibration?: Calibration | undefined
   truncate: 'error' | 'end'
   /** `undefined`: the model's default, if it has one. */
   prompt?: Prompt | undefined
@@ -47,12 +49,14 @@ export function resolveCall(
   of: string,
 ): ResolvedCall {
   const given = checkOptions(options, { names: CALL_NAMES, of })
-  const { signal, onProgress } = options
+  const { signal, onProgress, calibration } = options
   if (signal !== undefined) checkSignal(signal)
   if (onProgress !== undefined) checkFunction('onProgress', onProgress)
+  if (calibration !== undefined) checkCalibration(calibration)
   return {
     call: {
       outputs: given.outputs ?? defaults.outputs,
+      calibration,
       normalize: given.normalize ?? defaults.normalize,
       dimensions: given.dimensions ?? defaults.dimensions,
       precision: given.precision ?? defaults.precision,
@@ -71,7 +75,7 @@ export function resolveCall(
 
 /** @throws InvalidInputError for what this model cannot give */
 export function checkAgainstModel(
-  { outputs, dimensions, precision }: CallOptions,
+  { outputs, dimensions, precision, calibration }: CallOptions,
   { info: { denseDim: dim }, prepared }: Engine,
 ): void {
   for (const output of ['sparse', 'colbert'] as const) {
@@ -90,6 +94,29 @@ export function checkAgainstModel(
   if (precision === 'binary' && width % 8 !== 0) {
     throw new InvalidInputError(
       `precision 'binary' packs 8 dimensions a byte; ${width} do not fit.`,
+    )
+  }
+  if (calibration !== undefined) checkCalibrated(calibration, { outputs, precision }, width)
+}
+
+function checkCalibrated(
+  { means }: Calibration,
+  { outputs, precision }: Pick<CallOptions, 'outputs' | 'precision'>,
+  width: number,
+): void {
+  if (precision !== 'int8' && precision !== 'binary') {
+    throw new InvalidInputError(
+      `The option \`calibration\` is for precision int8 and binary, not ${precision}.`,
+    )
+  }
+  if (outputs.colbert || !outputs.dense) {
+    throw new InvalidInputError(
+      'The option `calibration` is for the dense output, without ColBERT.',
+    )
+  }
+  if (means.length !== width) {
+    throw new InvalidInputError(
+      `The option \`calibration\` has ${means.length} dimensions, and the vectors have ${width}.`,
     )
   }
 }

@@ -93,7 +93,7 @@ export class EmbedCall implements JobCaller {
    */
   async run(): Promise<Settled<Embedding<Precision>>[]> {
     const { signal, onError } = this.#call
-    this.#extras.onModel?.(callFingerprint(this.#engine, this.#prompt))
+    this.#extras.onModel?.(callFingerprint(this.#engine, this.#prompt, this.#call))
     const misses: number[] = []
     this.#lookUp(0, misses)
     if (this.#texts.length > LOOK_UPS) await this.#lookUpRest(misses)
@@ -369,11 +369,18 @@ function cut(ids: Int32Array, maxTokens: number, truncate: 'error' | 'end'): Tok
   return { ids: kept, truncated, tokenizeMs: 0 }
 }
 
-/** What tells these vectors from others: the model's own, unless documents have another prompt than its own. */
-function callFingerprint({ prepared }: Engine, prompt: string): string {
+/** What tells these vectors from others: the model's own, unless documents have another prompt or a calibration. */
+function callFingerprint(
+  { prepared }: Engine,
+  prompt: string,
+  { calibration }: CallOptions,
+): string {
   const { fingerprint, prompts } = prepared
   const isOwn = prompt === promptText(prompts, 'passage')
-  return isOwn ? fingerprint : fingerprintWith(fingerprint, prompt)
+  const prompted = isOwn ? fingerprint : fingerprintWith(fingerprint, prompt)
+  return calibration === undefined
+    ? prompted
+    : fingerprintWith(prompted, JSON.stringify(calibration))
 }
 
 /** A call that was refused computed nothing, so it gives nothing. */

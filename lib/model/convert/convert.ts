@@ -24,7 +24,9 @@ import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
 import { elementCount, quoted, readFloats, type StoredTensor } from '../formats/tensor-file.js'
 import { COLBERT_FILE, type Heads, readHeads, SPARSE_FILE } from '../heads.js'
+import { hashFile, recordChecksum } from '../integrity.js'
 import type { Prompts } from '../prompts.js'
+import { removeSidecar } from '../sidecar.js'
 import { type CheckpointWeights, openCheckpoint } from './checkpoint.js'
 import { type EncoderConfig, readConfig } from './config.js'
 import { moduleEntries, poolingType } from './module-entries.js'
@@ -75,6 +77,8 @@ const NAMES = namesOf<ConvertOptions>({
 export interface ConvertResult {
   path: string
   sizeBytes: number
+  /** Lower-case hex; recorded beside the file, too. */
+  sha256: string
   type: ConvertType
   tensors: number
   /** Weights of the encoder and of the modules after it. */
@@ -169,6 +173,7 @@ export async function convertCheckpoint(
     const wanted = isRanker ? (options.heads ?? false) : options.heads
     const heads = await findHeads(directory, wanted, config.hidden)
     await removeLeftovers(output)
+    await removeSidecar(output)
     const sizeBytes = await writing(output, signal, () =>
       writeGguf(
         output,
@@ -188,9 +193,12 @@ export async function convertCheckpoint(
       ),
     )
     await syncDirectory(dirname(output))
+    const sums = await hashFile(output, { signal })
+    await recordChecksum(output, sums)
     return {
       path: output,
       sizeBytes,
+      sha256: sums.sha256,
       type,
       tensors: tensors.length,
       parameters: rules.reduce((sum, rule) => sum + keptElements(rule), after.parameters),

@@ -6,12 +6,15 @@ import { findHub, offlineVariable } from '../hub/hub.js'
 import { PATIENCE, type Patience, type PullContext } from '../hub/options.js'
 import { guarded } from '../hub/pull.js'
 import { type FindModelOptions, hubModelDir } from '../locations.js'
+import type { Purpose } from '../purpose.js'
 import type { HubReference } from '../reference.js'
 
 /** Options of whoever may fetch a model. */
 export interface FetchOptions extends FindModelOptions {
   /** Whether the network may be used. Default: unless HF_HUB_OFFLINE or BGE_M3_OFFLINE forbid it. */
   download?: boolean | undefined
+  /** What the model is for: one of the other kind is refused before its weights are fetched. Default: any. */
+  purpose?: Purpose | undefined
   /** Gives up; the call rejects with its reason. */
   signal?: AbortSignalLike | undefined
   /** Where retries and the like go. */

@@ -12,7 +12,7 @@ import { fileUrl, publicUrl } from '../hub/hub.js'
 import { ProgressMeter } from '../hub/progress.js'
 import type { Repository } from '../hub/repository.js'
 import { fetchSmallFile } from '../hub/small-file.js'
-import { hashFile } from '../integrity.js'
+import { checkKind } from '../purpose.js'
 import type { HubReference } from '../reference.js'
 import { writeSidecar } from '../sidecar.js'
 import { checkpointFiles } from './checkpoint-files.js'
@@ -50,6 +50,8 @@ export async function convertHere(
     fetchSmallFile({ repository, commit: found.commit, file }, into)
   for (const file of about) await small(file)
   const { label, hidden } = await readConfig(directory)
+  const { purpose } = context.options
+  if (purpose !== undefined) checkKind(reference.text, label !== undefined, purpose)
   if (label === undefined) await readModules(directory, hidden)
   const isLarge = (file: (typeof rest)[number]) => file.sha256 !== undefined
   for (const file of rest) if (!isLarge(file)) await small(file)
@@ -102,7 +104,7 @@ async function convert(
   const output = join(dir, `${name}-${type}.gguf`)
   await mkdir(dir, { recursive: true })
   let meter: ProgressMeter | undefined
-  const { path } = await convertCheckpoint(directory, {
+  const { path, sizeBytes, sha256 } = await convertCheckpoint(directory, {
     output,
     type,
     name,
@@ -115,11 +117,10 @@ async function convert(
       meter.update('convert', doneBytes)
     },
   })
-  const sums = await hashFile(path, { signal })
   const url = publicUrl(fileUrl(hub, { name: 'config.json', repository, revision: commit }))
   const date = new Date().toISOString()
-  await writeSidecar(path, { url, repository, revision: commit, ...sums, date })
-  meter?.update('done', sums.size)
+  await writeSidecar(path, { url, repository, revision: commit, size: sizeBytes, sha256, date })
+  meter?.update('done', sizeBytes)
   return path
 }
 

@@ -7,7 +7,7 @@ import { copyFile, mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { URL } from 'node:url'
 import { throwIfAborted } from '../../common/abort.js'
-import { ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
+import { InvalidInputError, ModelLoadError, ModelNotFoundError } from '../../common/errors.js'
 import { checkFunction, checkSignal, namesOf, refuseUnknown } from '../../common/given.js'
 import { formatSize } from '../../common/units.js'
 import { chooseGguf } from '../gguf-choice.js'
@@ -25,6 +25,7 @@ import {
 } from '../locations.js'
 import { isRunnable } from '../names.js'
 import type { FixedPin } from '../pins.js'
+import { checkKind, PURPOSES } from '../purpose.js'
 import { folderOf, type HubReference } from '../reference.js'
 import { contextOf, type FetchContext, type FetchOptions } from './context.js'
 import { convertHere, localCheckpoint } from './convert-here.js'
@@ -34,6 +35,7 @@ const NAMES = namesOf<FetchOptions>({
   cacheDir: 1,
   env: 1,
   download: 1,
+  purpose: 1,
   signal: 1,
   logger: 1,
   onProgress: 1,
@@ -60,8 +62,18 @@ export async function ensureModel(
   checkFunction('onProgress', options.onProgress)
   checkFunction('onNotice', options.onNotice)
   throwIfAborted(options.signal)
+  if (options.purpose !== undefined && !PURPOSES.includes(options.purpose)) {
+    throw new InvalidInputError(`purpose must be one of ${PURPOSES.join(', ')}.`)
+  }
   const { path, hub } = await lookFor(option, options, source)
+  checkKnown(hub, options)
   return path ?? fetchModel(hub as HubReference, options)
+}
+
+/** The table knows the kind of a model before anything of it is here. @throws ModelLoadError */
+function checkKnown(hub: HubReference | undefined, { purpose }: FetchOptions): void {
+  if (hub?.known === undefined || purpose === undefined) return
+  checkKind(hub.text, hub.known.pooling === 'rank', purpose)
 }
 
 /** Fetches a model of the hub, unless another process does or did. */

@@ -6,7 +6,7 @@
  * under its final name that is not complete and checked.
  */
 
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { throwIfAborted } from '../../common/abort.js'
 import { EmbedderError, IntegrityError, InvalidInputError } from '../../common/errors.js'
@@ -17,7 +17,7 @@ import type { DownloadProgress, Logger } from '../../common/types.js'
 import { hashFile } from '../integrity.js'
 import { defaultModelDir } from '../locations.js'
 import { BGE_M3_PINS, type FilePin, type FixedPin, MODEL_PIN } from '../pins.js'
-import { isSha256, isSize, readSidecar, sidecarPath, writeSidecar } from '../sidecar.js'
+import { isSha256, isSize, readSidecar, removeSidecar, writeSidecar } from '../sidecar.js'
 import { noSpace, offline, storageFailure, type Target } from './failures.js'
 import { fetchFile } from './fetch-file.js'
 import { fileUrl, findHub, type Hub, publicUrl } from './hub.js'
@@ -142,9 +142,7 @@ async function download(
 }
 
 async function place(part: Part, { hub, file, path }: FixedTarget): Promise<void> {
-  // A record of what was there before must not be taken for one of the new file, so it goes first.
-  const old = await readSidecar(path)
-  if (old !== undefined && old.sha256 !== file.sha256) await rm(sidecarPath(path), { force: true })
+  await removeSidecar(path)
   await part.place()
   await record(hub, file, path)
 }
@@ -178,10 +176,10 @@ async function isThere(
   const isSame =
     size === file.size && (await hashFile(path, { signal, onProgress })).sha256 === file.sha256
   if (isSame) {
-    if (sidecar?.sha256 !== file.sha256) await record(hub, file, path)
+    if (sidecar?.sha256 !== file.sha256 || !sidecar.url) await record(hub, file, path)
     return true
   }
-  if (sidecar === undefined && !force) {
+  if (!sidecar?.url && !force) {
     throw new IntegrityError(
       `${path} exists and is not the pinned file (${file.size} bytes, sha256 ${file.sha256}), and ` +
         'this package did not put it there. Move it away, choose another directory, or use --force to replace it.',

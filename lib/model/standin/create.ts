@@ -8,6 +8,7 @@ import { encodeTensor } from '../formats/gguf/quantize.js'
 import { FileType, TensorType } from '../formats/gguf/types.js'
 import { entry, type GgufEntry, StringArray } from '../formats/gguf/values.js'
 import { type TensorSource, writeGguf } from '../formats/gguf/writer.js'
+import { removeSidecar } from '../sidecar.js'
 import { headEntries } from './heads.js'
 import {
   type ModelShape,
@@ -105,6 +106,7 @@ export async function createStandin(options: StandinOptions): Promise<StandinInf
   const vocabPath = await findVocab(arch, options.vocab)
   const vocabulary = await readVocabulary(vocabPath, shape.tokenizer, options.vocabSize)
   const weights = weightTensors(shape, vocabulary.size, options.outlierGains)
+  await removeSidecar(output)
   const sizeBytes = await writeGguf(
     output,
     [

@@ -209,7 +209,7 @@ describe('models by name', () => {
     const again = await run(['model', 'pull', 'multilingual-e5-base:f16', '--json'])
     expect(JSON.parse(again.stdout)).toEqual({ path, status: 'present' })
     const verified = await run(['model', 'verify', '--model', 'multilingual-e5-base:f16'])
-    expect(verified.stdout).toMatch(/^ok +.*recorded when it was pulled/)
+    expect(verified.stdout).toMatch(/^ok +.*recorded beside it/)
     const info = await run(['model', 'info', 'intfloat/multilingual-e5-base:f16'])
     expect(info.stdout).toMatch(/^name +multilingual-e5-base$/m)
 
@@ -255,7 +255,8 @@ describe('models by name', () => {
 
 describe('model verify', () => {
   it('says that a file is sound, and that nothing more is known', async () => {
-    const { code, stdout } = await cli(['model', 'verify', model])
+    await copyFile(model, at('new.gguf'))
+    const { code, stdout } = await cli(['model', 'verify', at('new.gguf')])
     expect(code).toBe(0)
     expect(stdout).toMatch(
       /^unknown +\/.*: [\d.]+ MB, bert, \d+ tensors, sha256 [0-9a-f]{64}, nothing is known to compare/,
@@ -265,14 +266,15 @@ describe('model verify', () => {
   it('finds damage, and goes on with the next file', async () => {
     await copyFile(model, at('cut.gguf'))
     await truncate(at('cut.gguf'), 20_000_000)
-    const { code, stdout } = await cli(['model', 'verify', at('cut.gguf'), model])
+    await copyFile(model, at('whole.gguf'))
+    const { code, stdout } = await cli(['model', 'verify', at('cut.gguf'), at('whole.gguf')])
     expect(code).toBe(3)
     expect(stdout).toMatch(/^bad +.*cut\.gguf.*\nunknown +/)
-    const json = await cli(['model', 'verify', '--json', at('cut.gguf'), model])
+    const json = await cli(['model', 'verify', '--json', at('cut.gguf'), at('whole.gguf')])
     expect(JSON.parse(json.stdout)).toMatchObject({
       files: [
         { path: at('cut.gguf'), status: 'bad', error: { code: 'MODEL_LOAD' } },
-        { path: model, status: 'unknown', header: { architecture: 'bert' } },
+        { path: at('whole.gguf'), status: 'unknown', header: { architecture: 'bert' } },
       ],
     })
   })
@@ -290,7 +292,7 @@ describe('model verify', () => {
     await writeFile(at('set', 'm.gguf.json'), JSON.stringify(sidecar))
     const verify = ['model', 'verify', '--model', at('set', 'm.gguf'), '--cache-dir', at('c')]
     const right = await cli(verify)
-    expect(right.stdout).toMatch(/^ok +.*recorded when it was pulled\nunknown +.*sparse_linear\.pt/)
+    expect(right.stdout).toMatch(/^ok +.*recorded beside it\nunknown +.*sparse_linear\.pt/)
     expect(right.code).toBe(0)
 
     const bytes = await readFile(at('set', 'm.gguf'))

@@ -170,6 +170,45 @@ describe('a model without one', () => {
   })
 })
 
+describe('a model of the other kind', () => {
+  it.each([
+    'bge-reranker-v2-m3',
+    'BAAI/bge-reranker-base',
+    'hf:cross-encoder/ms-marco-MiniLM-L6-v2',
+  ])('is refused before it is fetched: the re-ranker %s by an embedder', async (model) => {
+    const { hub, dir } = fixture
+    vi.stubEnv('HF_ENDPOINT', String(hub.endpoint))
+    vi.stubEnv('BGE_M3_OFFLINE', '')
+    const error = await errorOf(Embedder.load({ model, cacheDir: dir }))
+    expect(error).toBeInstanceOf(ModelLoadError)
+    expect(error.message).toContain('Reranker.load takes it')
+    expect(hub.seen).toEqual([])
+  })
+
+  it('is refused before it is fetched: an embedder by a re-ranker', async () => {
+    const { hub, dir } = fixture
+    vi.stubEnv('HF_ENDPOINT', String(hub.endpoint))
+    vi.stubEnv('BGE_M3_OFFLINE', '')
+    for (const model of ['bge-m3', 'all-MiniLM-L6-v2', 'BAAI/bge-small-en-v1.5:f16']) {
+      const error = await errorOf(Reranker.load({ model, cacheDir: dir }))
+      expect(error).toBeInstanceOf(ModelLoadError)
+      expect(error.message).toContain('Embedder.load takes it')
+    }
+    expect(hub.seen).toEqual([])
+  })
+
+  it('that no table knows is refused by its configuration, before its weights are fetched', async () => {
+    const { hub } = fixture
+    hub.publish('o/embeds', checkpoint.files)
+    const error = await errorOf(ensure('hf:o/embeds', { purpose: 'rerank' }))
+    expect(error.message).toContain('hf:o/embeds is no re-ranker')
+    const urls = hub.seen.map(({ url }) => url).join()
+    expect(urls).toContain('config.json')
+    expect(urls).not.toContain('safetensors')
+    expect(await ensure('hf:o/embeds', { purpose: 'embed' })).toMatch(/\.gguf$/)
+  })
+})
+
 describe('nothing is fetched', () => {
   it.each(['./model.gguf', 'model.gguf', 'models/mine', 'bge-m4', 'o/r', '/none', 'C:/m'])(
     'for a path that leads nowhere: %s',

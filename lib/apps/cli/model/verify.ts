@@ -13,7 +13,7 @@ export function verifyCommand(parent: Command, cli: Cli): void {
     .command('verify')
     .summary("Check a model's checksum and header.")
     .description(
-      'Hash model files, compare with what is known of them (recorded by `bge-m3 model pull`, or pinned), and check their headers. Without a FILE: the model that would be loaded, and the heads beside it.',
+      'Hash model files, compare with what is known of them (recorded beside them, or pinned), and check their headers. Without a FILE: the model that would be loaded, and the heads beside it.',
     )
     .argument('[file...]', 'GGUF or head files.')
     .option('--json', 'Print JSON.')
@@ -63,7 +63,7 @@ function line(outcome: Outcome): string {
   const known =
     source === undefined
       ? 'nothing is known to compare the checksum with'
-      : `as ${source === 'sidecar' ? 'recorded when it was pulled' : 'pinned'}`
+      : `as ${source === 'sidecar' ? 'recorded beside it' : 'pinned'}`
   const details = [formatSize(size), about, `sha256 ${sha256}`, known].filter(Boolean).join(', ')
   return `${outcome.status.padEnd(8)} ${path}: ${details}\n`
 }

@@ -6,6 +6,7 @@ import { Reranker } from '../../../embedder/reranker.js'
 import { Tokenizer } from '../../../embedder/tokenizer.js'
 import { ensureModel } from '../../../model/fetch/ensure.js'
 import { inspectModel } from '../../../model/inspect.js'
+import type { Purpose } from '../../../model/purpose.js'
 import type { OptionValues } from '../../../options/table.js'
 import { fetchingOf } from './fetching.js'
 import type { CliIo } from './io.js'
@@ -15,7 +16,7 @@ import { present } from './present.js'
 
 /** Loads the model that the options name, the environment names, or bge-m3, and fetches it if need be. */
 export async function openEmbedder(io: CliIo, values: OptionValues): Promise<Embedder> {
-  const model = await modelPath(io, values)
+  const model = await modelPath(io, values, 'embed')
   await checkDimensions(model, values)
   const logger = loggerOf(io, values.logLevel)
   return Embedder.load({ ...loadOptions(values), model, logger, signal: io.signal })
@@ -30,7 +31,7 @@ export async function openTokenizer(io: CliIo, values: OptionValues): Promise<To
 export async function openReranker(io: CliIo, values: OptionValues): Promise<Reranker> {
   const { threads, cacheDir, logLevel } = values
   return Reranker.load({
-    model: await modelPath(io, values),
+    model: await modelPath(io, values, 'rerank'),
     ...present({ threads, cacheDir }),
     logger: loggerOf(io, logLevel),
     signal: io.signal,
@@ -38,11 +39,18 @@ export async function openReranker(io: CliIo, values: OptionValues): Promise<Rer
 }
 
 /** The file of that model. */
-export async function modelPath(io: CliIo, values: OptionValues): Promise<string> {
+export async function modelPath(
+  io: CliIo,
+  values: OptionValues,
+  purpose?: Purpose,
+): Promise<string> {
   const fetching = fetchingOf(io, values)
   try {
     const isVariable = values.model === io.env.BGE_M3_MODEL
-    return await ensureModel(isVariable ? undefined : values.model, fetching.options)
+    return await ensureModel(isVariable ? undefined : values.model, {
+      ...fetching.options,
+      purpose,
+    })
   } finally {
     fetching.stop()
   }
