@@ -40,6 +40,7 @@ check('tsc, the report', bin('tsc'), ['-p', path.join('lib', 'apps', 'report', '
 check('exports', process.execPath, [path.join('scripts', 'exports.mjs')])
 check('options', process.execPath, [path.join('scripts', 'options.mjs')])
 check('models', process.execPath, [path.join('scripts', 'models.mjs')])
+check('chart', process.execPath, [path.join('scripts', 'chart.mjs')])
 check('platforms', process.execPath, [path.join('scripts', 'package', 'platforms.mjs')])
 check('layers', bin('depcruise'), ['lib', '--config', '.dependency-cruiser.cjs'])
 check('house', process.execPath, [path.join('scripts', 'house.mjs'), '--check'])

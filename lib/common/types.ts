@@ -202,7 +202,7 @@ export interface EmbedOptions {
   dimensions?: number | undefined
   /** Number format of dense and ColBERT vectors. Default: float32. */
   precision?: Precision | undefined
-  /** Of `calibrate`, for dense vectors in `int8` or `binary`; without the ColBERT output. It is part of the fingerprint. */
+  /** What `calibrate` gave, for dense vectors in `int8` or `binary`; without the ColBERT output. It is part of the fingerprint. */
   calibration?: Calibration | undefined
   /** Interactive work is computed before bulk work. Default: interactive; bulk for streams and chunks. */
   priority?: 'interactive' | 'bulk' | undefined

@@ -8,7 +8,7 @@ import type { Logger } from '../common/types.js'
 export interface BatchReport {
   /** Texts of the batch, failed ones included. */
   texts: number
-  /** Of them in the store now. */
+  /** How many of them are in the store now. */
   stored: number
   tokens: number
   /** Milliseconds, such as `embedMs` and `writeMs`. */

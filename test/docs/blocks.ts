@@ -2,7 +2,7 @@
  * The code blocks of README, docs and examples, with what HTML comments above them say about running:
  *
  *     <!-- with: m3, chunks -->     names that the block uses and a reader has: test/docs/fixtures.ts
- *     <!-- model: small -->         the stand-in that it runs on; default tiny
+ *     <!-- model: small -->         the stand-in that it runs on; default tiny. `real`: all-MiniLM-L6-v2, trained
  *     <!-- in: repository -->       it runs in the repository's root, not in a folder of its own
  *     <!-- exits: 1 -->             the command's exit code, where that is not 0
  *     <!-- output -->               a `text` block: what the block before it prints
@@ -20,7 +20,7 @@ export interface Block {
   language: string
   code: string
   with: string[]
-  model: 'tiny' | 'small'
+  model: 'tiny' | 'small' | 'real'
   inRepository: boolean
   exits: number
   /** What it prints, where the page says so. */
@@ -79,7 +79,7 @@ function apply(block: Block, said: string): void {
       block.with = value.split(',').map((word) => word.trim())
       return
     case 'model':
-      if (value !== 'tiny' && value !== 'small') break
+      if (value !== 'tiny' && value !== 'small' && value !== 'real') break
       block.model = value
       return
     case 'in':
