@@ -57,7 +57,7 @@ describe('the dashboard', () => {
     embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }), threads: 1 })
     server = await createServer({ embedder, logLevel: 'silent', host: '127.0.0.1', port: 0 })
     const { url } = await server.start()
-    const response = await fetch(`${url}/embed_all`, {
+    const response = await fetch(`${url}/v1/embed_all`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ inputs: ['a text'] }),
