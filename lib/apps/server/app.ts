@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { performance } from '../../common/timers.js'
 import { decodeUtf8 } from '../../common/utf8.js'
 import { authenticator } from './auth.js'
+import { compression } from './compression.js'
 import { askForBody, discardBody, expectContinue, hostCheck, refuseClient } from './connections.js'
 import type { ServerContext } from './core/context.js'
 import {
@@ -90,6 +91,7 @@ export async function buildApp(
   jsonBodies(app, context)
   // a preflight request carries no key
   await cors(app, config.cors)
+  if (config.compress) await compression(app)
   await traceRequests(app)
   hooks(app, context, log, {
     checkHost: hostCheck(config, keys.length > 0),
