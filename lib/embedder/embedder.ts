@@ -71,12 +71,12 @@ const STATE_OPTIONS = [
   'signal',
   'timeout',
   'truncate',
-] as const satisfies (keyof EmbedOptions)[]
+] as const satisfies (keyof TokenStatesOptions)[]
 
 /** Options of `tokenStates`: those of `embed` that concern states. */
 export type TokenStatesOptions<E extends 'throw' | 'collect' = 'throw' | 'collect'> = Pick<
   EmbedOptions,
-  (typeof STATE_OPTIONS)[number]
+  'maxTokens' | 'onProgress' | 'priority' | 'prompt' | 'signal' | 'timeout' | 'truncate'
 > & { onError?: E | undefined }
 
 /**

@@ -1,16 +1,15 @@
 /** Answers in fewer bytes for who asks for that; see `--compress`. */
 
 import type { FastifyInstance } from 'fastify'
-import { optional } from '../../common/optional.js'
+import { serverPackage } from './core/packages.js'
 
 /**
  * Compresses what goes out, as fast as the client takes it, in libuv's threads. JSON and text alone: vectors as
  * bytes hardly get smaller, and lines of NDJSON would have to wait for others.
  */
 export async function compression(app: FastifyInstance): Promise<void> {
-  const { default: plugin } = await optional(
+  const { default: plugin } = await serverPackage(
     '@fastify/compress',
-    'bge-m3-node/server',
     () => import('@fastify/compress'),
   )
   await app.register(plugin, {
