@@ -9,6 +9,7 @@ const root = path.resolve(import.meta.dirname, '..')
 /** Peers that `bge-m3 serve` loads; test/docker compares this with the server's imports. */
 const SERVER_PACKAGES = [
   'fastify',
+  '@fastify/compress',
   '@fastify/cors',
   '@fastify/swagger',
   '@fastify/swagger-ui',

@@ -19,7 +19,7 @@ export type { ChunkList, Documents } from './embedder/documents/chunks.js'
 export type { Source } from './embedder/documents/source.js'
 export type { StreamItem, StreamOptions, StreamResultFor } from './embedder/documents/stream.js'
 export type { ChunkOptions, DocumentOptions, EmbeddingResult } from './embedder/documents/types.js'
-export { Embedder } from './embedder/embedder.js'
+export { Embedder, type TokenStatesOptions } from './embedder/embedder.js'
 export type {
   ClassifierInput,
   OutputsRerankOptions,

@@ -54,6 +54,22 @@ export interface ColbertEmbedding<P extends Precision = 'float32'> {
   cols: number
 }
 
+/** A row for every token of a text. */
+export interface TokenMatrix {
+  /** rows x cols, row after row. */
+  data: Float32Array
+  /** `tokenCount`, `<s>` and `</s>` included. */
+  rows: number
+  /** Dimensions of a row. */
+  cols: number
+}
+
+/** What `tokenStates` gives for one text. */
+export interface TokenStates extends EmbeddingFacts {
+  /** The last hidden state of every token, as the encoder leaves it: no head, no normalization. */
+  states: TokenMatrix
+}
+
 /** The outputs themselves. */
 export interface OutputValues<P extends Precision = 'float32'> {
   /** One vector for the whole text, of length 1 unless `normalize: false`. */

@@ -14,6 +14,17 @@ export const { setImmediate, clearImmediate } = timers
 export const turn = (): Promise<undefined> =>
   new Promise((resolve) => void setImmediate(() => resolve(undefined)))
 
+let line: Promise<unknown> = Promise.resolve()
+
+/**
+ * A turn in which nobody else who asks for one works: many who do large work in steps, each in turns of its own, keep
+ * others waiting for one step, not for one step of each.
+ */
+export function ownTurn(): Promise<unknown> {
+  line = line.then(turn)
+  return line
+}
+
 /** @throws the signal's reason when it aborts before the time is over */
 export async function sleep(milliseconds: number, signal?: AbortSignalLike): Promise<void> {
   throwIfAborted(signal)

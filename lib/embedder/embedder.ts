@@ -5,7 +5,7 @@ import type { EmbeddingCache } from '../cache/cache.js'
 import { throwIfAborted } from '../common/abort.js'
 import { Deadline } from '../common/deadline.js'
 import { BatchError, DisposedError, EmbedderError, InvalidInputError } from '../common/errors.js'
-import { shown } from '../common/given.js'
+import { checkList, refuseUnknown, shown } from '../common/given.js'
 import { failuresOf, withoutErrors } from '../common/item-errors.js'
 import type {
   Chunk,
@@ -26,6 +26,7 @@ import type {
   TokenizeOptions,
   TokenizeResult,
   TokenPiece,
+  TokenStates,
 } from '../common/types.js'
 import { framed } from '../engine/tokenize.js'
 import { ensureModel } from '../model/fetch/ensure.js'
@@ -57,6 +58,26 @@ const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** Options of `embed` that it does not name. */
 const OWN = { priority: 'interactive', onError: 'throw' } as const
+
+const NO_OUTPUTS = { dense: false, sparse: false, colbert: false }
+
+/** Of those of `embed`, what concerns states. */
+const STATE_OPTIONS = [
+  'maxTokens',
+  'onError',
+  'onProgress',
+  'priority',
+  'prompt',
+  'signal',
+  'timeout',
+  'truncate',
+] as const satisfies (keyof TokenStatesOptions)[]
+
+/** Options of `tokenStates`: those of `embed` that concern states. */
+export type TokenStatesOptions<E extends 'throw' | 'collect' = 'throw' | 'collect'> = Pick<
+  EmbedOptions,
+  'maxTokens' | 'onProgress' | 'priority' | 'prompt' | 'signal' | 'timeout' | 'truncate'
+> & { onError?: E | undefined }
 
 /**
  * Texts to embeddings with one model: make it with `Embedder.load`, end it with `dispose`.
@@ -171,8 +192,9 @@ export class Embedder {
     input: string | readonly string[],
     options: EmbedOptions = {},
   ): Promise<Embedding<Precision> | Settled<Embedding<Precision>>[]> {
-    if (Array.isArray(input)) return this.#all(input, options, {})
-    const [result] = await this.#settle([input], this.#resolve(options, 'embed'), { single: true })
+    const resolved = this.#resolve(options, 'embed')
+    if (Array.isArray(input)) return this.#all(input, resolved, {})
+    const [result] = await this.#settle([input], resolved, { single: true })
     if (result instanceof EmbedderError) throw result
     return result as Embedding<Precision>
   }
@@ -338,13 +360,36 @@ export class Embedder {
         `embedTokens takes an array with the token ids of each text, not ${shown(texts)}.`,
       )
     }
-    if (Object(options).prompt !== undefined) {
-      throw new InvalidInputError('embedTokens takes no `prompt`: it belongs to the tokens.')
-    }
-    const { ids: frame } = await this.tokenize('')
-    const { vocabSize } = this.info
-    const ids = texts.map((text, index) => framed(text, frame, { vocabSize, index }))
-    return (await this.#all(texts, options, { ids })) as ResultFor<E, Embedding<P, W>>[]
+    const resolved = this.#resolve(options, 'embedTokens')
+    const ids = await this.#framed(texts, options)
+    return (await this.#all(texts, resolved, { ids })) as ResultFor<E, Embedding<P, W>>[]
+  }
+
+  /**
+   * The last hidden state of every token, as the encoder leaves it (`last_hidden_state` of Hugging Face's
+   * `transformers`), `<s>` and `</s>` included. Takes texts, or the token ids of each as `embedTokens` does. Never
+   * cached, never a fallback's. Memory: 4 bytes times the model's width a token.
+   *
+   * @throws InvalidInputError; BatchError whose `failures` name the texts
+   * @example
+   * const [{ states, tokenCount }] = await m3.tokenStates(['a text']) // states.rows === tokenCount
+   */
+  async tokenStates<E extends 'throw' | 'collect' = 'throw'>(
+    texts: readonly (string | ArrayLike<number>)[],
+    options: TokenStatesOptions<E> = {},
+  ): Promise<ResultFor<E, TokenStates>[]> {
+    this.#assertUsable()
+    checkList(texts, 'The texts')
+    refuseUnknown(options, STATE_OPTIONS, 'tokenStates')
+    const { call, ...resolved } = this.#resolve(options, 'tokenStates')
+    const isIds = texts.length > 0 && texts.every((text) => typeof text === 'object')
+    const ids = isIds && (await this.#framed(texts as readonly ArrayLike<number>[], options))
+    const results = await this.#all(
+      texts,
+      { ...resolved, call: { ...call, outputs: NO_OUTPUTS, cache: false } },
+      { states: true, ...(ids && { ids }) },
+    )
+    return results as unknown as ResultFor<E, TokenStates>[]
   }
 
   /**
@@ -473,6 +518,18 @@ export class Embedder {
     if (this.#disposed) throw new DisposedError()
   }
 
+  async #framed(
+    texts: readonly ArrayLike<number>[],
+    { prompt }: Pick<EmbedOptions, 'prompt'>,
+  ): Promise<Int32Array[]> {
+    if (prompt !== undefined) {
+      throw new InvalidInputError('Token ids take no `prompt`: it belongs to the tokens.')
+    }
+    const { ids: frame } = await this.tokenize('')
+    const { vocabSize } = this.info
+    return texts.map((text, index) => framed(text, frame, { vocabSize, index }))
+  }
+
   #resolve(options: EmbedOptions, name: string): ResolvedCall {
     this.#assertUsable()
     return resolveCall(options, this.#model.defaults, OWN, name)
@@ -485,9 +542,11 @@ export class Embedder {
     extras: CallExtras,
   ): ReturnType<EmbedCore['embedSettled']> {
     const all: CallExtras = onProgress ? { ...extras, onProgress } : extras
-    if (timeout === undefined) return this.#core.embedSettled(texts, call, all)
+    // a fallback has vectors, no states
+    const core = extras.states ? this.#model : this.#core
+    if (timeout === undefined) return core.embedSettled(texts, call, all)
     const deadline = new Deadline(call.signal, timeout).start()
-    return this.#core
+    return core
       .embedSettled(texts, { ...call, signal: deadline.signal }, all)
       .finally(() => deadline.end())
   }
@@ -495,10 +554,9 @@ export class Embedder {
   /** @throws BatchError when a text failed and errors are not collected */
   async #all(
     texts: readonly unknown[],
-    options: EmbedOptions,
+    resolved: ResolvedCall,
     extras: CallExtras,
   ): Promise<Settled<Embedding<Precision>>[]> {
-    const resolved = this.#resolve(options, extras.ids ? 'embedTokens' : 'embed')
     const results = (await this.#settle(texts, resolved, extras)) as Settled<Embedding<Precision>>[]
     const failures = failuresOf(results)
     if (failures.length === 0 || resolved.call.onError === 'collect') return results

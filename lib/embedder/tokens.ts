@@ -19,6 +19,7 @@ import {
   yieldToEventLoop,
 } from '../engine/tokenize.js'
 import type { NativeTokenizer } from '../native/addon.js'
+import { fromNative } from '../native/errors.js'
 import { checkOptions } from '../options/table.js'
 import type { SparseInput } from '../scoring/outputs-of.js'
 import { checkedSparse } from '../scoring/sparse.js'
@@ -60,15 +61,19 @@ export async function tokenizeText(
   if (result instanceof EmbedderError) throw result
   const { ids, spans, truncated } = result as TokenizedText
   const found = { ids: Uint32Array.from(ids), truncated: maxTokens ? truncated : false }
-  return spans ? { ...found, pieces: placed(tokenizer, found.ids, spans) } : found
+  return spans ? { ...found, pieces: await placed(tokenizer, found.ids, spans) } : found
 }
 
-function placed(tokenizer: NativeTokenizer, ids: Uint32Array, spans: Uint32Array): PlacedToken[] {
-  return piecesOf(tokenizer, ids).map((piece, i) => ({
-    ...piece,
-    start: spans[2 * i] as number,
-    end: spans[2 * i + 1] as number,
-  }))
+async function placed(
+  tokenizer: NativeTokenizer,
+  ids: Uint32Array,
+  spans: Uint32Array,
+): Promise<PlacedToken[]> {
+  const found: PlacedToken[] = []
+  await eachPiece(tokenizer, ids, (piece, i) => {
+    found.push({ ...piece, start: spans[2 * i] as number, end: spans[2 * i + 1] as number })
+  })
+  return found
 }
 
 /** See `Embedder.countTokens`. */
@@ -89,48 +94,81 @@ export async function countTexts(
   return counts as number[]
 }
 
+/** Pieces that are made, a string each, before others get their turn of the event loop: about a millisecond. */
+const SLICE_IDS = 1024
+
 /** See `Embedder.pieces`. */
-export function piecesOf(tokenizer: NativeTokenizer, ids: ArrayLike<number>): TokenPiece[] {
+export async function piecesOf(
+  tokenizer: NativeTokenizer,
+  ids: ArrayLike<number>,
+): Promise<TokenPiece[]> {
+  const found: TokenPiece[] = []
+  await eachPiece(tokenizer, ids, (piece) => found.push(piece))
+  return found
+}
+
+async function eachPiece(
+  tokenizer: NativeTokenizer,
+  ids: ArrayLike<number>,
+  visit: (piece: TokenPiece, index: number) => void,
+): Promise<void> {
   checkNumbers(ids, 'Token ids')
   const { vocabSize } = tokenizer.info()
   const known = Uint32Array.from(ids as ArrayLike<number>, (id) => {
     if (Number.isInteger(id) && id >= 0 && id < vocabSize) return id
     throw new InvalidInputError(`There is no token ${id}: ids are below ${vocabSize}.`)
   })
-  const { pieces, special } = tokenizer.pieces(known)
-  return pieces.map((piece, i) => {
-    const isSpecial = special[i] === 1
-    const text = isSpecial ? '' : piece.replaceAll(SPACE_MARK, ' ')
-    return { id: known[i] as number, piece, text, special: isSpecial }
-  })
+  for (let from = 0; from < known.length; from += SLICE_IDS) {
+    if (from > 0) await yieldToEventLoop()
+    const slice = known.subarray(from, from + SLICE_IDS)
+    const { pieces, special } = piecesFrom(tokenizer, slice)
+    for (let i = 0; i < slice.length; i++) {
+      const piece = pieces[i] as string
+      const isSpecial = special[i] === 1
+      const text = isSpecial ? '' : piece.replaceAll(SPACE_MARK, ' ')
+      visit({ id: slice[i] as number, piece, text, special: isSpecial }, from + i)
+    }
+  }
+}
+
+/** @throws DisposedError when it was given back between two slices */
+function piecesFrom(tokenizer: NativeTokenizer, ids: Uint32Array) {
+  try {
+    return tokenizer.pieces(ids)
+  } catch (error) {
+    throw fromNative(error)
+  }
 }
 
 /** See `Embedder.decode`. */
-export function decodeIds(
+export async function decodeIds(
   tokenizer: NativeTokenizer,
   ids: ArrayLike<number>,
   options: DecodeOptions = {},
-): string {
+): Promise<string> {
   refuseUnknown(options, ['specialTokens'], 'decode')
   const { specialTokens = false } = options
-  const words = piecesOf(tokenizer, ids).map(({ piece, text, special }) =>
-    special && specialTokens ? piece : text,
-  )
-  const joined = words.join('').replace(/^ /, '')
+  let words = ''
+  await eachPiece(tokenizer, ids, ({ piece, text, special }) => {
+    words += special && specialTokens ? piece : text
+  })
+  const joined = words.replace(/^ /, '')
   const isUnigram = tokenizer.info().vocabulary === 'unigram'
   return isUnigram ? joined : joined.replace(CLEAN_UP, '$1')
 }
 
 /** See `Embedder.lexicalWeights`. */
-export function wordWeights(
+export async function wordWeights(
   tokenizer: NativeTokenizer,
   embedding: SparseInput,
-): Map<string, number> {
+): Promise<Map<string, number>> {
   const sparse = checkedSparse(embedding)
+  // the caller's, who may change them meanwhile
+  const values = Array.from(sparse.values)
   const weights = new Map<string, number>()
-  piecesOf(tokenizer, sparse.indices).forEach(({ piece }, i) => {
+  await eachPiece(tokenizer, sparse.indices, ({ piece }, i) => {
     const word = piece.replaceAll(SPACE_MARK, ' ').replace(/^ /, '')
-    weights.set(word, Math.max(weights.get(word) ?? 0, sparse.values[i] as number))
+    weights.set(word, Math.max(weights.get(word) ?? 0, values[i] as number))
   })
   return weights
 }

@@ -3,7 +3,7 @@
 import { type AbortSignalLike, throwIfAborted } from '../common/abort.js'
 import { type EmbedderError, InputTooLongError, InvalidInputError } from '../common/errors.js'
 import { typeName } from '../common/given.js'
-import { performance, turn } from '../common/timers.js'
+import { ownTurn, performance } from '../common/timers.js'
 import { isWellFormed } from '../common/utf8.js'
 import { type NativeTokenizer, type NativeTokens, TokenizeMode } from '../native/addon.js'
 import { fromNative } from '../native/errors.js'
@@ -129,7 +129,7 @@ let lastBreath = 0
  */
 export async function yieldToEventLoop(): Promise<void> {
   if (performance.now() - lastBreath < BREATH_MS) return
-  await turn()
+  await ownTurn()
   lastBreath = performance.now()
 }
 

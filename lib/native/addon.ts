@@ -67,12 +67,14 @@ export interface NativeBatchResult {
   sparse?: { counts: Uint32Array; indices: Uint32Array; values: Float32Array }
   /** (tokens - 1) x dim rows of each text, one text after the other. */
   colbert?: Float32Array
+  /** tokens x dim: the last hidden state of every token. */
+  states?: Float32Array
   queueMs: number
   computeMs: number
 }
 
 /** Bits of `run`'s `outputs`; as in native/engine/output_heads.h. */
-export const Output = { dense: 1, sparse: 2, colbert: 4 } as const
+export const Output = { dense: 1, sparse: 2, colbert: 4, states: 8 } as const
 
 /** Heads ready for use; immutable. */
 export type NativeHeads = object

@@ -11,6 +11,7 @@ import type {
   PrecisionArrays,
   SparseEmbedding,
   Timings,
+  TokenMatrix,
 } from '../common/types.js'
 import { numbersOf, rowsOf } from './arrays.js'
 import { toCalibratedInt8 } from './calibration.js'
@@ -88,6 +89,8 @@ export interface TextOutputs {
   sparse?: SparseEmbedding
   /** tokenCount - 1 rows of length 1. */
   colbert?: Float32Array
+  /** tokenCount rows: the last hidden states. */
+  states?: Float32Array
 }
 
 /** An embedding as it is handed out. What was not asked for is no property of it. */
@@ -96,6 +99,8 @@ export class MadeEmbedding<P extends Precision = Precision> implements Embedding
   declare sparse?: SparseEmbedding
   declare colbert?: ColbertEmbedding<P>
   declare fallback?: string
+  /** Of `tokenStates` alone. */
+  declare states?: TokenMatrix
 
   constructor(
     readonly tokenCount: number,
@@ -137,6 +142,10 @@ export function embeddingOf<P extends Precision>(
   if (outputs.colbert && raw.colbert) {
     const cols = raw.colbert.length / (raw.tokenCount - 1)
     embedding.colbert = finishColbert(raw.colbert, cols, options)
+  }
+  if (raw.states) {
+    const { tokenCount: rows } = raw
+    embedding.states = { data: raw.states, rows, cols: raw.states.length / rows }
   }
   return embedding
 }

@@ -26,7 +26,7 @@ struct NativeSession::Batches {
 
 namespace {
 
-/// { pooled, queueMs, computeMs, sparse?: { counts, indices, values }, colbert? }
+/// { pooled, queueMs, computeMs, sparse?: { counts, indices, values }, colbert?, states? }
 Napi::Object to_js(Napi::Env env, const BatchResult& result, uint32_t outputs) {
     Napi::Object out = Napi::Object::New(env);
     out.Set("pooled", to_float32(env, result.pooled));
@@ -49,6 +49,8 @@ Napi::Object to_js(Napi::Env env, const BatchResult& result, uint32_t outputs) {
     }
     if (outputs & kColbert)
         out.Set("colbert", to_float32(env, result.colbert));
+    if (outputs & kStates)
+        out.Set("states", to_float32(env, result.states));
     return out;
 }
 
@@ -102,7 +104,8 @@ Napi::Value NativeSession::run(const Napi::CallbackInfo& info) {
         const uint32_t id = to_count(info[0], "id");
         const auto tokens = to_array<int32_t>(info[1], "tokens");
         const auto lengths = to_array<uint32_t>(info[2], "lengths");
-        const uint32_t outputs = to_count(info[3], "outputs", kDense | kSparse | kColbert);
+        const uint32_t outputs =
+            to_count(info[3], "outputs", kDense | kSparse | kColbert | kStates);
 
         auto batch = std::make_shared<Batch>();
         batch->tokens.assign(tokens.Data(), tokens.Data() + tokens.ElementLength());

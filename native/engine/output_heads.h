@@ -14,7 +14,7 @@
 namespace bge {
 
 /// Which outputs a batch asks for; values as in lib/native/addon.ts.
-enum Output : uint32_t { kDense = 1, kSparse = 2, kColbert = 4 };
+enum Output : uint32_t { kDense = 1, kSparse = 2, kColbert = 4, kStates = 8 };
 
 struct Heads {
     struct Sparse {

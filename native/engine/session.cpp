@@ -307,6 +307,8 @@ void Session::collect(const Batch& batch, size_t text, const int32_t* tokens, co
     if (batch.outputs & kSparse)
         result.sparse.push_back(sparse_of(*batch.heads->sparse, model_->tokenizer().vocabulary(),
                                           states, tokens, length, dim));
+    if (batch.outputs & kStates)
+        result.states.insert(result.states.end(), states, states + length * dim);
     if (batch.outputs & kColbert) {
         const size_t before = result.colbert.size();
         const auto width = static_cast<size_t>(batch.heads->colbert->out_dim());

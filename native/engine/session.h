@@ -32,6 +32,8 @@ struct BatchResult {
     std::vector<SparseVector> sparse;
     /// (length - 1) x dim rows per text, one text after the other, when asked for.
     std::vector<float> colbert;
+    /// tokens x dim, the last hidden state of every token, when asked for.
+    std::vector<float> states;
     double queue_ms = 0;
     double compute_ms = 0;
 };
@@ -44,7 +46,7 @@ struct Batch {
     std::vector<uint32_t> lengths;
     /// Where texts are pairs: tokens of each text's first part, separators included; or empty.
     std::vector<uint32_t> firsts;
-    /// Bits of `Output`; dense is always computed. The others need a head.
+    /// Bits of `Output`; dense is always computed. Sparse and ColBERT need a head.
     uint32_t outputs = kDense;
     std::shared_ptr<const Heads> heads;
     /// Called exactly once, on the engine's thread or on the one that withdraws the batch.

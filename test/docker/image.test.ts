@@ -10,7 +10,15 @@ import { validate } from 'dockerfile-utils'
 import { afterEach, describe, expect, it } from 'vitest'
 import { root, run } from '../helpers/child.js'
 import { has } from '../helpers/needs.mjs'
-import { argumentsOf, dockerfileText, inherited, isInContext, read, stages } from './files.js'
+import {
+  argumentsOf,
+  dockerfileText,
+  inherited,
+  isInContext,
+  read,
+  readYaml,
+  stages,
+} from './files.js'
 
 interface Manifest {
   bin: Record<string, string>
@@ -223,6 +231,19 @@ describe('healthcheck.mjs', () => {
     const silent = await check(await answering(undefined))
     expect(silent).toMatchObject({ code: 1, stderr: 'not ready: no answer in 4 s\n' })
     for (const server of servers) server.closeAllConnections()
+  })
+})
+
+describe('the workflow', () => {
+  it('builds the image for both platforms, on a machine of each', () => {
+    const { jobs } = readYaml('.github/workflows/image.yml') as {
+      jobs: { build: { strategy: { matrix: { include: { platform: string; os: string }[] } } } }
+    }
+    const { include } = jobs.build.strategy.matrix
+    expect(include.map(({ platform }) => platform)).toEqual(['linux/amd64', 'linux/arm64'])
+    for (const { platform, os } of include) {
+      expect(os.endsWith('-arm')).toBe(platform === 'linux/arm64')
+    }
   })
 })
 

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseSize } from '../../lib/common/units.js'
 import { createServer, SERVER_OPTIONS, type Server } from '../../lib/exports/server.js'
 import { Embedder } from '../../lib/index.js'
 import { root } from '../helpers/child.js'
@@ -15,6 +16,8 @@ interface Service {
   ports?: string[]
   volumes?: string[]
   depends_on?: string[]
+  cpus?: string
+  mem_limit?: string
 }
 
 const compose = readYaml('docker/compose.yaml') as {
@@ -57,7 +60,7 @@ describe('the dashboard', () => {
     embedder = await Embedder.load({ model: await standinPath({ size: 'tiny' }), threads: 1 })
     server = await createServer({ embedder, logLevel: 'silent', host: '127.0.0.1', port: 0 })
     const { url } = await server.start()
-    const response = await fetch(`${url}/embed_all`, {
+    const response = await fetch(`${url}/v1/embed_all`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ inputs: ['a text'] }),
@@ -172,6 +175,18 @@ describe('compose.yaml', () => {
     expect(stages().map(({ name }) => name)).toContain(server.build?.target)
     expect(existsSync(join(root, 'docker', server.build?.context ?? '', 'Dockerfile'))).toBe(true)
     for (const { image } of [prometheus, grafana]) expect(image).toMatch(/:v?\d+\.\d+\.\d+$/)
+  })
+
+  it('gives the container the processors that it has threads for, and more memory than it may use', () => {
+    const { BGE_M3_THREADS, BGE_M3_MEMORY_LIMIT } = server.environment as Record<string, string>
+    const fallback = (value = '') => /^\$\{\w+:-(.+)\}$/.exec(value)?.[1] as string
+    expect(server.cpus).toBe(BGE_M3_THREADS)
+    expect(Number(fallback(BGE_M3_THREADS))).toBeGreaterThan(0)
+    // Docker's g is 2^30; beside the engine there are bodies and answers on their way, and Node itself
+    const container = 2 ** 30 * Number(fallback(server.mem_limit).replace(/g$/, ''))
+    const engine = parseSize(fallback(BGE_M3_MEMORY_LIMIT)) as number
+    const { requestMemory } = SERVER_OPTIONS
+    expect(container).toBeGreaterThan(engine + 2 * requestMemory.default + 500e6)
   })
 
   it('mounts files that there are, and volumes that it declares', () => {

@@ -96,6 +96,11 @@ describe('options that nobody reads are refused', () => {
   it('by tokenize, load, swapModel and chunkText', async () => {
     await refused(() => m3.tokenize('a', given({ max: 5 })), /tokenize has no option/)
     await refused(() => m3.tokenize('a', given(null)), /must be an object/)
+    await refused(
+      () => m3.tokenStates(['a'], given({ dimensions: 8 })),
+      /tokenStates has no option/,
+    )
+    await refused(() => m3.tokenStates(['a'], given(null)), /must be an object/)
     await refused(() => Embedder.load(given({ modelPath: path })), /Did you mean model\?/)
     await refused(() => Embedder.load(given({ model: path, truncate: 'end' })), /no option/)
     await refused(() => Embedder.load(given(null)), /must be an object/)
@@ -133,6 +138,7 @@ it('every method of a disposed embedder rejects, and throws nothing', async () =
     () => gone.diagnose(),
     () => gone.embed('a'),
     () => gone.embedTokens([[5]]),
+    () => gone.tokenStates(['a']),
     () => gone.estimate(['a']),
     () => gone.warmup(),
     () => gone.swapModel({ model: path }),

@@ -107,6 +107,31 @@ describe('Tokenizer', () => {
     await expect(tokenizer.countTokens(['a', '\ud800'])).rejects.toMatchObject({ code: 'BATCH' })
   })
 
+  it('lets the event loop turn while it describes many tokens, and is not disturbed by changes', async () => {
+    const ids = new Int32Array(100_000).fill(17)
+    let turns = 0
+    const count = () => {
+      turns++
+      immediate = setImmediate(count)
+    }
+    let immediate = setImmediate(count)
+    const work = tokenizer.pieces(ids)
+    ids.fill(18)
+    const pieces = await work
+    await tokenizer.decode(ids)
+    clearImmediate(immediate)
+    expect(new Set(pieces.map(({ id }) => id))).toEqual(new Set([17]))
+    expect(turns).toBeGreaterThan(4)
+  })
+
+  it('ends with an error when it is given back in between', async () => {
+    const other = await Tokenizer.load({ model: path })
+    const work = other.pieces(new Int32Array(100_000).fill(17))
+    const failed = expect(work).rejects.toBeInstanceOf(DisposedError)
+    await other.dispose()
+    await failed
+  })
+
   it('places tokens where a normaliser was at work', async () => {
     const words = async (text: string) => {
       const { pieces } = await tokenizer.tokenize(text, { pieces: true })

@@ -174,6 +174,12 @@ function targetsOf({
       [[5, 6]],
       options,
     ),
+    'index.tokenStates': fn((...given: [never, never]) => m3.tokenStates(...given), ['a', 'b'], {
+      truncate: 'end',
+      maxTokens: 9,
+      signal,
+      timeout: 9999,
+    }),
     'index.embedStream': fn(
       (...given: [never, never]) => all1(m3.embedStream(...given)),
       [{ id: 'a', text: 'a', metadata: {} }, 'b'],

@@ -52,6 +52,19 @@ describe.skipIf(!has('minilm'))('all-MiniLM-L6-v2', () => {
     expect(Math.max(...(await distances(type)))).toBeLessThan(1e-5)
   })
 
+  it('has token states whose mean is what sentence-transformers pools', async () => {
+    const texts = golden.map(({ text }) => text)
+    const found = await load('f32').tokenStates(texts, { truncate: 'end' })
+    found.forEach(({ states: { data, rows, cols } }, i) => {
+      const sums = Array.from({ length: cols }, (_, c) => {
+        let sum = 0
+        for (let row = 0; row < rows; row++) sum += data[row * cols + c] as number
+        return sum
+      })
+      expect(1 - cosine(sums, golden[i]?.dense as number[])).toBeLessThan(1e-5)
+    })
+  })
+
   it('cuts by itself at the 256 tokens that it was made for', async () => {
     const model = await Embedder.load({
       model: await convertReal('all-MiniLM-L6-v2', 'f32'),

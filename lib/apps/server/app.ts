@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { performance } from '../../common/timers.js'
 import { decodeUtf8 } from '../../common/utf8.js'
 import { authenticator } from './auth.js'
+import { compression } from './compression.js'
 import { askForBody, discardBody, expectContinue, hostCheck, refuseClient } from './connections.js'
 import type { ServerContext } from './core/context.js'
 import {
@@ -22,7 +23,7 @@ import { foreignOptions } from './core/foreign-options.js'
 import { checkJsonBounds, checkUnknownMembers } from './core/json-bounds.js'
 import { serverPackage } from './core/packages.js'
 import { followResponse, RequestWork } from './core/request-work.js'
-import { Steps } from './core/steps.js'
+import { inStep } from './core/steps.js'
 import { logFailure, logRequest, type PinoLogger } from './log.js'
 import { documentation } from './openapi.js'
 import { pageRoutes } from './page/page.js'
@@ -90,6 +91,7 @@ export async function buildApp(
   jsonBodies(app, context)
   // a preflight request carries no key
   await cors(app, config.cors)
+  if (config.compress) await compression(app)
   await traceRequests(app)
   hooks(app, context, log, {
     checkHost: hostCheck(config, keys.length > 0),
@@ -118,16 +120,16 @@ function jsonBodies(app: FastifyInstance, { bodies, config }: ServerContext): vo
   const parse = app.getDefaultJsonParser('error', 'error')
   // as many as the ids of all tokens, and what each text may have around it
   const mostValues = config.maxRequestTokens + 8 * config.maxItems + 1000
-  const steps = new Steps()
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser(
     'application/json',
     async (request: FastifyRequest, payload: IncomingMessage) => {
       bodies.refuseAnnounced(request.raw)
       askForBody(request.raw)
-      const { bytes, free } = await bodies.read(payload)
+      const { length, join, free } = await bodies.read(payload)
       request.onceClosed(free)
-      const step = <T>(work: () => T) => steps.run(bytes.length, work)
+      const step = <T>(work: () => T) => inStep(length, work)
+      const bytes = await step(join)
       const text = await step(() => bodyText(bytes, request.headers['content-encoding']))
       await step(() => checkJsonBounds(bytes, mostValues))
       return step(

@@ -24,6 +24,7 @@ import {
 } from '../../engine/tokenize.js'
 import { fingerprintWith } from '../../model/fingerprint.js'
 import { promptText } from '../../model/prompts.js'
+import { Output } from '../../native/addon.js'
 import { embeddingOf, type TextOutputs } from '../../outputs/embedding.js'
 import { type CallOptions, checkAgainstModel, outputBits } from './call-options.js'
 import type { CallExtras } from './embed-core.js'
@@ -74,7 +75,7 @@ export class EmbedCall implements JobCaller {
     extras: CallExtras = {},
   ) {
     checkAgainstModel(call, engine)
-    this.outputs = outputBits(call.outputs)
+    this.outputs = outputBits(call.outputs) | (extras.states ? Output.states : 0)
     this.priority = call.priority
     this.onBatch = extras.onBatch
     this.#engine = engine
@@ -261,6 +262,7 @@ export class EmbedCall implements JobCaller {
     }
     if (outputs.sparse) results += tokens * 8
     if (outputs.colbert) results += tokens * prepared.colbertDim * 4
+    if (this.#extras.states) results += tokens * dim * 4
     return { results: results + tokens * 4, longest }
   }
 

@@ -28,6 +28,8 @@ export interface CallExtras extends EmbedHooks {
   ids?: readonly Int32Array[]
   /** They are pairs: the tokens of each one's first part, separators included. */
   firsts?: ArrayLike<number>
+  /** Also the last hidden state of every token; the cache, which has none, is left alone. */
+  states?: boolean
   onProgress?: EmbedOptions['onProgress']
   /** A fallback stands behind: what this model cannot do is no reason to refuse the others. */
   hasFallback?: boolean

@@ -15,11 +15,12 @@ export type Outcome = TextResult | { error: EmbedderError }
 
 /** The same result for another waiter, in arrays of its own: callers may change what they get. */
 export function copyOf(result: TextResult): TextResult {
-  const { pooled, sparse, colbert } = result
+  const { pooled, sparse, colbert, states } = result
   return {
     ...result,
     pooled: pooled.slice(),
     ...(sparse && { sparse: { indices: sparse.indices.slice(), values: sparse.values.slice() } }),
     ...(colbert && { colbert: colbert.slice() }),
+    ...(states && { states: states.slice() }),
   }
 }

@@ -11,6 +11,8 @@ export function splitResult(
   const rows = lengths.reduce((sum, length) => sum + length - 1, 0)
   const width = (result.colbert?.length ?? 0) / rows
   let colbertAt = 0
+  const stateWidth = (result.states?.length ?? 0) / (rows + lengths.length)
+  let statesAt = 0
   return Array.from(lengths, (length, i) => {
     const text: TextResult = {
       tokenCount: length,
@@ -29,6 +31,11 @@ export function splitResult(
       const end = colbertAt + (length - 1) * width
       text.colbert = result.colbert.slice(colbertAt, end)
       colbertAt = end
+    }
+    if (result.states) {
+      const end = statesAt + length * stateWidth
+      text.states = result.states.slice(statesAt, end)
+      statesAt = end
     }
     return text
   })

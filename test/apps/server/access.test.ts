@@ -96,7 +96,7 @@ describe('an embedder', () => {
     expect((await served.get('/stats')).json).toMatchObject({ model: { dimensions: 64 } })
     expect((await served.get('/v1/models')).status).toBe(200)
     expect((await served.get('/metrics')).status).toBe(200)
-    expect((await served.post('/embed_all', { inputs: 'x', tokens: true })).status).toBe(200)
+    expect((await served.post('/v1/embed_all', { inputs: 'x', tokens: true })).status).toBe(200)
     await served.close()
     await own.dispose()
   })
@@ -117,7 +117,7 @@ describe('an embedder', () => {
     } else {
       expect(Object.keys(passages[0].scores)).toEqual(['dense'])
       expect((await served.post('/embed_sparse', { inputs: 'a' })).status).toBe(422)
-      const all = await served.post('/embed_all', { inputs: 'a', outputs: { colbert: true } })
+      const all = await served.post('/v1/embed_all', { inputs: 'a', outputs: { colbert: true } })
       expect(all.json.error.message).toContain('no colbert output')
     }
     await served.close()

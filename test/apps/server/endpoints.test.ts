@@ -114,7 +114,7 @@ const POSTS: Endpoint[] = [
     ...inputs,
   },
   {
-    path: '/embed_all',
+    path: '/v1/embed_all',
     body: { inputs: 'x' },
     wrong: [
       { inputs: 1 },

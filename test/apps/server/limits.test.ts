@@ -145,7 +145,7 @@ describe('a server', () => {
 
   it('limits items and tokens of a request', async () => {
     const served = await serve({ embedder, maxItems: 3, maxRequestTokens: 100 })
-    const many = await served.post('/embed_all', { inputs: ['a', 'b', 'c', 'd'] })
+    const many = await served.post('/v1/embed_all', { inputs: ['a', 'b', 'c', 'd'] })
     expect({ status: many.status, code: many.json.error.code }).toEqual({
       status: 400,
       code: 'too_many_items',
@@ -166,10 +166,10 @@ describe('a server', () => {
     const served = await serve({ embedder, requestMemory: 2_000_000 })
     const inputs = Array.from({ length: 10 }, (_, i) => `${i} ${'word '.repeat(800)}`)
     const body = { inputs, outputs: { colbert: true } }
-    const whole = await served.post('/embed_all', body)
+    const whole = await served.post('/v1/embed_all', body)
     expect(whole.status).toBe(413)
     expect(whole.json.error).toMatchObject({ code: 'answer_too_large' })
-    const streamed = await served.post('/embed_all', body, { accept: 'application/x-ndjson' })
+    const streamed = await served.post('/v1/embed_all', body, { accept: 'application/x-ndjson' })
     const lines = streamed.text
       .trimEnd()
       .split('\n')
@@ -200,7 +200,7 @@ describe('a server', () => {
       const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
         const headers = { 'content-type': 'application/json', accept }
         const request = http.request(
-          `${served.url}/embed_all`,
+          `${served.url}/v1/embed_all`,
           { method: 'POST', headers },
           resolve,
         )

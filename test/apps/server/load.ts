@@ -40,7 +40,7 @@ function requests(): autocannon.Request[] {
     post('/embed', { inputs: some(32, 12) }, { accept: 'application/x-ndjson' }),
     post('/embed_sparse', { inputs: some(44, 4) }),
     // autocannon parses HTTP in JavaScript: large answers would load it more than the server
-    post('/embed_all', {
+    post('/v1/embed_all', {
       inputs: some(48, 2),
       tokens: true,
       outputs: { dense: true, sparse: true },

@@ -266,7 +266,7 @@ describe('a canary', () => {
       '/embed_sparse',
       '/rerank',
       '/tokenize',
-      '/embed_all',
+      '/v1/embed_all',
       '/similarity',
     ]
     const statuses = new Set<number>()

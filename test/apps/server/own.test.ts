@@ -31,10 +31,10 @@ const embedAll = async (texts: readonly string[], options: EmbedOptions = {}): P
   (await embedder.embed(texts, { outputs: ALL, ...options })) as unknown as Full[]
 const f32 = (values: number[]) => Float32Array.from(values)
 
-describe('/embed_all', () => {
+describe('/v1/embed_all', () => {
   it('gives what the embedder gives, bit by bit', async () => {
     const texts = [...mixedTexts(6), '']
-    const { json } = await served.post('/embed_all', { inputs: texts })
+    const { json } = await served.post('/v1/embed_all', { inputs: texts })
     const direct = await embedAll(texts)
     expect(json).toMatchObject({ dimensions: 64, model: embedder.info.name })
     expect(json.usage.tokens).toBe(direct.reduce((sum, { tokenCount }) => sum + tokenCount, 0))
@@ -51,7 +51,7 @@ describe('/embed_all', () => {
   })
 
   it('gives base64 where asked', async () => {
-    const { json } = await served.post('/embed_all', { inputs: 'a b c', encoding: 'base64' })
+    const { json } = await served.post('/v1/embed_all', { inputs: 'a b c', encoding: 'base64' })
     const [direct] = (await embedAll(['a b c'])) as [Full]
     const read = (text: string) =>
       new Float32Array(new Uint8Array(Buffer.from(text, 'base64')).buffer)
@@ -63,7 +63,7 @@ describe('/embed_all', () => {
 
   it('says which tokens there are and where they stand', async () => {
     const text = 'Die Hauptstadt von Polen'
-    const { json } = await served.post('/embed_all', {
+    const { json } = await served.post('/v1/embed_all', {
       inputs: text,
       outputs: { sparse: true },
       tokens: true,
@@ -94,7 +94,7 @@ describe('/embed_all', () => {
 
   it('cuts, shortens and leaves at length as asked', async () => {
     const inputs = 'word '.repeat(9000)
-    const { json } = await served.post('/embed_all', {
+    const { json } = await served.post('/v1/embed_all', {
       inputs,
       truncate: true,
       outputs: { dense: true },
@@ -114,7 +114,7 @@ describe('/embed_all', () => {
   })
 
   it('names the member that holds a text that is wrong', async () => {
-    const { json } = await served.post('/embed_all', { inputs: ['a', 'word '.repeat(9000)] })
+    const { json } = await served.post('/v1/embed_all', { inputs: ['a', 'word '.repeat(9000)] })
     expect(json.error).toMatchObject({
       param: 'inputs',
       message: expect.stringContaining('index 1'),
@@ -125,9 +125,9 @@ describe('/embed_all', () => {
     // 6,000 ColBERT rows of 64: some 4 MB of JSON
     const texts = Array.from({ length: 12 }, (_, i) => `${i} ${'some word '.repeat(250)}`)
     const [whole, lines] = await Promise.all([
-      served.post('/embed_all', { inputs: texts, outputs: { colbert: true } }),
+      served.post('/v1/embed_all', { inputs: texts, outputs: { colbert: true } }),
       served.post(
-        '/embed_all',
+        '/v1/embed_all',
         { inputs: texts, outputs: { colbert: true } },
         { accept: 'application/x-ndjson' },
       ),
@@ -244,6 +244,7 @@ describe('operation', () => {
         '/detokenize',
         '/embed',
         '/embed_all',
+        '/v1/embed_all',
         '/embed_sparse',
         '/health',
         '/info',

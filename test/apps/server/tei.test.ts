@@ -191,6 +191,69 @@ describe('/embed as bytes', () => {
   })
 })
 
+describe('/embed_all', () => {
+  const rowsOf = ({ data, rows, cols }: { data: Float32Array; rows: number; cols: number }) =>
+    Array.from({ length: rows }, (_, i) => data.subarray(i * cols, (i + 1) * cols))
+  const floats = (json: number[][][]) =>
+    json.map((rows) => rows.map((row) => Float32Array.from(row)))
+
+  it('gives the state of every token, special ones included, of texts and ids', async () => {
+    const texts = mixedTexts(3)
+    const direct = await embedder.tokenStates(texts)
+    const { json, headers } = await served.post('/embed_all', { inputs: texts })
+    expect(floats(json)).toEqual(direct.map(({ states }) => rowsOf(states)))
+    expect(json.map((rows: unknown[]) => rows.length)).toEqual(await embedder.countTokens(texts))
+    expect(headers.get('x-compute-tokens')).toMatch(/^\d+$/)
+    const ids = Array.from((await embedder.tokenize(texts[1] as string)).ids)
+    const mixed = await served.post('/embed_all', { inputs: [ids, texts[0]] })
+    expect(mixed.json).toEqual([json[1], json[0]])
+    expect((await served.post('/embed_all', { inputs: texts[0] })).json).toEqual([json[0]])
+  })
+
+  it('cuts, and takes a prompt, as asked', async () => {
+    const inputs = 'word '.repeat(9000)
+    expect(await served.post('/embed_all', { inputs })).toMatchObject({
+      status: 413,
+      json: { error_type: 'Validation' },
+    })
+    const body = {
+      inputs: 'x',
+      truncate: null,
+      truncation_direction: 'Right',
+      prompt_name: 'query',
+    }
+    const { json } = await served.post('/embed_all', body)
+    const [direct] = await embedder.tokenStates(['x'], { prompt: 'query' })
+    expect(floats(json)[0]).toEqual(rowsOf((direct as NonNullable<typeof direct>).states))
+    for (const more of [{ truncation_direction: 'left' }, { prompt_name: 'none' }]) {
+      expect(await served.post('/embed_all', { inputs: 'x', ...more })).toMatchObject({
+        status: 422,
+      })
+    }
+    expect(await served.post('/embed_all', { inputs: ['a', ''] })).toMatchObject({
+      status: 400,
+      json: { error_type: 'Empty' },
+    })
+  })
+
+  it('keeps to its memory, and has our own form for our own members', async () => {
+    const small = await testServer({ embedder, requestMemory: 1_000_000 })
+    const { status } = await small.post('/embed_all', { inputs: 'word '.repeat(6000) })
+    await small.close()
+    expect(status).toBe(413)
+    const ours = await served.post('/v1/embed_all', { inputs: ['a'], encoding: 'base64' })
+    const same = await served.post('/embed_all', { inputs: ['a'], encoding: 'base64' })
+    expect({ ...same.json.embeddings[0], cached: true }).toEqual({
+      ...ours.json.embeddings[0],
+      cached: true,
+    })
+    expect(await served.post('/embed_all', { inputs: [1, 2], tokens: true })).toMatchObject({
+      status: 400,
+      json: { error: { code: 'invalid_value', param: 'inputs' } },
+    })
+  })
+})
+
 describe('/embed_sparse', () => {
   it('gives index and value, ids ascending', async () => {
     const texts = mixedTexts(3)

@@ -9,8 +9,8 @@ import { type Cli, examples } from '../shared/cli.js'
 import { addTableOptions } from '../shared/options.js'
 
 const SERVE_HELP = `
-Endpoints: POST /v1/embeddings (OpenAI's), /embed, /embed_sparse, /rerank, /tokenize (TEI's), /embed_all,
-/similarity; GET /health, /ready, /metrics, /stats, /docs, and a page at /.
+Endpoints: POST /v1/embeddings (OpenAI's), /embed, /embed_sparse, /rerank, /tokenize (TEI's),
+/v1/embed_all, /similarity; GET /health, /ready, /metrics, /stats, /docs, and a page at /.
 A flag wins over the environment, the environment over the file that --config names. On SIGTERM or
 Ctrl-C what was accepted is answered and the exit code is 0; a second one ends at once.`
 

@@ -21,7 +21,10 @@ const PROGRESS_MS = 30_000
 const GIVES_WAY_MS = 2000
 
 export interface Body {
-  readonly bytes: Buffer
+  /** Bytes. */
+  readonly length: number
+  /** What came, in one piece; it is copied for that. */
+  join(): Buffer
   /** Nobody holds the bytes or what was made of them any more. Idempotent. */
   free(): void
 }
@@ -98,7 +101,8 @@ export class Bodies {
       }
       const onEnd = () => {
         stop()
-        resolve({ bytes: Buffer.concat(chunks, bytes), free })
+        const length = bytes
+        resolve({ length, join: () => Buffer.concat(chunks.splice(0), length), free })
       }
       const onClose = () => fail(new HttpError(400, 'bad_request', 'The body broke off.'))
       this.#arriving.add(arriving)

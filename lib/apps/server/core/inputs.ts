@@ -1,6 +1,13 @@
 /** What clients may send to be embedded: texts, arrays of the model's own token ids, or both mixed. */
 
-import type { Embedding, EmbedOptions, Prompt, Settled } from '../../../common/types.js'
+import type {
+  Embedding,
+  EmbedOptions,
+  Prompt,
+  Settled,
+  TokenStates,
+} from '../../../common/types.js'
+import type { TokenStatesOptions } from '../../../embedder/embedder.js'
 import { invalidText } from '../../../engine/tokenize.js'
 import { promptText } from '../../../model/prompts.js'
 import type { ServerContext } from './context.js'
@@ -24,6 +31,25 @@ export function inputsOf(given: GivenInputs): Inputs {
   if (list.every((one) => typeof one === 'string')) return { texts: list }
   if (list.every((one) => typeof one !== 'string')) return { ids: list }
   return { mixed: list }
+}
+
+/**
+ * What TEI's endpoints were given, checked.
+ *
+ * @throws HttpError 400 for an empty text or none, and as `checkInputs`
+ */
+export async function teiInputs(context: ServerContext, given: GivenInputs): Promise<Inputs> {
+  const inputs = inputsOf(given)
+  const isEmpty = given.length === 0 || (Array.isArray(given) && given.includes(''))
+  if (isEmpty) throw new HttpError(400, 'empty', "'inputs' must not be empty.", { param: 'inputs' })
+  await checkInputs(context, inputs, 'inputs')
+  context.metrics.items(inputCount(inputs))
+  return inputs
+}
+
+/** `undefined` where the request does not say: the server's option decides. */
+export function truncation(truncate: boolean | null | undefined): 'end' | 'error' | undefined {
+  return truncate == null ? undefined : truncate ? 'end' : 'error'
 }
 
 /** Texts and ids of a mixed list, each with their positions in it. */
@@ -146,30 +172,46 @@ export function checkTokens({ config }: ServerContext, tokens: number, param: st
  * Embeds texts or token ids: an embedding or an error of each. `<s>` and `</s>` are put around ids that
  * lack them.
  */
-export async function embedInputs(
+export function embedInputs(
   embedder: ServedEmbedder,
   inputs: Inputs,
   options: CollectOptions,
 ): Promise<Settled<Embedding>[]> {
-  if ('texts' in inputs) return embedder.embed(inputs.texts, options)
-  if ('ids' in inputs) return embedder.embedTokens(inputs.ids, options)
+  return eachKind(
+    inputs,
+    (texts) => embedder.embed(texts, options),
+    (ids) => embedder.embedTokens(ids, options),
+  )
+}
+
+/** The token states of texts or token ids, as `embedInputs`. */
+export function statesOfInputs(
+  embedder: ServedEmbedder,
+  inputs: Inputs,
+  options: TokenStatesOptions<'collect'>,
+): Promise<Settled<TokenStates>[]> {
+  const states = (some: readonly (string | Ids)[]) => embedder.tokenStates(some, options)
+  return eachKind(inputs, states, states)
+}
+
+async function eachKind<T>(
+  inputs: Inputs,
+  ofText: (texts: readonly string[]) => Promise<T[]>,
+  ofId: (ids: readonly Ids[]) => Promise<T[]>,
+): Promise<T[]> {
+  if ('texts' in inputs) return ofText(inputs.texts)
+  if ('ids' in inputs) return ofId(inputs.ids)
   const { texts, ids } = partsOf(inputs.mixed)
   const [ofTexts, ofIds] = await Promise.all([
-    embedder.embed(
-      texts.map(([text]) => text),
-      options,
-    ),
-    embedder.embedTokens(
-      ids.map(([one]) => one),
-      options,
-    ),
+    ofText(texts.map(([text]) => text)),
+    ofId(ids.map(([one]) => one)),
   ])
-  const results: Settled<Embedding>[] = new Array(inputs.mixed.length)
+  const results: T[] = new Array(inputs.mixed.length)
   texts.forEach(([, at], i) => {
-    results[at] = ofTexts[i] as Settled<Embedding>
+    results[at] = ofTexts[i] as T
   })
   ids.forEach(([, at], i) => {
-    results[at] = ofIds[i] as Settled<Embedding>
+    results[at] = ofIds[i] as T
   })
   return results
 }

@@ -1,7 +1,7 @@
 /** Prometheus metrics. Labels are route patterns, methods and statuses: nothing that a client made up. */
 
 import type { Counter, Histogram, Registry } from 'prom-client'
-import type { Embedding } from '../../../common/types.js'
+import type { Embedding, EmbeddingFacts } from '../../../common/types.js'
 import type { Drift } from './drift.js'
 import { gauges, type Readings } from './gauges.js'
 import { Recent } from './recent.js'
@@ -31,6 +31,9 @@ const SECONDS = [
 const COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
 const TOKENS = [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192]
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** What is counted of an answer. */
+export type Answered = EmbeddingFacts & Pick<Partial<Embedding>, 'dense'>
 
 export class ServerMetrics {
   readonly registry: Registry
@@ -143,7 +146,7 @@ export class ServerMetrics {
   }
 
   /** @param isReference whether `dense`, if there, is of full width and length 1 */
-  answered(embedding: Embedding, isReference: boolean): void {
+  answered(embedding: Answered, isReference: boolean): void {
     const { tokenCount, cached, timings, dense } = embedding
     this.totals.texts++
     this.totals.tokens += tokenCount

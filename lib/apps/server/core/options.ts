@@ -153,6 +153,12 @@ export const SERVER_OPTIONS = {
     'How often the reference texts are embedded again, if there was work since; 0 for never. Default: 5min.',
   ),
   publicMetrics: spec(toggle, false, undefined, 'GET /metrics needs no key. Default: off.'),
+  compress: spec(
+    toggle,
+    false,
+    undefined,
+    'Answers as gzip or, where this Node has it, zstd to clients that take them; for slow networks. Default: off.',
+  ),
   page: spec(toggle, true, undefined, 'The page at /. Default: on.'),
   docs: spec(
     toggle,

@@ -3,11 +3,26 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { EmbedderError, TimeoutError } from '../../../common/errors.js'
 import { clearTimeout, performance, setTimeout } from '../../../common/timers.js'
-import type { Embedding, EmbedOptions, Outputs, Prompt, Settled } from '../../../common/types.js'
+import type {
+  Embedding,
+  EmbedOptions,
+  Outputs,
+  Prompt,
+  Settled,
+  TokenStates,
+} from '../../../common/types.js'
 import type { ServerContext } from './context.js'
 import { ClientGoneError, type ErrorStyle, HttpError } from './errors.js'
-import { embedInputs, type Inputs, inputCharacters, inputCount, inputTokens } from './inputs.js'
+import {
+  embedInputs,
+  type Inputs,
+  inputCharacters,
+  inputCount,
+  inputTokens,
+  statesOfInputs,
+} from './inputs.js'
 import type { Turn } from './limits.js'
+import type { Answered } from './metrics.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -147,6 +162,35 @@ export class RequestWork {
   }
 
   /**
+   * The token states of the inputs of a request. One that fails fails the request.
+   *
+   * @throws HttpError, EmbedderError, or the signal's reason
+   */
+  async states(
+    inputs: Inputs,
+    asked: Pick<RequestWorkOptions, 'truncate' | 'prompt'>,
+  ): Promise<TokenStates[]> {
+    const numbers = (await inputTokens(this.#context, inputs)) * this.#context.info.dimensions
+    const turn = await this.#turn(answerBytes(numbers))
+    try {
+      const { prompt } = asked
+      const results = await statesOfInputs(this.#context.embedder, inputs, {
+        priority: priorityOf(inputs),
+        truncate: asked.truncate ?? this.#context.defaults.truncate ?? 'error',
+        ...(prompt !== undefined && { prompt }),
+        onError: 'collect',
+        signal: this.signal,
+      })
+      this.#record(results, { normalize: false })
+      this.characters += inputCharacters(inputs)
+      for (const result of results) if (result instanceof EmbedderError) throw result
+      return results as TokenStates[]
+    } finally {
+      turn.leave()
+    }
+  }
+
+  /**
    * Lets a re-ranker score so many pairs.
    *
    * @param tokens of each pair
@@ -213,10 +257,9 @@ export class RequestWork {
     options: RequestWorkOptions & Pick<EmbedOptions, 'truncate' | 'normalize'>,
   ): EmbedOptions & { onError: 'collect'; precision: 'float32' } {
     const { outputs, normalize, truncate, dimensions, prompt } = options
-    const isSmall = inputCount(inputs) <= INTERACTIVE_INPUTS
     return {
       outputs,
-      priority: options.priority ?? (isSmall ? 'interactive' : 'bulk'),
+      priority: options.priority ?? priorityOf(inputs),
       normalize,
       precision: 'float32',
       onError: 'collect',
@@ -235,10 +278,13 @@ export class RequestWork {
     const tokens = needsTokens ? await inputTokens(this.#context, inputs) : 0
     const colbert = outputs.colbert ? tokens * info.colbertDimensions : 0
     const numbers = dense + (outputs.sparse ? 2 * tokens : 0) + colbert
-    return 4 * numbers + TEXT_BYTES * Math.min(numbers, TEXT_NUMBERS)
+    return answerBytes(numbers)
   }
 
-  #record(results: readonly Settled<Embedding>[], options: RequestWorkOptions): void {
+  #record(
+    results: readonly Settled<Answered>[],
+    options: Pick<RequestWorkOptions, 'normalize' | 'dimensions'>,
+  ): void {
     const comparable = options.normalize !== false && options.dimensions === undefined
     for (const result of results) {
       if (result instanceof EmbedderError) continue
@@ -252,6 +298,15 @@ export class RequestWork {
       this.#context.metrics.answered(result, comparable)
     }
   }
+}
+
+function priorityOf(inputs: Inputs): 'interactive' | 'bulk' {
+  return inputCount(inputs) <= INTERACTIVE_INPUTS ? 'interactive' : 'bulk'
+}
+
+/** So many numbers, and as many of them as are text at a time. */
+function answerBytes(numbers: number): number {
+  return 4 * numbers + TEXT_BYTES * Math.min(numbers, TEXT_NUMBERS)
 }
 
 /** The work of a route that has `config.work`. */

@@ -8,6 +8,7 @@ export type ServedEmbedder = Pick<
   Embedder,
   | 'embed'
   | 'embedTokens'
+  | 'tokenStates'
   | 'tokenize'
   | 'countTokens'
   | 'pieces'

@@ -1,28 +1,42 @@
-/** `POST /embed_all`: all three outputs of texts, with the tokens they belong to. */
+/**
+ * `POST /v1/embed_all`: all three outputs of texts, with the tokens they belong to. `/embed_all` is the same for a body
+ * that has a member of this form beside `inputs` and `truncate`, or asks for NDJSON; else it is TEI's.
+ */
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Embedding, Outputs, TokenPiece } from '../../../common/types.js'
 import type { ServerContext } from '../core/context.js'
-import { checkInputs } from '../core/inputs.js'
+import { HttpError } from '../core/errors.js'
+import { checkInputs, type GivenInputs, inputsOf, truncation } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
 import type { WireToken } from '../core/wire.js'
 import { floatsToBase64, floatsToJson, listOf, rowsToJson, sendJson, weightsOf } from './json.js'
 import { modelName } from './model-name.js'
 import { acceptsNdjson, sendNdjson } from './ndjson.js'
 import * as schemas from './schemas.js'
+import { sendTokenStates, type TokenStatesBody } from './token-states.js'
 import { describeTokens } from './tokens.js'
 
 interface EmbedAllBody {
-  inputs: string | string[]
+  inputs: GivenInputs
   /** Default: all that the model has. */
   outputs?: Outputs
-  truncate?: boolean
+  truncate?: boolean | null
   normalize?: boolean
   dimensions?: number
   /** Of dense and ColBERT vectors. Default: float. */
   encoding?: 'float' | 'base64'
   /** Default: false. */
   tokens?: boolean
+}
+
+/** Members that TEI's form does not have. */
+const own = {
+  outputs: schemas.outputs,
+  normalize: { type: 'boolean', description: 'true or false' },
+  dimensions: { type: 'integer', minimum: 1 },
+  encoding: { type: 'string', enum: ['float', 'base64'] },
+  tokens: { type: 'boolean', description: 'true or false' },
 }
 
 const schema = {
@@ -34,12 +48,8 @@ const schema = {
     ['inputs'],
     {
       inputs: schemas.textOrTexts,
-      outputs: schemas.outputs,
       truncate: schemas.truncate,
-      normalize: { type: 'boolean', description: 'true or false' },
-      dimensions: { type: 'integer', minimum: 1 },
-      encoding: { type: 'string', enum: ['float', 'base64'] },
-      tokens: { type: 'boolean', description: 'true or false' },
+      ...own,
     },
     { closed: true },
   ),
@@ -83,43 +93,94 @@ const schema = {
   }),
 }
 
+const eitherSchema = {
+  summary: 'The last hidden states of all tokens (TEI’s form), or all outputs as /v1/embed_all',
+  description: `TEI’s form, unless the body has one of ${Object.keys(own).join(', ')}, or NDJSON is asked for.`,
+  tags: ['text-embeddings-inference'],
+  body: schemas.body(
+    ['inputs'],
+    {
+      inputs: schemas.inputs(0),
+      truncate: schemas.flag,
+      truncation_direction: schemas.truncationDirection,
+      prompt_name: schemas.promptName,
+      ...own,
+    },
+    { closed: true },
+  ),
+  response: schemas.responses({
+    description: 'A list of states for each input, or what /v1/embed_all answers',
+  }),
+}
+
+const isOwn = (body: unknown) =>
+  typeof body === 'object' && body !== null && Object.keys(own).some((name) => name in body)
+
 export function embedAllRoutes(app: FastifyInstance, context: ServerContext): void {
-  app.post<{ Body: EmbedAllBody }>(
+  app.post<{ Body: EmbedAllBody & TokenStatesBody }>(
     '/embed_all',
-    { schema, config: { work: true, param: 'inputs' } },
+    {
+      schema: eitherSchema,
+      config: {
+        work: true,
+        param: 'inputs',
+        errors: (body) => (isOwn(body) ? 'openai' : 'tei'),
+      },
+    },
     async (request, reply) => {
-      const work = workOf(request)
       const { body } = request
-      const texts = typeof body.inputs === 'string' ? [body.inputs] : body.inputs
-      await checkInputs(context, { texts }, 'inputs')
-      const { info } = context
-      const options = {
-        outputs: outputsOf(body.outputs, info.outputs),
-        normalize: body.normalize,
-        truncate: truncation(body.truncate),
-        dimensions: body.dimensions,
-      }
-      const write = async (text: string, embedding: Embedding, index: number) => {
-        const tokens = body.tokens ? await tokensOf(context, text, embedding) : undefined
-        const { sparse } = embedding
-        const pieces = sparse && (await context.embedder.pieces(sparse.indices))
-        return embeddingToJson({ embedding, index, tokens, pieces, encoding: body.encoding })
-      }
-      context.metrics.items(texts.length)
-      if (acceptsNdjson(request)) return sendNdjson(reply, { work, texts, options, write })
-      const embeddings = await work.embed({ texts }, options)
-      const written: Iterable<string>[] = []
-      for (const [i, embedding] of embeddings.entries()) {
-        written.push(await write(texts[i] as string, embedding, i))
-      }
-      const tokens = embeddings.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
-      const head = {
-        model: modelName(context),
-        dimensions: body.dimensions ?? info.dimensions,
-      }
-      return sendJson(reply, envelope(head, written, tokens), () => work.renewDeadline())
+      if (isOwn(body) || acceptsNdjson(request)) return sendAll(context, request, reply)
+      return sendTokenStates(context, request, reply)
     },
   )
+
+  app.post<{ Body: EmbedAllBody }>(
+    '/v1/embed_all',
+    { schema, config: { work: true, param: 'inputs' } },
+    (request, reply) => sendAll(context, request, reply),
+  )
+}
+
+async function sendAll(
+  context: ServerContext,
+  request: FastifyRequest<{ Body: EmbedAllBody }>,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const work = workOf(request)
+  const { body } = request
+  const inputs = inputsOf(body.inputs)
+  if (!('texts' in inputs) || inputs.texts.length === 0) {
+    const must = schemas.textOrTexts.description
+    throw new HttpError(400, 'invalid_value', `'inputs' must be: ${must}.`, { param: 'inputs' })
+  }
+  const { texts } = inputs
+  await checkInputs(context, { texts }, 'inputs')
+  const { info } = context
+  const options = {
+    outputs: outputsOf(body.outputs, info.outputs),
+    normalize: body.normalize,
+    truncate: truncation(body.truncate),
+    dimensions: body.dimensions,
+  }
+  const write = async (text: string, embedding: Embedding, index: number) => {
+    const tokens = body.tokens ? await tokensOf(context, text, embedding) : undefined
+    const { sparse } = embedding
+    const pieces = sparse && (await context.embedder.pieces(sparse.indices))
+    return embeddingToJson({ embedding, index, tokens, pieces, encoding: body.encoding })
+  }
+  context.metrics.items(texts.length)
+  if (acceptsNdjson(request)) return sendNdjson(reply, { work, texts, options, write })
+  const embeddings = await work.embed({ texts }, options)
+  const written: Iterable<string>[] = []
+  for (const [i, embedding] of embeddings.entries()) {
+    written.push(await write(texts[i] as string, embedding, i))
+  }
+  const tokens = embeddings.reduce((sum, { tokenCount }) => sum + tokenCount, 0)
+  const head = {
+    model: modelName(context),
+    dimensions: body.dimensions ?? info.dimensions,
+  }
+  return sendJson(reply, envelope(head, written, tokens), () => work.renewDeadline())
 }
 
 function* envelope(
@@ -140,11 +201,6 @@ function outputsOf(asked: Outputs | undefined, has: Required<Outputs>): Required
     sparse: asked.sparse ?? false,
     colbert: asked.colbert ?? false,
   }
-}
-
-/** `undefined` where the request does not say: the server's option decides. */
-export function truncation(truncate: boolean | null | undefined): 'end' | 'error' | undefined {
-  return truncate == null ? undefined : truncate ? 'end' : 'error'
 }
 
 /** The tokens that the embedding was made of. */

@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { turn } from '../../../common/timers.js'
+import { ownTurn } from '../../../common/timers.js'
 import type { SparseEmbedding, TokenPiece } from '../../../common/types.js'
 import { numbersOf } from '../../../outputs/arrays.js'
 import { shortestFloat32 } from '../../../outputs/shortest-decimal.js'
@@ -100,7 +100,7 @@ async function* rest(
 ): AsyncGenerator<string> {
   yield first
   for (;;) {
-    await turn()
+    await ownTurn()
     const { text, done } = take(iterator)
     onPiece()
     if (text !== '') yield text

@@ -10,9 +10,15 @@ import { lexicalScore } from '../../../scoring/sparse.js'
 import { type Hit, topKScores } from '../../../scoring/topk.js'
 import type { LoadedReranker, ServerContext } from '../core/context.js'
 import { ofPair, ofQueryOr } from '../core/errors.js'
-import { checkCount, checkInputs, checkTokens, WRITTEN_OUT, withPrompts } from '../core/inputs.js'
+import {
+  checkCount,
+  checkInputs,
+  checkTokens,
+  truncation,
+  WRITTEN_OUT,
+  withPrompts,
+} from '../core/inputs.js'
 import { type RequestWork, workOf } from '../core/request-work.js'
-import { truncation } from './embed-all.js'
 
 interface Question {
   query: string

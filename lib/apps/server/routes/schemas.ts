@@ -15,20 +15,26 @@ const ids = {
   items: { type: 'integer', minimum: 0, maximum: 2 ** 31 - 1 },
 }
 
+/** Of a text. Not `minLength`, for which Ajv counts every character of every text. */
+const notEmpty = { not: { enum: [''] } }
+
 /**
  * Texts or token ids: one, or an array of them in any mixture.
  *
  * @param minLength of a text
  */
-export const inputs = (minLength: number) => ({
-  description: `a text, an array of texts, an array of token ids, or an array of such arrays${minLength > 0 ? '; none of them empty' : ''}`,
-  anyOf: [
-    { type: 'string', minLength },
-    { type: 'array', minItems: minLength, items: { type: 'string', minLength } },
-    ids,
-    { type: 'array', minItems: 1, items: { anyOf: [{ type: 'string', minLength }, ids] } },
-  ],
-})
+export const inputs = (minLength: 0 | 1) => {
+  const some = minLength > 0 ? { type: 'string', ...notEmpty } : { type: 'string' }
+  return {
+    description: `a text, an array of texts, an array of token ids, or an array of such arrays${minLength > 0 ? '; none of them empty' : ''}`,
+    anyOf: [
+      some,
+      { type: 'array', minItems: minLength, items: some },
+      ids,
+      { type: 'array', minItems: 1, items: { anyOf: [some, ids] } },
+    ],
+  }
+}
 
 /** A member that may be left out, or null. */
 export const flag = { type: 'boolean', nullable: true, description: 'true or false' }

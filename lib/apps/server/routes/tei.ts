@@ -3,12 +3,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Embedding } from '../../../common/types.js'
 import type { LoadedReranker, ServerContext } from '../core/context.js'
-import { HttpError } from '../core/errors.js'
-import { checkInputs, type GivenInputs, type Inputs, inputCount, inputsOf } from '../core/inputs.js'
+import { type GivenInputs, teiInputs, truncation } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
 import { packageVersion } from '../core/version.js'
 import { acceptedBinary, sendRows } from './binary.js'
-import { truncation } from './embed-all.js'
 import { floatsToJson, listOf, sendJson } from './json.js'
 import { modelName, rerankerName } from './model-name.js'
 import { acceptsNdjson, sendNdjson } from './ndjson.js'
@@ -73,7 +71,7 @@ const infoSchema = {
 export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
   const embed = async (request: FastifyRequest<{ Body: EmbedBody }>, reply: FastifyReply) => {
     const { normalize, truncate, dimensions, prompt_name } = request.body
-    const inputs = await checkedInputs(context, request.body.inputs)
+    const inputs = await teiInputs(context, request.body.inputs)
     const options = {
       outputs: { dense: true, sparse: false, colbert: false },
       truncate: truncation(truncate),
@@ -114,7 +112,7 @@ export function teiRoutes(app: FastifyInstance, context: ServerContext): void {
     '/embed_sparse',
     { schema: sparseSchema, config },
     async (request, reply) => {
-      const inputs = await checkedInputs(context, request.body.inputs)
+      const inputs = await teiInputs(context, request.body.inputs)
       const work = workOf(request)
       const embeddings = await work.embed(inputs, {
         outputs: { dense: false, sparse: true, colbert: false },
@@ -161,15 +159,6 @@ function rerankerInfo(reranker: LoadedReranker): object {
     model_type: { reranker: { id2label: { 0: LABEL }, label2id: { [LABEL]: 0 } } },
     max_input_length: maxTokens,
   }
-}
-
-async function checkedInputs(context: ServerContext, given: GivenInputs): Promise<Inputs> {
-  const inputs = inputsOf(given)
-  const isEmpty = given.length === 0 || (Array.isArray(given) && given.includes(''))
-  if (isEmpty) throw new HttpError(400, 'empty', "'inputs' must not be empty.", { param: 'inputs' })
-  await checkInputs(context, inputs, 'inputs')
-  context.metrics.items(inputCount(inputs))
-  return inputs
 }
 
 function sparseToJson({ sparse }: Embedding): string {

@@ -2,14 +2,15 @@
 
 import type { FastifyInstance } from 'fastify'
 import { throwIfAborted } from '../../../common/abort.js'
+import type { PlacedToken } from '../../../common/types.js'
 import type { ServerContext } from '../core/context.js'
 import { HttpError } from '../core/errors.js'
 import { checkInputs } from '../core/inputs.js'
 import { workOf } from '../core/request-work.js'
-import type { WireToken } from '../core/wire.js'
+import { listOf, sendJson } from './json.js'
 import { modelName } from './model-name.js'
 import * as schemas from './schemas.js'
-import { describeTokens } from './tokens.js'
+import { wireToken } from './tokens.js'
 
 interface TokenizeBody {
   inputs?: string | string[]
@@ -85,34 +86,40 @@ export function tokenizeRoutes(app: FastifyInstance, context: ServerContext): vo
   app.post<{ Body: TokenizeBody }>(
     '/tokenize',
     { schema: tokenize, config: tei },
-    async (request) => {
+    async (request, reply) => {
       const { inputs, add_special_tokens, content, add_special, with_pieces } = request.body
-      const { signal } = workOf(request)
+      const work = workOf(request)
+      const send = (text: Iterable<string>) => sendJson(reply, text, () => work.renewDeadline())
       if (inputs === undefined && content !== undefined) {
-        const [tokens = []] = await describe(context, [content], signal)
+        const [tokens = []] = await describe(context, [content], work.signal)
         const kept = add_special ? tokens : tokens.slice(1, -1)
-        return { tokens: kept.map(({ id, piece }) => (with_pieces ? { id, piece } : id)) }
+        const shown = jsonOf(kept, ({ id, piece }) => (with_pieces ? { id, piece } : id))
+        return send(enclosed('{"tokens":', shown))
       }
       if (inputs === undefined) {
         throw new HttpError(400, 'missing_field', "'inputs' is required.", { param: 'inputs' })
       }
       const texts = typeof inputs === 'string' ? [inputs] : inputs
-      const described = await describe(context, texts, signal)
-      return described.map((tokens, i) => {
+      const described = await describe(context, texts, work.signal)
+      const lists = described.map((tokens, i) => {
         const kept = add_special_tokens === false ? tokens.slice(1, -1) : tokens
-        return asTei(texts[i] as string, kept)
+        return jsonOf(kept, asTei(texts[i] as string))
       })
+      return send(listOf(lists))
     },
   )
 
   app.post<{ Body: { inputs: string | string[] } }>(
     '/v1/tokenize',
     { schema: ours, config: { work: true, param: 'inputs' } },
-    async (request) => {
+    async (request, reply) => {
       const { inputs } = request.body
+      const work = workOf(request)
       const texts = typeof inputs === 'string' ? [inputs] : inputs
-      const tokens = await describe(context, texts, workOf(request).signal)
-      return { model: modelName(context), tokens }
+      const described = await describe(context, texts, work.signal)
+      const lists = listOf(described.map((tokens) => jsonOf(tokens, wireToken)))
+      const head = `{"model":${JSON.stringify(modelName(context))},"tokens":`
+      return sendJson(reply, enclosed(head, lists), () => work.renewDeadline())
     },
   )
 
@@ -137,33 +144,54 @@ async function describe(
   context: ServerContext,
   texts: readonly string[],
   signal: AbortSignal,
-): Promise<WireToken[][]> {
+): Promise<PlacedToken[][]> {
   if (texts.length === 0) {
     throw new HttpError(400, 'empty', "'inputs' must not be empty.", { param: 'inputs' })
   }
   // a text that is too long for the model is tokenized all the same: here it counts as a whole
   await checkInputs(context, { texts }, 'inputs', context.config.maxRequestTokens + 1)
   context.metrics.items(texts.length)
-  const described: WireToken[][] = []
+  const described: PlacedToken[][] = []
   for (const text of texts) {
-    described.push(await describeTokens(context.embedder, text))
+    described.push((await context.embedder.tokenize(text, { pieces: true })).pieces)
     throwIfAborted(signal)
   }
   return described
 }
 
+/** Tokens whose text is made at a time. */
+const SOME = 256
+
+/** A list of what is shown of each token, some at a time. */
+function* jsonOf<T>(tokens: readonly T[], shown: (token: T) => unknown): Generator<string> {
+  yield '['
+  for (let from = 0; from < tokens.length; from += SOME) {
+    const some = JSON.stringify(tokens.slice(from, from + SOME).map(shown)).slice(1, -1)
+    yield from > 0 ? `,${some}` : some
+  }
+  yield ']'
+}
+
+function* enclosed(head: string, text: Iterable<string>): Generator<string> {
+  yield head
+  yield* text
+  yield '}'
+}
+
 /**
  * TEI's tokens: `text` is what stands there, and places are bytes of UTF-8 (its `into_tokens`, core/src/tokenization.rs);
  * special tokens have none. A space alone takes the place of the character behind it, as in Hugging Face's library.
+ *
+ * @returns what is to be called with the tokens in their order
  */
-function asTei(text: string, tokens: readonly WireToken[]): object[] {
+function asTei(text: string): (token: PlacedToken) => object {
   const offset = byteOffsets(text)
-  return tokens.map(({ id, piece, special, start, end }) => {
-    if (start === undefined) return { id, text: piece, special, start: null, stop: null }
+  return ({ id, piece, special, start, end }) => {
+    if (special) return { id, text: piece, special, start: null, stop: null }
     const width = (text.codePointAt(start) ?? 0) > 0xffff ? 2 : 1
     const stop = start === end ? Math.min(text.length, start + width) : end
     return { id, text: text.slice(start, stop), special, start: offset(start), stop: offset(stop) }
-  })
+  }
 }
 
 async function textsOf(
@@ -178,11 +206,10 @@ async function textsOf(
 }
 
 /** UTF-16 positions, which hardly ever go back, as counts of UTF-8 bytes. */
-function byteOffsets(text: string): (position: number | undefined) => number | null {
+function byteOffsets(text: string): (position: number) => number {
   let at = 0
   let bytes = 0
   return (position) => {
-    if (position === undefined) return null
     if (position < at) bytes -= Buffer.byteLength(text.slice(position, at))
     else bytes += Buffer.byteLength(text.slice(at, position))
     at = position

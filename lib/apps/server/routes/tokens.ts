@@ -1,5 +1,6 @@
 /** Tokens of texts as pages and programs want to see them: ids, pieces, places. */
 
+import type { PlacedToken } from '../../../common/types.js'
 import type { ServedEmbedder } from '../core/served.js'
 import type { WireToken } from '../core/wire.js'
 
@@ -10,7 +11,10 @@ export async function describeTokens(
   limit: { maxTokens?: number; truncate?: 'end' } = {},
 ): Promise<WireToken[]> {
   const { pieces } = await embedder.tokenize(text, { ...limit, pieces: true })
-  return pieces.map(({ start, end, ...token }) =>
-    token.special ? token : { ...token, start, end },
-  )
+  return pieces.map(wireToken)
+}
+
+/** A token as it travels. */
+export function wireToken({ start, end, ...token }: PlacedToken): WireToken {
+  return token.special ? token : { ...token, start, end }
 }

@@ -423,7 +423,7 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
     await fact('Requests').filter({ hasText: /^\d/ }).waitFor()
     const before = Number(await textOf(fact('Requests')))
     const texts = Array.from({ length: 40 }, (_, i) => `text ${i}`)
-    await fetch(`${open.url}embed_all`, {
+    await fetch(`${open.url}v1/embed_all`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ inputs: texts }),
