@@ -67,8 +67,15 @@ function swap(fresh, folder) {
   fs.rmSync(old, { recursive: true, force: true })
 }
 
+/** Examples are packages of their own, and find this one as they would when it is installed. */
+function linkPackage() {
+  const link = path.join(root, 'node_modules', 'bge-m3-node')
+  if (!fs.existsSync(link)) fs.symlinkSync(root, link, 'junction')
+}
+
 function buildJs() {
   const started = Date.now()
+  linkPackage()
   const dist = path.join(root, 'dist')
   const fresh = path.join(root, '.build', `dist-${process.pid}`)
   run(

@@ -12,6 +12,12 @@ const OTHERS = ['CONTRIBUTING.md', 'CHANGELOG.md', 'THIRD_PARTY_NOTICES.md', 'SE
   (name) => fs.existsSync(path.join(root, name)),
 )
 
+const exampleFolders = () =>
+  fs
+    .readdirSync(path.join(root, 'examples'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+
 describe('links', () => {
   it.each([...pages(), ...OTHERS])('%s', (page) => {
     for (const target of linksOf(readPage(page))) {
@@ -68,11 +74,30 @@ describe('nothing is left out', () => {
 
   it('examples.md has every example', () => {
     const page = readPage('docs/examples.md')
-    const examples = fs
-      .readdirSync(path.join(root, 'examples'), { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-    expect(examples.filter((name) => !page.includes(`../examples/${name}/`))).toEqual([])
+    expect(exampleFolders().filter((name) => !page.includes(`../examples/${name}/`))).toEqual([])
+  })
+
+  it('every example starts when it is copied out: its package.json has what it imports', () => {
+    const { version, devDependencies } = JSON.parse(readPage('package.json'))
+    const known = { ...devDependencies, 'bge-m3-node': `^${version}` }
+    for (const name of exampleFolders()) {
+      const folder = path.join(root, 'examples', name)
+      const files = fs.readdirSync(folder).filter((file) => /\.[cm]js$/.test(file))
+      if (files.length === 0) continue // a notebook
+      const manifest = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'))
+      const [, script] = /^node (\S+)/.exec(manifest.scripts.start) ?? []
+      if (script) expect(files, name).toContain(script)
+      const needed = { ...manifest.dependencies, ...manifest.devDependencies }
+      for (const file of files) {
+        const source = fs.readFileSync(path.join(folder, file), 'utf8')
+        for (const [, from = ''] of source.matchAll(/\bfrom '([^.'][^']*)'/g)) {
+          const [, wanted = ''] = /^((?:@[^/]+\/)?[^/]+)/.exec(from) ?? []
+          if (!from.startsWith('node:')) expect(needed, `${name}/${file}`).toHaveProperty([wanted])
+        }
+      }
+      for (const [wanted, range] of Object.entries(manifest.dependencies))
+        expect(range, `${name}: ${wanted}`).toBe(known[wanted])
+    }
   })
 
   it('the README sells in one screen and keeps the test command', () => {
