@@ -115,7 +115,17 @@ export default defineConfig({
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
   },
   themeConfig: {
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      options: {
+        miniSearch: {
+          searchOptions: {
+            // who searches has a question; the reference is for who knows the name
+            boostDocument: (id) => (id.startsWith('/reference/') ? 0.3 : id.startsWith('/project/') ? 0.5 : 1),
+          },
+        },
+      },
+    },
     outline: [2, 3],
     nav: [
       { text: 'Guides', link: '/guides' },

@@ -5,6 +5,10 @@ export const home = {
     name: 'bge-m3-node',
     text: 'bge-m3 embeddings in Node and Electron',
     tagline: 'Dense, sparse and ColBERT vectors from one pass, on the CPU, inside your process.',
+    image: {
+      src: '/images/speed.svg',
+      alt: 'Tokens per second of bge-m3-node, ONNX Runtime int8 and node-llama-cpp',
+    },
     actions: [
       { theme: 'brand', text: 'Get started', link: '/getting-started' },
       { theme: 'alt', text: 'Guides', link: '/guides' },
