@@ -94,10 +94,26 @@ const EXAMPLES = fs
   .sort()
   .map((name) => name.replace(/\.md$/, ''))
 
-/** A page a subpath, as far as the reference was made. */
+const KINDS = ['classes', 'functions', 'interfaces', 'type-aliases', 'variables']
+
+/** A subpath and its symbols, a page each. */
+function symbolsOf(name) {
+  const items = KINDS.flatMap((kind) => {
+    const folder = path.join(staged, 'reference', name, kind)
+    if (!fs.existsSync(folder)) return []
+    return fs
+      .readdirSync(folder)
+      .sort()
+      .map((file) => file.replace(/\.md$/, ''))
+      .map((symbol) => ({ text: symbol, link: `/reference/${name}/${kind}/${symbol}` }))
+  })
+  return { text: name, link: `/reference/${name}/`, items, collapsed: true }
+}
+
+/** As far as the reference was made. */
 const REFERENCE = entryPoints()
-  .map(({ name }) => ({ text: name, link: `/reference/${name}` }))
-  .filter(({ link }) => fs.existsSync(path.join(staged, `${link}.md`)))
+  .filter(({ name }) => fs.existsSync(path.join(staged, 'reference', name, 'index.md')))
+  .map(({ name }) => symbolsOf(name))
 
 const ICON =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#0b6e75"/><path d="M3 12V6m5 6V3m5 9V8" stroke="#fff" stroke-width="2"/></svg>'

@@ -39,7 +39,7 @@ describe('the site', () => {
     const { exports } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
     const subpaths = Object.keys(exports)
       .filter((name) => name !== './package.json')
-      .map((name) => `reference/bge-m3-node${name.slice(1)}.html`)
+      .map((name) => `reference/bge-m3-node${name.slice(1)}/index.html`)
     const wanted = ['index.html', ...docs, ...examples, ...subpaths]
     expect(wanted.filter((page) => !pages.has(page))).toEqual([])
   })
@@ -139,6 +139,49 @@ describe.skipIf(!has('chromium'))('in Chromium', () => {
       )) as string[]
       expect(found, seen).toEqual([])
     }
+    await page.close()
+  })
+
+  /** The pages that a search gives, best first. */
+  async function search(words: string): Promise<string[]> {
+    const page = await browser.newPage()
+    try {
+      await page.goto(`${base}/`, { waitUntil: 'networkidle' })
+      await page.keyboard.press('Control+k')
+      await page.locator('.VPLocalSearchBox input').fill(words)
+      const found = page.locator('.VPLocalSearchBox .result')
+      await found.first().waitFor()
+      return await found.evaluateAll((links) => links.map((link) => new URL((link as HTMLAnchorElement).href).pathname))
+    } finally {
+      await page.close()
+    }
+  }
+
+  it.each(['embed documents', 'memory limit', 'rerank', 'sparse weights'])(
+    'search for %s gives a guide first',
+    async (words) => {
+      const [first] = await search(words)
+      expect(first).not.toMatch(/^\/(reference|project)\//)
+    },
+  )
+
+  it('search finds every environment variable', async () => {
+    const page = fs.readFileSync(path.join(root, 'docs/environment.md'), 'utf8')
+    const names = [...page.matchAll(/^\| `([A-Z][A-Z0-9_]+)/gm)].map(([, name = '']) => name)
+    expect(names.length).toBeGreaterThan(30)
+    for (const name of names) expect(await search(name), name).toContain('/environment.html')
+  }, 240_000)
+
+  it('begins with how it is installed, a program and the chart', async () => {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+    await page.goto(`${base}/`, { waitUntil: 'networkidle' })
+    const bottom = async (selector: string) => {
+      const box = await page.locator(selector).first().boundingBox()
+      return (box?.y ?? Number.NaN) + (box?.height ?? Number.NaN)
+    }
+    expect(await bottom('.VPHero img')).toBeLessThan(800)
+    expect(await bottom('.vp-doc .language-sh')).toBeLessThan(800)
+    expect(await bottom('.vp-doc .language-js')).toBeLessThan(900)
     await page.close()
   })
 
