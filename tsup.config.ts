@@ -32,7 +32,13 @@ const commonJs: NonNullable<Options['plugins']>[number] = {
 }
 
 export default defineConfig([
-  { ...common, entry, format: ['esm'], outExtension: () => ({ js: '.js' }) },
+  // the command is run, never imported: in one format, without types, and of the same chunks
+  {
+    ...common,
+    entry: { ...entry, 'cli/main': 'lib/apps/cli/main.ts' },
+    format: ['esm'],
+    outExtension: () => ({ js: '.js' }),
+  },
   {
     ...common,
     entry,
@@ -41,8 +47,6 @@ export default defineConfig([
     plugins: [commonJs],
   },
   { ...common, entry, format: ['esm', 'cjs'], dts: { only: true } },
-  // the command is run, never imported: one format, no types
-  { ...common, entry: { 'cli/main': 'lib/apps/cli/main.ts' }, format: ['esm'] },
   // the server's page: scripts for the browser, and the files beside them as they are
   {
     entry: {

@@ -3,8 +3,8 @@
 import { chunkText } from '../chunking/chunk-text.js'
 import type { ChunkTextOptions, TokenCounter } from '../chunking/types.js'
 import type { AbortSignalLike } from '../common/abort.js'
-import { EmbedderError } from '../common/errors.js'
-import { refuseUnknown } from '../common/given.js'
+import { EmbedderError, InvalidInputError } from '../common/errors.js'
+import { checkList, refuseUnknown } from '../common/given.js'
 import type { EmbeddingStore } from './store.js'
 
 /** How documents are cut: as `chunkText` does it. */
@@ -104,12 +104,24 @@ const WINDOW = 64
  * A store that has no `remove` keeps it.
  *
  * @returns how many chunks were removed
- * @throws StoreError
+ * @throws StoreError, InvalidInputError
  */
 export async function trimDocuments(
   store: Pick<EmbeddingStore, 'stored' | 'remove'>,
   documents: readonly DocumentParts[],
 ): Promise<number> {
+  if (typeof Object(store).stored !== 'function') {
+    throw new InvalidInputError('trimDocuments takes a store, which has `stored` and `remove`.')
+  }
+  checkList(documents, 'The documents')
+  for (const one of documents) {
+    const { document, parts } = Object(one) as Partial<DocumentParts>
+    if (typeof document === 'string' && Number.isSafeInteger(parts) && (parts as number) >= 0)
+      continue
+    throw new InvalidInputError(
+      'A document to trim is { document: its id, parts: a whole number from 0 }.',
+    )
+  }
   if (!store.remove || documents.length === 0) return 0
   const next = new Map(documents.map(({ document, parts }) => [chunkId(document, parts), document]))
   const longer = await store.stored([...next.keys()])

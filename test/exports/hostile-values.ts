@@ -120,6 +120,7 @@ function targetsOf({
     // a source may have no end
     for await (const _ of stream) if (++seen > 20) break
   }
+  const aStore = { stored: async () => new Map(), remove: async () => {} }
   const nowhere = { redis: 'redis://127.0.0.1:1', queue: 'q', prefix: 'p' }
   const item = { id: 'x', embedding: { dense: a, tokenCount: 3 }, metadata: { k: 1 } }
   return {
@@ -436,6 +437,7 @@ function targetsOf({
       retry: { retries: 0, delayMs: 1 },
     }),
     'qdrant.pointId': fn(qdrant.pointId, 'a'),
+    'qdrant.trimDocuments': fn(qdrant.trimDocuments, aStore, [{ document: 'a', parts: 0 }]),
     'qdrant.hybridQuery': fn(qdrant.hybridQuery, all, { limit: 3, candidates: 5, rrfK: 2 }),
     'quality.meanInterval': fn(quality.meanInterval, [1, 2], {
       samples: 5,
@@ -470,6 +472,7 @@ function targetsOf({
     'quality.verifyRows': fn(quality.verifyRows, set, ['a', 'b'], async () => set, { sample: 2 }),
     'queue.enqueue': fn(queue.enqueue, m3, ['a'], { ...nowhere, jobTokens: 64 }),
     'queue.clearQueue': fn(queue.clearQueue, nowhere),
+    'queue.trimDocuments': fn(queue.trimDocuments, aStore, [{ document: 'a', parts: 0 }]),
     'queue.isDone': fn(queue.isDone, {
       corpora: 1,
       producing: false,

@@ -1,7 +1,25 @@
 /** Errors and results as data, and back: structured clone keeps neither classes nor methods. */
 
-import * as errors from '../../common/errors.js'
-import { EmbedderError, WorkerError } from '../../common/errors.js'
+import {
+  BatchError,
+  CacheError,
+  DisposedError,
+  DownloadError,
+  EmbedderError,
+  InferenceError,
+  InputTooLongError,
+  IntegrityError,
+  InvalidInputError,
+  MemoryLimitError,
+  ModelLoadError,
+  ModelNotFoundError,
+  QueueError,
+  QueueFullError,
+  StoreError,
+  TimeoutError,
+  UnsupportedCpuError,
+  WorkerError,
+} from '../../common/errors.js'
 import { isError, isMap } from '../../common/realms.js'
 import type { Embedding, Precision } from '../../common/types.js'
 import { asEmbedding } from '../../outputs/embedding.js'
@@ -10,8 +28,27 @@ import type { ResultKind } from './protocol.js'
 /** A chain of causes is not followed further. */
 const MAX_CAUSES = 5
 
+/** By code. All of them by name: a namespace would bring every class into every bundle. */
 const CLASSES: ReadonlyMap<unknown, { prototype: EmbedderError }> = new Map(
-  Object.values(errors).flatMap((Class) => ('code' in Class ? [[Class.code, Class] as const] : [])),
+  [
+    BatchError,
+    CacheError,
+    DisposedError,
+    DownloadError,
+    InferenceError,
+    InputTooLongError,
+    IntegrityError,
+    InvalidInputError,
+    MemoryLimitError,
+    ModelLoadError,
+    ModelNotFoundError,
+    QueueError,
+    QueueFullError,
+    StoreError,
+    TimeoutError,
+    UnsupportedCpuError,
+    WorkerError,
+  ].map((Class) => [Class.code, Class]),
 )
 
 type Plain = Record<string, unknown>

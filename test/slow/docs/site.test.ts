@@ -151,7 +151,9 @@ describe.skipIf(!has('chromium'))('in Chromium', () => {
       await page.locator('.VPLocalSearchBox input').fill(words)
       const found = page.locator('.VPLocalSearchBox .result')
       await found.first().waitFor()
-      return await found.evaluateAll((links) => links.map((link) => new URL((link as HTMLAnchorElement).href).pathname))
+      return await found.evaluateAll((links) =>
+        links.map((link) => new URL(String(link.getAttribute('href')), 'http://site').pathname),
+      )
     } finally {
       await page.close()
     }
