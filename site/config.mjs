@@ -135,9 +135,17 @@ export default defineConfig({
       provider: 'local',
       options: {
         miniSearch: {
+          options: {
+            // BGE_M3_CACHE_DIR is one word
+            tokenize: (text) => text.split(/(?:(?!_)[\s\p{Z}\p{P}])+/u),
+          },
           searchOptions: {
-            // who searches has a question; the reference is for who knows the name
-            boostDocument: (id) => (id.startsWith('/reference/') ? 0.3 : id.startsWith('/project/') ? 0.5 : 1),
+            // who searches has a question; the reference is for who knows the name, and a variable has its page
+            boostDocument: (id, term) => {
+              if (term.includes('_') && id.startsWith('/environment')) return 50
+              if (id.startsWith('/reference/')) return 0.3
+              return id.startsWith('/project/') ? 0.5 : 1
+            },
           },
         },
       },

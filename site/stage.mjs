@@ -33,12 +33,16 @@ function put(file) {
 
 /** The README behind a title, which says what its heading and first paragraph do, and shows its chart. */
 function home() {
-  const readme = withoutComments(rewriteLinks(read('README.md').replace(/^!\[.*\n/m, ''), 'README.md'))
+  const readme = withoutComments(
+    rewriteLinks(read('README.md').replace(/^!\[.*\n/m, ''), 'README.md'),
+  )
   write(
     'index.md',
     `---\n${JSON.stringify(title)}\n---\n\n${readme.slice(readme.indexOf('\n```sh') + 1)}`,
   )
-  fs.cpSync(path.join(root, 'docs', 'images'), path.join(staged, 'public', 'images'), { recursive: true })
+  fs.cpSync(path.join(root, 'docs', 'images'), path.join(staged, 'public', 'images'), {
+    recursive: true,
+  })
 }
 
 const LANGUAGES = {

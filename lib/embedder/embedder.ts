@@ -382,7 +382,8 @@ export class Embedder {
     checkList(texts, 'The texts')
     refuseUnknown(options, STATE_OPTIONS, 'tokenStates')
     const { call, ...resolved } = this.#resolve(options, 'tokenStates')
-    const isIds = texts.length > 0 && texts.every((text) => typeof text === 'object')
+    // a copy, because `every` passes over the holes of a sparse array
+    const isIds = texts.length > 0 && Array.from(texts).every((text) => typeof text === 'object')
     const ids = isIds && (await this.#framed(texts as readonly ArrayLike<number>[], options))
     const results = await this.#all(
       texts,

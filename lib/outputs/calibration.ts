@@ -24,7 +24,8 @@ const { fround } = Math
  * const { dense } = await m3.embed('a text', { precision: 'binary', calibration })
  */
 export function calibrate(vectors: readonly Float32Array[]): Calibration {
-  if (!Array.isArray(vectors) || vectors.length === 0 || !vectors.every(isVector)) {
+  // `every` would pass over the holes of a sparse array
+  if (!Array.isArray(vectors) || vectors.length === 0 || !Array.from(vectors).every(isVector)) {
     throw new InvalidInputError('calibrate needs dense vectors in float32, at least one.')
   }
   const first = vectors[0] as Float32Array

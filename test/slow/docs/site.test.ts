@@ -86,7 +86,7 @@ const SEEN = [
   '/guides.html',
   '/troubleshooting.html',
   '/choosing-outputs.html',
-  '/reference/bge-m3-node.html',
+  '/reference/bge-m3-node/classes/Embedder.html',
 ]
 
 describe.skipIf(!has('chromium'))('in Chromium', () => {
