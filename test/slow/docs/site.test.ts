@@ -142,36 +142,50 @@ describe.skipIf(!has('chromium'))('in Chromium', () => {
     await page.close()
   })
 
-  /** The pages that a search gives, best first. */
-  async function search(words: string): Promise<string[]> {
+  /** A page whose search is open. */
+  async function withSearch(use: (results: (words: string) => Promise<string[]>) => Promise<void>) {
     const page = await browser.newPage()
     try {
       await page.goto(`${base}/`, { waitUntil: 'networkidle' })
-      await page.keyboard.press('Control+k')
-      await page.locator('.VPLocalSearchBox input').fill(words)
-      const found = page.locator('.VPLocalSearchBox .result')
-      await found.first().waitFor()
-      return await found.evaluateAll((links) =>
-        links.map((link) => new URL(String(link.getAttribute('href')), 'http://site').pathname),
-      )
+      await page.locator('.VPNavBarSearch button').first().click()
+      const input = page.locator('.VPLocalSearchBox input')
+      await input.waitFor()
+      await use(async (words) => {
+        await input.fill(words)
+        const links = page.locator('.VPLocalSearchBox .result')
+        return links.evaluateAll((found) =>
+          found.map((link) => new URL(String(link.getAttribute('href')), 'http://site').pathname),
+        )
+      })
     } finally {
       await page.close()
     }
   }
 
-  it.each(['embed documents', 'memory limit', 'rerank', 'sparse weights'])(
-    'search for %s gives a guide first',
-    async (words) => {
-      const [first] = await search(words)
-      expect(first).not.toMatch(/^\/(reference|project)\//)
-    },
-  )
+  it('search gives a guide first', async () => {
+    await withSearch(async (results) => {
+      for (const words of ['embed documents', 'memory limit', 'rerank', 'sparse weights']) {
+        // typing is debounced
+        await expect.poll(async () => (await results(words))[0], { timeout: 10_000 }).toBeDefined()
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        expect((await results(words))[0], words).not.toMatch(/^\/(reference|project)\//)
+      }
+    })
+  })
 
   it('search finds every environment variable', async () => {
     const page = fs.readFileSync(path.join(root, 'docs/environment.md'), 'utf8')
     const names = [...page.matchAll(/^\| `([A-Z][A-Z0-9_]+)/gm)].map(([, name = '']) => name)
     expect(names.length).toBeGreaterThan(30)
-    for (const name of names) expect(await search(name), name).toContain('/environment.html')
+    await withSearch(async (results) => {
+      for (const name of names) {
+        // what the search before it found is gone
+        await expect.poll(() => results('')).toEqual([])
+        await expect
+          .poll(() => results(name), { timeout: 10_000, message: name })
+          .toContain('/environment.html')
+      }
+    })
   }, 240_000)
 
   it('begins with how it is installed, a program and the chart', async () => {
