@@ -3,18 +3,25 @@ import type { WireMatch, WireSimilarityResponse, WireToken, WireWeight } from '.
 import { post } from './api.js'
 import type { Answer, Comparison, Token } from './types.js'
 
+export interface Texts {
+  query: string
+  /** With the numbers that the form gives them. */
+  passages: readonly { number: number; text: string }[]
+  /** Whether what is too long is cut; else it is an error. */
+  truncate: boolean
+}
+
 /**
- * @param passages with the numbers that the form gives them
  * @throws ApiError; the signal's reason
  */
 export async function compare(
-  query: string,
-  passages: readonly { number: number; text: string }[],
+  { query, passages, truncate }: Texts,
   signal: AbortSignal,
 ): Promise<Comparison> {
   const body = {
     query,
     passages: passages.map(({ text }) => text),
+    truncate,
     tokens: true,
     alignment: true,
     matrix: true,
@@ -25,9 +32,11 @@ export async function compare(
   const asked = tokensOf(answer.query)
   return {
     query: asked,
+    queryTruncated: answer.query.truncated,
     passages: answer.passages.map((passage) => ({
       number: (passages[passage.index] as { number: number }).number,
       tokens: tokensOf(passage),
+      truncated: passage.truncated,
       scores: passage.scores,
       answers: passage.alignment && answersOf(passage.alignment, asked.length),
     })),

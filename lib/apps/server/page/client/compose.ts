@@ -7,11 +7,14 @@ export class Composer {
   readonly #query = byId<HTMLTextAreaElement>('query')
   readonly #list = byId('passages')
   readonly #add = byId<HTMLButtonElement>('add')
+  readonly #truncate = byId<HTMLInputElement>('truncate')
 
   constructor() {
     this.#add.addEventListener('click', () => this.#addPassage('').focus())
-    this.#addPassage('')
-    this.#addPassage('')
+  }
+
+  get truncate(): boolean {
+    return this.#truncate.checked
   }
 
   get query(): string {
@@ -30,6 +33,11 @@ export class Composer {
     this.#list.replaceChildren()
     for (const text of passages) this.#addPassage(text)
     this.markInvalid(undefined)
+  }
+
+  clear(): void {
+    this.fill('', ['', ''])
+    this.#query.focus()
   }
 
   /** Says which field an error is about: 0 is the query, then the passages by number. */

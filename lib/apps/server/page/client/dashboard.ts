@@ -1,4 +1,4 @@
-/** The live dashboard: `GET stats` once a second while the page can be seen. */
+/** The live dashboard: `GET stats` once a second while the page can be seen, and has the key if one is needed. */
 import type { WireStats } from '../../core/wire.js'
 import { ApiError, get } from './api.js'
 import { byId, h } from './dom.js'
@@ -55,18 +55,20 @@ export class Dashboard {
     this.#reading = true
     // a server that hangs must not keep the dashboard from saying so
     const limit = AbortSignal.timeout(10 * EVERY_MS)
+    let needsKey = false
     try {
       const stats = (await get('stats', limit)) as WireStats
       if (this.#wanted) this.#show(stats)
       this.#say('')
     } catch (error) {
-      const needsKey = error instanceof ApiError && error.status === 401
+      needsKey = error instanceof ApiError && error.status === 401
       if (needsKey) this.#say('The readings need the API key.')
       else if (limit.aborted) this.#say('The server does not answer.')
       else this.#say((error as Error).message)
     }
     this.#reading = false
-    if (this.#wanted) this.#timer = setTimeout(() => void this.#read(), EVERY_MS)
+    // without the key the next answer is the same, and one more error in the server's count
+    if (this.#wanted && !needsKey) this.#timer = setTimeout(() => void this.#read(), EVERY_MS)
   }
 
   #show(stats: WireStats): void {

@@ -1,4 +1,7 @@
-/** What the dashboard shows of the server's readings. */
+/**
+ * What the dashboard shows of the server's readings: counts and times of what embeds. What counts every
+ * route (`totals.requests`, `latency`) is left out, for most of it would be this page asking for readings.
+ */
 import type { WireStats } from '../../core/wire.js'
 import { bytes, count, duration, percent } from './format.js'
 
@@ -51,35 +54,32 @@ interface Fact {
 
 const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
 
+/** Times of the last seconds; none when no text was embedded in them. */
+function times({ throughput }: WireStats, ...values: readonly number[]): string {
+  return throughput.textsPerSecond > 0 ? values.map(ms).join(', ') : '–'
+}
+
 export const FACTS: readonly Fact[] = [
   {
     name: 'State, up for',
     read: ({ state, uptimeSeconds }) => `${state}, ${duration(uptimeSeconds)}`,
   },
   {
-    name: 'Requests',
-    read: ({ totals }) => count(totals.requests),
-  },
-  {
-    name: 'Errors, refused',
-    read: ({ totals }) => `${count(totals.errors)}, ${count(totals.refused)}`,
-  },
-  {
     name: 'Texts, tokens',
     read: ({ totals }) => `${count(totals.texts)}, ${count(totals.tokens)}`,
   },
   {
-    name: 'Requests running, waiting',
+    name: 'Running, waiting',
     read: ({ queue }) =>
       `${queue.running} of ${queue.concurrency}, ${queue.waiting} of ${queue.capacity}`,
   },
   {
-    name: 'Latency p50, p99',
-    read: ({ latency }) => `${ms(latency.p50Ms)}, ${ms(latency.p99Ms)}`,
+    name: 'Wait: mean, longest',
+    read: (stats) => times(stats, stats.queue.waitMs.mean, stats.queue.waitMs.max),
   },
   {
     name: 'A text: queue, compute',
-    read: ({ stages }) => `${ms(stages.queueMs)}, ${ms(stages.computeMs)}`,
+    read: (stats) => times(stats, stats.stages.queueMs, stats.stages.computeMs),
   },
   {
     name: 'Weights, context',
@@ -89,5 +89,9 @@ export const FACTS: readonly Fact[] = [
     name: 'Cache',
     read: ({ cache }) =>
       cache ? `${count(cache.entries)} texts, ${bytes(cache.bytes)}` : 'switched off',
+  },
+  {
+    name: 'All errors, refusals',
+    read: ({ totals }) => `${count(totals.errors)}, ${count(totals.refused)}`,
   },
 ]

@@ -2,7 +2,7 @@
 import { type AnswerPlace, alignmentList } from './alignment.js'
 import { bars, MODE_NAMES } from './bars.js'
 import { byId, h } from './dom.js'
-import { score } from './format.js'
+import { plural, score } from './format.js'
 import { type DrawnToken, drawTokens, heaviestWeight, runningText, sharedIds } from './tokens.js'
 import { type Comparison, MODES, type Mode, type PassageResult, type Token } from './types.js'
 
@@ -44,7 +44,7 @@ function ranking(
   mode: Mode,
   announce: (text: string) => void,
 ): HTMLElement[] {
-  const { query, passages } = comparison
+  const { query, queryTruncated, passages } = comparison
   const heaviest = heaviestWeight([query, ...passages.map(({ tokens }) => tokens)])
   const highest = passages.flatMap(({ scores }) => MODES.map((key) => scores[key] ?? 0))
   const full = Math.max(1, ...highest)
@@ -59,7 +59,7 @@ function ranking(
   for (const { box } of places) reachableWhenItScrolls.observe(box)
   return [
     hint(query, places),
-    queryCard(query, queryTokens, places, announce),
+    queryCard(query, queryTokens, queryTruncated, places, announce),
     h('ol', { class: 'cards' }, ...cards),
   ]
 }
@@ -77,13 +77,19 @@ const reachableWhenItScrolls = new ResizeObserver((entries) => {
 function queryCard(
   query: readonly Token[],
   drawn: readonly DrawnToken[],
+  truncated: boolean,
   places: readonly AnswerPlace[],
   announce: (text: string) => void,
 ): HTMLElement {
   return h(
     'div',
     { class: 'card query' },
-    h('h3', { id: 'alignment-title' }, 'Query tokens'),
+    h(
+      'div',
+      { class: 'title' },
+      h('h3', { id: 'alignment-title' }, 'Query tokens'),
+      truncated && cutNote(query),
+    ),
     isAligned(places)
       ? alignmentList(query, drawn, places, announce)
       : h('p', { class: 'tokens', dir: 'auto' }, ...runningText(drawn)),
@@ -126,13 +132,23 @@ function passageCard(
   const card = h(
     'li',
     { class: 'card' },
-    h('h3', {}, name),
+    h(
+      'div',
+      { class: 'title' },
+      h('h3', {}, name),
+      passage.truncated && cutNote(passage.tokens),
+      // beside the name, where it moves nothing when it comes
+      passage.answers && line,
+    ),
     bars(passage.scores, full),
     box,
-    passage.answers && line,
     matches(query, passage.tokens, shared),
   )
   return { card, place: { passage, elements: drawn.map(({ element }) => element), box, line } }
+}
+
+function cutNote(tokens: readonly Token[]): HTMLElement {
+  return h('p', { class: 'cut muted' }, `cut to ${plural(tokens.length, 'token')}`)
 }
 
 /** What the sparse score adds up, as a table. */

@@ -24,6 +24,8 @@ export interface PassageResult {
   /** From 1, as the form numbers them. */
   number: number
   tokens: Token[]
+  /** Whether the text had more tokens than the model takes, and `tokens` is its beginning. */
+  truncated: boolean
   scores: Partial<Record<Mode, number>>
   /** One per query token; undefined for the first, which has no row, and without a ColBERT head. */
   answers: (Answer | undefined)[] | undefined
@@ -31,6 +33,7 @@ export interface PassageResult {
 
 export interface Comparison {
   query: Token[]
+  queryTruncated: boolean
   passages: PassageResult[]
   /** Cosines of the dense vectors: the query, then the passages. */
   similarities: number[][]

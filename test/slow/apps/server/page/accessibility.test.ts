@@ -68,6 +68,7 @@ describe.skipIf(!has('chromium'))('the page for everybody', () => {
     const visit = await Visit.open(browser, open.url, look)
     const { page } = visit
     await page.locator('#model', { hasText: 'dimensions' }).waitFor()
+    await page.getByRole('button', { name: 'Clear' }).click()
     const [{ text = '', questions = [] } = {}] = paragraphs('en')
     await visit.compare(questions[0] ?? '', [
       text,
@@ -83,6 +84,10 @@ describe.skipIf(!has('chromium'))('the page for everybody', () => {
     await page.locator('#query').fill('')
     await page.getByRole('button', { name: 'Compare' }).click()
     await page.getByRole('alert').getByText('nothing to compare').waitFor()
+    expect(await page.locator('.stale').count()).toBe(2)
+    expect(await seriousViolations(visit)).toEqual([])
+    await page.getByRole('listbox').getByRole('option').nth(2).hover()
+    expect(await seriousViolations(visit)).toEqual([])
     await page.getByRole('button', { name: 'API key' }).click()
     expect(await seriousViolations(visit)).toEqual([])
     await visit.close()
@@ -95,6 +100,7 @@ describe.skipIf(!has('chromium'))('the page for everybody', () => {
     const { server, url } = await serve({ load: { model, threads: 1 } })
     const visit = await Visit.open(browser, url)
     const { page } = visit
+    await page.getByRole('button', { name: 'Clear' }).click()
     await visit.compare('a query', ['a passage'])
     expect(await page.locator('.bars li .name').allInnerTexts()).toEqual(['Dense'])
     expect(await textOf(page.getByRole('note'))).toMatch(

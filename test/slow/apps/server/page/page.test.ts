@@ -50,7 +50,14 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
     await embedder?.dispose()
   })
 
+  /** A page whose form is blank. */
   async function visit(options: OpenOptions & { url?: string } = {}): Promise<Visit> {
+    const made = await firstSight(options)
+    await made.page.getByRole('button', { name: 'Clear' }).click()
+    return made
+  }
+
+  async function firstSight(options: OpenOptions & { url?: string } = {}): Promise<Visit> {
     const made = await Visit.open(browser, options.url ?? open.url, options)
     visits.push(made)
     return made
@@ -65,11 +72,22 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
     }
   })
 
-  async function api(query: string, passages: string[]): Promise<WireSimilarityResponse> {
+  async function api(
+    query: string,
+    passages: readonly string[],
+    truncate = false,
+  ): Promise<WireSimilarityResponse> {
     const response = await fetch(`${open.url}similarity`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ query, passages, tokens: true, alignment: true, matrix: true }),
+      body: JSON.stringify({
+        query,
+        passages,
+        truncate,
+        tokens: true,
+        alignment: true,
+        matrix: true,
+      }),
     })
     return (await response.json()) as WireSimilarityResponse
   }
@@ -277,11 +295,45 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
     expect(await page.getByRole('button', { name: /Remove/ }).count()).toBe(0)
   })
 
-  it('fills in an example and compares it', async () => {
-    const { page } = await visit()
-    await page.getByRole('button', { name: 'Example' }).click()
+  it('compares an example at first sight, and leaves the form in view', async () => {
+    const made = await firstSight({ width: 390, height: 844 })
+    const { page } = made
     await page.locator('#status', { hasText: 'Compared 4 passages' }).waitFor()
-    expect(await page.locator('.cards .card').count()).toBe(4)
+    const query = await page.locator('#query').inputValue()
+    const passages = await page
+      .locator('#passages textarea')
+      .evaluateAll((all) => all.map((field) => field.value))
+    const expected = await api(query, passages as string[])
+    for (const { index, scores } of expected.passages) {
+      const card = page.locator('.cards .card', { hasText: `Passage ${index + 1}` })
+      expect(await textOf(card.locator('li[data-mode="dense"] .value'))).toBe(
+        scores.dense?.toFixed(3),
+      )
+    }
+    await page.waitForTimeout(500)
+    expect(await made.evaluate('window.scrollY')).toBe(0)
+    await page.getByRole('button', { name: 'Clear' }).click()
+    expect(await page.locator('.cards, .heatmap:visible').count()).toBe(0)
+    expect(await made.evaluate('document.activeElement.id')).toBe('query')
+    expect(made.problems).toEqual([])
+  })
+
+  it('does not compare the example for somebody who was quicker, or without the API key', async () => {
+    const { page, requests } = await firstSight({ url: locked.url })
+    await page.locator('#dashboard-error', { hasText: 'need the API key' }).waitFor()
+    expect(await page.locator('#query').inputValue()).not.toBe('')
+    await page.waitForTimeout(2500)
+    expect(await page.getByRole('dialog').count()).toBe(0)
+    const paths = requests.map((request) => new URL(request.url()).pathname)
+    expect(paths).not.toContain('/similarity')
+    // asked without the key again and again, the server would count errors
+    expect(paths.filter((path) => path === '/stats')).toHaveLength(1)
+    await page.locator('#query').fill('my own')
+    await page.getByRole('button', { name: 'API key', exact: true }).click()
+    await page.getByLabel('Key', { exact: true }).fill(KEY)
+    await page.keyboard.press('Enter')
+    for (let i = 0; i < 2; i++) await page.waitForResponse('**/stats')
+    expect(requests.filter((request) => request.url().endsWith('/similarity'))).toEqual([])
   })
 
   it('inserts what was typed as text, never as markup', async () => {
@@ -416,23 +468,26 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
   })
 
   it('follows the server each second while it is seen', async () => {
-    const made = await visit()
+    const made = await firstSight()
     const { page } = made
     const fact = (name: string) =>
       page.locator('#facts div', { has: page.getByText(name, { exact: true }) }).locator('dd')
-    await fact('Requests').filter({ hasText: /^\d/ }).waitFor()
-    const before = Number(await textOf(fact('Requests')))
+    await page.locator('#status', { hasText: 'Compared' }).waitFor()
+    const counted = async () => Number.parseInt(await textOf(fact('Texts, tokens')), 10)
+    const readings = async () => (await (await fetch(`${open.url}stats`)).json()) as WireStats
+    const before = (await readings()).totals.texts
     const texts = Array.from({ length: 40 }, (_, i) => `text ${i}`)
     await fetch(`${open.url}v1/embed_all`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ inputs: texts }),
     })
-    const stats = (await (await fetch(`${open.url}stats`)).json()) as WireStats
+    const stats = await readings()
     expect(stats.throughput.textsPerSecond).toBeGreaterThan(0)
     const now = page.locator('.chart', { hasText: 'Texts a second' }).locator('.number')
     await expect.poll(async () => Number(await textOf(now))).toBeGreaterThan(0)
-    await expect.poll(async () => Number(await textOf(fact('Requests')))).toBeGreaterThan(before)
+    await expect.poll(counted).toBe(before + texts.length)
+    expect(await textOf(fact('A text: queue, compute'))).toMatch(/^[\d.]+ ms, [\d.]+ ms$/)
     const chart = page.getByRole('img', { name: /^Texts a second over the last \d+ s: now / })
     expect(
       (await chart.locator('polyline').getAttribute('points'))?.split(' ').length,
@@ -488,8 +543,135 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
 
   it('fits a phone', async () => {
     const made = await visit({ width: 390, height: 844 })
-    await made.compare(QUERY, PASSAGES)
+    await made.compare(QUERY, [...PASSAGES, QUERY])
     expect(await made.evaluate('document.documentElement.scrollWidth')).toBe(390)
+    const map = made.page.locator('#map .scroll')
+    expect(await map.evaluate((e) => e.scrollWidth - e.clientWidth)).toBe(0)
+  })
+
+  it('keeps the form off the dashboard, wherever one scrolls', async () => {
+    const made = await visit()
+    await made.compare(QUERY, [...PASSAGES, ...PASSAGES])
+    const height = await made.evaluate<number>('document.documentElement.scrollHeight')
+    for (let y = 0; y <= height; y += 200) {
+      const gap = await made.evaluate<number>(`
+        window.scrollTo({ top: ${y}, behavior: 'instant' })
+        document.querySelector('.dashboard').getBoundingClientRect().top -
+          document.getElementById('form').getBoundingClientRect().bottom`)
+      if (y === 0) expect(gap).toBeGreaterThan(0)
+    }
+    const pane = await made.page.locator('.pane').boundingBox()
+    const dashboard = await made.page.locator('.dashboard').boundingBox()
+    expect((pane?.y ?? 0) + (pane?.height ?? 0)).toBeLessThanOrEqual(dashboard?.y ?? 0)
+  })
+
+  const edges = 'document.getElementById("results").getBoundingClientRect()'
+
+  it('scrolls to results that come below the form, and stays where they are in view', async () => {
+    const phone = await visit({ width: 390, height: 844 })
+    expect(await phone.evaluate<number>(`${edges}.top`)).toBeGreaterThan(0)
+    await phone.fill(QUERY, PASSAGES)
+    expect(await phone.evaluate<number>(`${edges}.top`)).toBeGreaterThan(844 / 2)
+    await phone.page.getByRole('button', { name: 'Compare' }).click()
+    await expect.poll(() => phone.evaluate<number>(`${edges}.top`)).toBeLessThan(40)
+    await expect.poll(() => phone.evaluate<number>(`${edges}.top`)).toBeGreaterThanOrEqual(0)
+    // an error is read at the form
+    await phone.page.locator('#query').fill('')
+    const before = await phone.evaluate('window.scrollY')
+    await phone.page.keyboard.press('Control+Enter')
+    await phone.page.getByRole('alert').getByText('nothing to compare').waitFor()
+    await phone.page.waitForTimeout(500)
+    expect(await phone.evaluate('window.scrollY')).toBe(before)
+
+    const desk = await visit()
+    await desk.fill(QUERY, PASSAGES)
+    const place = await desk.evaluate('window.scrollY')
+    await desk.page.keyboard.press('Control+Enter')
+    await desk.page.locator('#status', { hasText: 'Compared' }).waitFor()
+    await desk.page.waitForTimeout(500)
+    expect(await desk.evaluate('window.scrollY')).toBe(place)
+  })
+
+  it('dims results that an error has made stale, until there are new ones', async () => {
+    const made = await visit()
+    const { page } = made
+    const compare = page.getByRole('button', { name: 'Compare' })
+    await compare.click()
+    await page.getByRole('alert').getByText('nothing to compare').waitFor()
+    expect(await page.locator('.stale').count()).toBe(0)
+    await made.compare(QUERY, PASSAGES)
+    const colours = () =>
+      page
+        .locator('#scores .fill, #scores .token, #map td')
+        .evaluateAll((all) =>
+          all.map((e) => e.ownerDocument.defaultView.getComputedStyle(e).backgroundColor),
+        ) as Promise<string[]>
+    const fresh = await colours()
+    const words = await textOf(page.locator('#scores'))
+
+    await page.route('**/similarity', (route) => route.fulfill({ status: 500, json: {} }))
+    await compare.click()
+    await page.locator('#status', { hasText: 'the comparison before' }).waitFor()
+    expect(await page.locator('.stale').count()).toBe(2)
+    const stale = await colours()
+    expect(stale).toHaveLength(fresh.length)
+    const filled = fresh.flatMap((colour, i) => (/^rgb\(/.test(colour) ? [i] : []))
+    expect(filled.length).toBeGreaterThan(PASSAGES.length)
+    for (const i of filled) expect(stale[i]).not.toBe(fresh[i])
+    expect(await textOf(page.locator('#scores'))).toBe(words)
+
+    await page.unrouteAll()
+    await compare.click()
+    await page.locator('#status', { hasText: 'Compared' }).waitFor()
+    expect(await page.locator('.stale').count()).toBe(0)
+    await expect.poll(colours).toEqual(fresh)
+  })
+
+  it('cuts long texts when the switch says so, and says which it has cut', async () => {
+    const made = await visit()
+    const { page } = made
+    const texts = ['short', 'long '.repeat(2000)]
+    await made.fill('q', texts)
+    await page.getByRole('button', { name: 'Compare' }).click()
+    await page.getByRole('alert').getByText('switch on “Cut long texts”').waitFor()
+    await page.getByRole('checkbox', { name: 'Cut long texts' }).check()
+    await made.compare('q', texts)
+    expect(await textOf(page.getByRole('alert'))).toBe('')
+    const expected = await api('q', texts, true)
+    for (const { index, scores, truncated, tokenCount } of expected.passages) {
+      const card = page.locator('.cards .card', { hasText: `Passage ${index + 1}` })
+      expect(await card.locator('.cut').allInnerTexts()).toEqual(
+        truncated ? [`cut to ${tokenCount} tokens`] : [],
+      )
+      expect(await textOf(card.locator('li[data-mode="dense"] .value'))).toBe(
+        scores.dense?.toFixed(3),
+      )
+    }
+    expect(expected.passages.map(({ truncated }) => truncated)).toEqual([false, true])
+    await made.compare('long '.repeat(2000), ['short'])
+    expect(await textOf(page.locator('.query .cut'))).toBe('cut to 600 tokens')
+  })
+
+  it('neither counts nor times what asks for readings and files', async () => {
+    const { page } = await firstSight()
+    await page.locator('#status', { hasText: 'Compared' }).waitFor()
+    const facts = async () => {
+      const all = await page.locator('#facts div').allInnerTexts()
+      return all.filter((fact) => !/^(State|Weights)/.test(fact))
+    }
+    // the times of the comparison are of the last seconds
+    await expect.poll(async () => (await facts()).join()).toContain('A text: queue, compute\n–')
+    const before = await facts()
+    for (const path of ['', 'page/app.js', 'page/style.css', 'health', 'ready', 'metrics', 'stats'])
+      for (let i = 0; i < 5; i++) expect((await fetch(open.url + path)).status).toBe(200)
+    for (let i = 0; i < 3; i++) await page.waitForResponse('**/stats')
+    expect(await facts()).toEqual(before)
+    expect(
+      await page.locator('.chart', { hasText: 'a second' }).locator('.number').allInnerTexts(),
+    ).toEqual(['0', '0'])
+
+    await api('a text that nobody has asked about', ['nor about this one'])
+    await expect.poll(facts).not.toEqual(before)
   })
 
   it('has been tested in nearly all of its functions', () => {
