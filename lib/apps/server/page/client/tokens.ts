@@ -3,6 +3,15 @@ import { h, setVariable } from './dom.js'
 import { score } from './format.js'
 import type { Token } from './types.js'
 
+/** What stands around a text, in both families' vocabularies; others (`[UNK]`) are shown by their names. */
+const NAMES: Partial<Record<string, string>> = {
+  '<s>': 'start of text',
+  '[CLS]': 'start of text',
+  '</s>': 'end of text',
+  '[SEP]': 'end of text',
+}
+const SIGNS: Partial<Record<string, string>> = { '<s>': '', '[CLS]': '', '</s>': '⏎', '[SEP]': '⏎' }
+
 /** A token's element, and the space that stands before it. */
 export interface DrawnToken {
   element: HTMLElement
@@ -41,7 +50,7 @@ export function runningText(drawn: readonly DrawnToken[]): (HTMLElement | string
 
 /** A token in quotation marks, for sentences about it. */
 export function quoted(token: Token): string {
-  if (token.special) return token.text === '<s>' ? 'start of text' : 'end of text'
+  if (token.special) return NAMES[token.text] ?? token.text
   return `“${token.text.trim()}”`
 }
 
@@ -62,7 +71,7 @@ export function sharedIds(query: readonly Token[], passage: readonly Token[]): S
 
 function textOf(tokens: readonly Token[], i: number): string {
   const token = tokens[i] as Token
-  if (token.special) return token.text === '<s>' ? '' : '⏎'
+  if (token.special) return SIGNS[token.text] ?? token.text
   // the space before a text's first word is the tokenizer's own
   const first = i === 0 || (i === 1 && (tokens[0] as Token).special)
   return first ? token.text.trimStart() : token.text

@@ -6,7 +6,7 @@ export type Mode = (typeof MODES)[number]
 export interface Token {
   /** As it stands in the text: a leading space for a piece that begins a word. */
   text: string
-  /** `<s>` or `</s>`. */
+  /** `<s>`, `</s>`; `[CLS]`, `[SEP]`, `[UNK]` of models of BERT's kind. */
   special: boolean
   id: number
   /** Sparse weight of its id in this text; undefined without heads and for special tokens. */

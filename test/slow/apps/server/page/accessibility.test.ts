@@ -93,6 +93,19 @@ describe.skipIf(!has('chromium'))('the page for everybody', () => {
     await visit.close()
   })
 
+  it('shows what a model of BERT’s kind does not know by its name, not as the end of the text', async () => {
+    const load = { model: await standinPath({ size: 'tiny', arch: 'minilm' }), threads: 1 }
+    const { server, url } = await serve({ load })
+    const visit = await Visit.open(browser, url)
+    await visit.page.getByRole('button', { name: 'Clear' }).click()
+    await visit.compare('a query', ['word 🫠 word'])
+    const tokens = visit.page.locator('.cards .token.special')
+    expect(await tokens.allInnerTexts()).toEqual(['', '[UNK]', '⏎'])
+    expect(visit.problems).toEqual([])
+    await visit.close()
+    await server.close()
+  })
+
   it('shows dense alone for a model without heads, and says why', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'bge-m3-page-'))
     const model = join(directory, 'headless.gguf')
