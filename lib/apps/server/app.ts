@@ -188,6 +188,7 @@ function hooks(
         method: request.method,
         status: reply.raw.writableFinished ? reply.statusCode : 499,
         milliseconds: performance.now() - began,
+        isWork: request.routeOptions.config.work === true,
       }
       context.metrics.request(end)
       logRequest(log, request, end)

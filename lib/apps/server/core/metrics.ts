@@ -14,6 +14,8 @@ interface RequestEnd {
   method: string
   status: number
   milliseconds: number
+  /** Whether it asks for work of the model: what looks at the server is not what the server does. */
+  isWork: boolean
 }
 
 interface Totals {
@@ -123,10 +125,11 @@ export class ServerMetrics {
   /** Registers what is read when somebody asks: queue, memory, cache, engine, drift. */
   readonly gauges: (readings: () => Readings) => void
 
-  request({ route, method, status, milliseconds }: RequestEnd): void {
+  request({ route, method, status, milliseconds, isWork }: RequestEnd): void {
     const known = METHODS.has(method) ? method : 'other'
     this.#requests.inc({ route, method: known, status: String(status) })
     this.#seconds.observe({ route }, milliseconds / 1000)
+    if (!isWork) return
     const refused = status === 429 || status === 503
     const isError = status >= 400 && status !== 499 && !refused
     this.totals.requests++

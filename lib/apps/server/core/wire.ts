@@ -132,7 +132,7 @@ export interface WireStats {
     tokensPerSecond: number
     errorsPerSecond: number
   }
-  /** Since the start. */
+  /** Since the start, of requests that ask for work of the model. */
   totals: {
     requests: number
     texts: number

@@ -1,7 +1,4 @@
-/**
- * What the dashboard shows of the server's readings: counts and times of what embeds. What counts every
- * route (`totals.requests`, `latency`) is left out, for most of it would be this page asking for readings.
- */
+/** What the dashboard shows of the server's readings, which count and time what embeds. */
 import type { WireStats } from '../../core/wire.js'
 import { bytes, count, duration, percent } from './format.js'
 
@@ -64,6 +61,7 @@ export const FACTS: readonly Fact[] = [
     name: 'State, up for',
     read: ({ state, uptimeSeconds }) => `${state}, ${duration(uptimeSeconds)}`,
   },
+  { name: 'Requests', read: ({ totals }) => count(totals.requests) },
   {
     name: 'Texts, tokens',
     read: ({ totals }) => `${count(totals.texts)}, ${count(totals.tokens)}`,
@@ -72,6 +70,10 @@ export const FACTS: readonly Fact[] = [
     name: 'Running, waiting',
     read: ({ queue }) =>
       `${queue.running} of ${queue.concurrency}, ${queue.waiting} of ${queue.capacity}`,
+  },
+  {
+    name: 'Latency p50, p99',
+    read: (stats) => times(stats, stats.latency.p50Ms, stats.latency.p99Ms),
   },
   {
     name: 'Wait: mean, longest',
@@ -91,7 +93,7 @@ export const FACTS: readonly Fact[] = [
       cache ? `${count(cache.entries)} texts, ${bytes(cache.bytes)}` : 'switched off',
   },
   {
-    name: 'All errors, refusals',
+    name: 'Errors, refusals',
     read: ({ totals }) => `${count(totals.errors)}, ${count(totals.refused)}`,
   },
 ]
