@@ -567,6 +567,15 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
 
   const edges = 'document.getElementById("results").getBoundingClientRect()'
 
+  /** Where a page is once it scrolls no more: filling a field may move it, and smoothly. */
+  async function settled(seen: Awaited<ReturnType<typeof visit>>): Promise<number> {
+    for (;;) {
+      const before = await seen.evaluate<number>('window.scrollY')
+      await seen.page.waitForTimeout(400)
+      if ((await seen.evaluate<number>('window.scrollY')) === before) return before
+    }
+  }
+
   it('scrolls to results that come below the form, and stays where they are in view', async () => {
     const phone = await visit({ width: 390, height: 844 })
     expect(await phone.evaluate<number>(`${edges}.top`)).toBeGreaterThan(0)
@@ -577,7 +586,7 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
     await expect.poll(() => phone.evaluate<number>(`${edges}.top`)).toBeGreaterThanOrEqual(0)
     // an error is read at the form
     await phone.page.locator('#query').fill('')
-    const before = await phone.evaluate('window.scrollY')
+    const before = await settled(phone)
     await phone.page.keyboard.press('Control+Enter')
     await phone.page.getByRole('alert').getByText('nothing to compare').waitFor()
     await phone.page.waitForTimeout(500)
@@ -585,7 +594,7 @@ describe.skipIf(!has('chromium'))('the page in Chromium', () => {
 
     const desk = await visit()
     await desk.fill(QUERY, PASSAGES)
-    const place = await desk.evaluate('window.scrollY')
+    const place = await settled(desk)
     await desk.page.keyboard.press('Control+Enter')
     await desk.page.locator('#status', { hasText: 'Compared' }).waitFor()
     await desk.page.waitForTimeout(500)
