@@ -2,6 +2,7 @@
 import { InvalidInputError } from '../common/errors.js'
 import type { Chunk } from '../common/types.js'
 import { chunkText } from './chunk-text.js'
+import { chunkId } from './parts.js'
 import type { ChunkTextOptions } from './types.js'
 
 /** Where a chunk comes from: in its `metadata`. */
@@ -30,7 +31,7 @@ export async function chunkDocument(
   }
   const chunks = await chunkText(text, options)
   return chunks.map(({ text: part, start, end }, i) => ({
-    id: `${document}#${i}`,
+    id: chunkId(document, i),
     text: part,
     metadata: { document, part: i, start, end },
   }))

@@ -1,6 +1,7 @@
 /** Documents to chunks on their way to a store, and what is left there of longer ones. */
 
 import { chunkText } from '../chunking/chunk-text.js'
+import { chunkId, chunkSize, partsOf } from '../chunking/parts.js'
 import type { ChunkTextOptions, TokenCounter } from '../chunking/types.js'
 import type { AbortSignalLike } from '../common/abort.js'
 import { EmbedderError, InvalidInputError } from '../common/errors.js'
@@ -23,8 +24,6 @@ export interface ChunkPlace {
   end: number
 }
 
-export const chunkId = (document: string, part: number) => `${document}#${part}`
-
 /**
  * The options with their defaults; undefined where nothing is cut.
  *
@@ -39,8 +38,7 @@ export async function checkCutting(
   if (chunk === undefined || chunk === false) return undefined
   const given = chunk === true ? {} : chunk
   refuseUnknown(given, ['maxTokens', 'overlap', 'language'], '`chunk`')
-  const cutting =
-    most < 500 && given.maxTokens === undefined ? { ...given, maxTokens: most } : given
+  const cutting = { ...given, maxTokens: given.maxTokens ?? chunkSize(most) }
   await chunkText('', { ...cutting, tokenizer })
   return cutting
 }
@@ -66,8 +64,7 @@ export async function* chunked(
     }
     try {
       const options = { ...cutting, tokenizer, ...(signal && { signal }) }
-      const found = await chunkText(text, options)
-      const parts = found.length > 0 ? found : [{ text, start: 0, end: 0 }]
+      const parts = await partsOf(text, options)
       for (const [part, { text: piece, start, end }] of parts.entries()) {
         const place: ChunkPlace = { document: id, part, parts: parts.length, start, end }
         yield { id: chunkId(id, part), text: piece, metadata: { ...metadata, ...place } }

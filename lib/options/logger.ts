@@ -1,7 +1,7 @@
 /** The logger of a program that gives none. */
 
 import type { Logger } from '../common/types.js'
-import { type Environment, OPTIONS, parseOption } from './table.js'
+import { type Environment, OPTIONS, type OptionValues, parseOption } from './table.js'
 
 const LEVELS = ['error', 'warn', 'info', 'debug'] as const
 
@@ -24,11 +24,20 @@ export function programLogger(
   if (level === OPTIONS.logLevel.default) return undefined
   const known = loggers.get(level)
   if (known) return known
+  const logger = loggerAt(level, (name, line) => {
+    process.stderr.write(`bge-m3-node: ${name}: ${line}\n`)
+  })
+  loggers.set(level, logger)
+  return logger
+}
+
+/** A logger of the level and above. @param write gets a line without its end */
+export function loggerAt(
+  level: NonNullable<OptionValues['logLevel']>,
+  write: (name: keyof Logger, line: string) => void,
+): Logger {
   const logger: Logger = {}
   const most = level === 'silent' ? 0 : LEVELS.indexOf(level) + 1
-  for (const name of LEVELS.slice(0, most)) {
-    logger[name] = (line) => process.stderr.write(`bge-m3-node: ${name}: ${line.trimEnd()}\n`)
-  }
-  loggers.set(level, logger)
+  for (const name of LEVELS.slice(0, most)) logger[name] = (line) => write(name, line.trimEnd())
   return logger
 }

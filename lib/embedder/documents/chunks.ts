@@ -1,7 +1,7 @@
 /** A list of chunks, or many documents' lists, embedded together. */
 
 import { chunkDocument } from '../../chunking/chunk-document.js'
-import { DEFAULT_MAX_TOKENS } from '../../chunking/chunk-text.js'
+import { chunkId, chunkSize } from '../../chunking/parts.js'
 import type { ChunkTextOptions, TokenCounter } from '../../chunking/types.js'
 import { InvalidInputError } from '../../common/errors.js'
 import { refuseUnknown } from '../../common/given.js'
@@ -75,13 +75,13 @@ export async function embedDocuments(
     let chunks = document
     try {
       if (typeof document === 'string') {
-        limit ??= Math.min(DEFAULT_MAX_TOKENS, await cutter.maxTokens())
+        limit ??= chunkSize(await cutter.maxTokens())
         const { tokenizer } = cutter
         const how = { maxTokens: limit, ...chunk, tokenizer, signal: options.signal ?? undefined }
         // what is no text fails by itself when it is embedded
         chunks = isWellFormed(document)
           ? await chunkDocument(id, document, how as ChunkTextOptions)
-          : [{ id: `${id}#0`, text: document }]
+          : [{ id: chunkId(id, 0), text: document }]
       }
       lists.push(checkChunks(chunks, 'Its chunks'))
     } catch (error) {

@@ -1,6 +1,7 @@
 /** Texts that are too long for one vector, cut: an item a chunk, with its place in the text. */
 
 import { chunkText } from '../../chunking/chunk-text.js'
+import { chunkId, partsOf } from '../../chunking/parts.js'
 import type { ChunkTextOptions } from '../../chunking/types.js'
 import { EmbedderError } from '../../common/errors.js'
 import { type InputItem, isText } from './items.js'
@@ -27,19 +28,15 @@ type TextItem = Extract<InputItem, { text: string }>
 async function chunksOf(item: TextItem, options: ChunkTextOptions): Promise<InputItem[]> {
   const { id, index, end: behind, text, fields } = item
   try {
-    const chunks = await chunkText(text, options)
-    const [tokenCount = 0] = chunks.length > 0 ? [] : await options.tokenizer.countTokens([text])
-    const whole = { text, start: 0, end: 0, tokenCount }
-    return (chunks.length > 0 ? chunks : [whole]).map(
-      ({ text: part, start, end, tokenCount }, i) => ({
-        id: `${id}#${i}`,
-        index,
-        end: behind,
-        text: part,
-        tokenCount,
-        fields: { ...fields, document: id, part: i, start, end },
-      }),
-    )
+    const parts = await partsOf(text, options)
+    return parts.map(({ text: part, start, end, tokenCount }, i) => ({
+      id: chunkId(id, i),
+      index,
+      end: behind,
+      text: part,
+      tokenCount,
+      fields: { ...fields, document: id, part: i, start, end },
+    }))
   } catch (error) {
     if (!(error instanceof EmbedderError)) throw error
     return [{ id, index, end: behind, error }]

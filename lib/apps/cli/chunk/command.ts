@@ -19,7 +19,7 @@ export function chunkCommand(program: Command, cli: Cli): void {
     .option('-o, --output <FILE>', 'Write to FILE instead of standard output.')
     .option(
       '--max-tokens <TOKENS>',
-      `The most tokens of a chunk, <s> and </s> included. Default: ${DEFAULT_MAX_TOKENS}.`,
+      `The most tokens of a chunk, <s> and </s> included. Default: ${DEFAULT_MAX_TOKENS}, or what the model takes.`,
       integer(3, 1e9),
     )
     .option(

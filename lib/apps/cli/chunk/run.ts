@@ -1,5 +1,6 @@
 /** `bge-m3 chunk`: a line per chunk. */
 
+import { chunkSize } from '../../../chunking/parts.js'
 import { chunkItems } from '../../../integrations/files/chunk-items.js'
 import { type InputItem, isText } from '../../../integrations/files/items.js'
 import { errorLine, recordLine } from '../../../integrations/files/jsonl-output.js'
@@ -21,9 +22,9 @@ interface ChunkFlags {
 }
 
 export async function runChunk(io: CliIo, texts: readonly string[], flags: Flags): Promise<number> {
-  const { input: file, output, maxTokens, overlap, fields = false }: ChunkFlags = flags
+  const { input: file, output, overlap, fields = false }: ChunkFlags = flags
   // its --max-tokens is the size of a chunk, not the limit of a text
-  const { maxTokens: _, ...others } = flags
+  const { maxTokens: size, ...others } = flags as ChunkFlags
   const values = optionValues(others, io.env)
   await checkTarget(output)
   const input = await openTexts(io, texts, flags, { keepFields: fields })
@@ -31,7 +32,8 @@ export async function runChunk(io: CliIo, texts: readonly string[], flags: Flags
     const tokenizer = await openTokenizer(io, values)
     try {
       const { signal } = io
-      const cutting = { tokenizer, signal, ...present({ maxTokens, overlap }) }
+      const maxTokens = size ?? chunkSize(tokenizer.info.maxTokens)
+      const cutting = { tokenizer, signal, maxTokens, ...present({ overlap }) }
       const sink = await openOutputSink(io, output, file)
       let failures = 0
       try {

@@ -1,6 +1,6 @@
 /** `bge-m3 embed`: input -> windows -> engine -> output, with back-pressure all along. */
 
-import { DEFAULT_MAX_TOKENS } from '../../../chunking/chunk-text.js'
+import { chunkSize } from '../../../chunking/parts.js'
 import { EmbedderError } from '../../../common/errors.js'
 import { performance } from '../../../common/timers.js'
 import type { EmbedOptions, Outputs, Precision } from '../../../common/types.js'
@@ -70,12 +70,11 @@ export async function runEmbed(io: CliIo, texts: readonly string[], flags: Flags
         precision,
       }
       const width = dimensions ?? embedder.info.dimensions
-      const maxChunk = Math.min(DEFAULT_MAX_TOKENS, embedder.info.maxTokens)
       const items = cutting
         ? chunkItems(input.items, {
             tokenizer: embedder,
             signal: io.signal,
-            maxTokens: maxChunk,
+            maxTokens: chunkSize(embedder.info.maxTokens),
             ...cutting,
           })
         : input.items

@@ -1,6 +1,6 @@
 /** Texts of rows to embeddings: one a row, or one for each chunk of a document. */
 
-import { chunkText } from '../../../chunking/chunk-text.js'
+import { partsOf } from '../../../chunking/parts.js'
 import { EmbedderError } from '../../../common/errors.js'
 import type { Embedding, EmbedOptions, Settled } from '../../../common/types.js'
 import type { Embedder } from '../../../embedder/embedder.js'
@@ -61,8 +61,7 @@ async function cutText(
 ): Promise<Part[] | EmbedderError> {
   try {
     const given = { ...cutting, tokenizer: embedder, ...(signal && { signal }) }
-    const chunks = await chunkText(text, given)
-    const parts = chunks.length > 0 ? chunks : [whole(text)]
+    const parts = await partsOf(text, given)
     const characters = charactersAt(
       text,
       parts.flatMap(({ start, end }) => [start, end]),

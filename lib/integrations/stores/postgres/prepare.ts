@@ -1,6 +1,7 @@
 /** What a load finds and makes before any text is embedded: tables that fit, the model's record, leases. */
 
-import { chunkText, DEFAULT_MAX_TOKENS } from '../../../chunking/chunk-text.js'
+import { chunkText } from '../../../chunking/chunk-text.js'
+import { chunkSize } from '../../../chunking/parts.js'
 import { InvalidInputError } from '../../../common/errors.js'
 import type { Embedder } from '../../../embedder/embedder.js'
 import { channelOf, createTriggers } from './change-triggers.js'
@@ -112,7 +113,7 @@ function cuttingOf(
   most: number,
 ): Cutting {
   return {
-    maxTokens: maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, most),
+    maxTokens: maxTokens ?? chunkSize(most),
     ...(overlap !== undefined && { overlap }),
     ...(language !== undefined && { language }),
   }
