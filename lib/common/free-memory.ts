@@ -7,11 +7,11 @@ import { freemem } from 'node:os'
 type Machine = { constrainedMemory?(): number | undefined; availableMemory?(): number }
 
 /**
- * Bytes that the container (cgroup v1 or v2) leaves, beside everything in it; undefined where nothing limits
- * it. Pages of files count as free, as in the machine's own `MemAvailable`: the kernel drops them first, and a
- * model that is mapped is such a file.
+ * Bytes that the container (cgroup v1 or v2) has, and those that it leaves beside everything in it; undefined where
+ * nothing limits it. Pages of files count as free, as in the machine's own `MemAvailable`: the kernel drops them first,
+ * and a model that is mapped is such a file.
  */
-export function containerLeaves(): number | undefined {
+function container(): { limit: number; left: number } | undefined {
   const { constrainedMemory, availableMemory } = process as Machine
   // what is larger than any machine stands for no limit
   const limit = constrainedMemory?.call(process) ?? 0
@@ -19,12 +19,22 @@ export function containerLeaves(): number | undefined {
     return undefined
   const pages = filePages()
   // where the container's books cannot be read, nothing is known of it
-  return pages === undefined ? undefined : Math.min(limit, availableMemory.call(process) + pages)
+  if (pages === undefined) return undefined
+  return { limit, left: Math.min(limit, availableMemory.call(process) + pages) }
+}
+
+/**
+ * Bytes that this process may have in its container: what is left, and what it holds already, such as weights that a
+ * second embedder shares. Undefined where nothing limits it.
+ */
+export function containerRoom(): number | undefined {
+  const found = container()
+  return found && Math.min(found.limit, found.left + process.memoryUsage.rss())
 }
 
 /** Bytes that can be had now without anything being swapped out or killed. */
 export function freeMemory(): number {
-  return Math.min(freemem(), containerLeaves() ?? Number.POSITIVE_INFINITY)
+  return Math.min(freemem(), container()?.left ?? Number.POSITIVE_INFINITY)
 }
 
 let books: string | undefined

@@ -7,6 +7,7 @@ import type { EmbedderInfo, GoalReading, Goals, Plan } from '../common/types.js'
 import type { Engine } from '../engine/engine.js'
 import { size } from '../options/kinds.js'
 import type { LoadOptions } from '../options/types.js'
+import { someTokens } from './some-tokens.js'
 
 /** Budgets that are tried, in tokens. */
 const BUDGETS = [1024, 512, 256, 128, 64]
@@ -53,13 +54,8 @@ export async function measureSpeed(
   run: (texts: Uint32Array[]) => Promise<unknown>,
   { vocabSize }: Pick<EmbedderInfo, 'vocabSize'>,
 ): Promise<Speed> {
-  let next = 0
-  // new tokens each time: texts that are the same would be computed once
-  const text = () =>
-    Uint32Array.from(
-      { length: TEXT_TOKENS - 2 },
-      () => Math.floor(vocabSize / 2) + (next++ % Math.floor(vocabSize / 4)),
-    )
+  let seed = 0
+  const text = () => someTokens(TEXT_TOKENS, seed++, vocabSize)
   const time = async (texts: number) => {
     const input = Array.from({ length: texts }, text)
     const from = performance.now()

@@ -1,7 +1,7 @@
 /** The options of `Embedder.load`, completed by the environment, the preset and the defaults. */
 import { diskCacheOf } from '../cache/open.js'
 import { InvalidInputError } from '../common/errors.js'
-import { containerLeaves } from '../common/free-memory.js'
+import { containerRoom } from '../common/free-memory.js'
 import { checkFunction, checkSignal, refuseUnknown, shown } from '../common/given.js'
 import type { FallbackFunction } from '../common/types.js'
 import type { FetchOptions } from '../model/fetch/context.js'
@@ -98,13 +98,13 @@ export async function settingsOf(
   }
 }
 
-/** Where nobody named a limit: no more than the container has. */
+/** Where nobody named a limit: no more than the container has for this process. */
 function memoryOf({ memoryLimit }: Config): Pick<Settings, 'memoryLimit' | 'isContained'> {
   if (memoryLimit !== undefined) return { memoryLimit, isContained: false }
-  const left = containerLeaves() ?? Number.POSITIVE_INFINITY
+  const room = containerRoom() ?? Number.POSITIVE_INFINITY
   return {
-    memoryLimit: Math.min(left, DEFAULT_MEMORY_LIMIT),
-    isContained: left < DEFAULT_MEMORY_LIMIT,
+    memoryLimit: Math.min(room, DEFAULT_MEMORY_LIMIT),
+    isContained: room < DEFAULT_MEMORY_LIMIT,
   }
 }
 

@@ -55,7 +55,7 @@ function tooLarge(needs: string, limit: number, isContained = false): MemoryLimi
   return new MemoryLimitError(
     `This model needs ${needs}, and ` +
       (isContained
-        ? `this container has ${formatSize(limit)} left. Give it more, set memoryLimit, or use a smaller model.`
+        ? `this container has ${formatSize(limit)} for this process. Give it more, set memoryLimit, or use a smaller model.`
         : `memoryLimit is ${formatSize(limit)}. Raise the limit, or use a smaller model.`),
   )
 }

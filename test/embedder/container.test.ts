@@ -64,6 +64,18 @@ describe.skipIf(!has('container'))('in a container', () => {
     )
   })
 
+  it('a second embedder of the same file shares its weights, and goals may be measured', async () => {
+    const { code, stdout } = await inside(
+      700 * MB,
+      `const one = await Embedder.load(options)
+       const two = await Embedder.load({ ...options, optimizeFor: { latencyMs: 60_000 } })
+       console.log(two.info.plan.goals.latencyMs.met, (await two.embed('a')).dense.length)
+       await one.dispose()
+       await two.dispose()`,
+    )
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'true 1024\n' })
+  })
+
   it('what the user says counts', async () => {
     const { stdout } = await inside(
       700 * MB,

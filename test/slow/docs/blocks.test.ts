@@ -257,12 +257,8 @@ describe('examples of the API reference', () => {
   const examples = sources.flatMap((name) => {
     const source = fs.readFileSync(path.join(root, 'lib', name), 'utf8')
     return [...source.matchAll(/^ *\* @example\n((?: *\* (?!@).*\n)+)/gm)].map(
-      ([, lines = '']) => ({
-        file: path.join(
-          work,
-          'modules',
-          `${name.replaceAll('/', '_')}-${lines.length}.example.mts`,
-        ),
+      ([, lines = ''], i) => ({
+        file: path.join(work, 'modules', `${name.replaceAll('/', '_')}-${i}.example.mts`),
         code: lines.replace(/^ *\* /gm, ''),
       }),
     )

@@ -11,7 +11,7 @@ export function benchCommand(program: Command, cli: Cli): void {
   const command = program
     .command('bench')
     .summary('Measure how fast this machine embeds.')
-    .description('Measure how fast this machine embeds with this model, in about a minute.')
+    .description('Measure how fast this machine embeds with this model.')
     .option('--rounds <N>', 'Rounds over all shapes. Default: 7.', integer(1, 1000))
     .option('--json', 'Print the measurements as JSON.')
   addTableOptions(command, [

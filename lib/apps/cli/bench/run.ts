@@ -4,6 +4,7 @@ import os from 'node:os'
 import { performance } from '../../../common/timers.js'
 import { formatDuration, formatSize } from '../../../common/units.js'
 import type { Embedder } from '../../../embedder/embedder.js'
+import { someTokens } from '../../../embedder/some-tokens.js'
 import { EXIT } from '../shared/errors.js'
 import type { CliIo } from '../shared/io.js'
 import { openEmbedder } from '../shared/load.js'
@@ -100,16 +101,6 @@ async function measure(io: CliIo, embedder: Embedder, rounds: number): Promise<M
       textsPerSecond: (texts / medianMs) * 1000,
       tokensPerSecond: ((texts * tokens) / medianMs) * 1000,
     }
-  })
-}
-
-/** Tokens of no text: how long they take does not depend on what they are. Two for begin and end come on top. */
-function someTokens(count: number, text: number, vocabSize: number): Uint32Array {
-  // a generator of Lehmer's, so that every run has the same
-  let state = 1 + text
-  return Uint32Array.from({ length: count - 2 }, () => {
-    state = (state * 48271) % 2147483647
-    return Math.floor(vocabSize / 2) + (state % Math.floor(vocabSize / 4))
   })
 }
 
