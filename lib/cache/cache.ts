@@ -95,12 +95,16 @@ export class EmbeddingCache {
     const tag = textTag(text)
     const model = this.#models.of(fingerprint)
     const found = tag === undefined ? undefined : this.#find(model, tag, asked, limit)
-    if (!found) this.#misses++
+    this.#count(found !== undefined)
+    return found
+  }
+
+  #count(isHit: boolean): void {
+    if (!isHit) this.#misses++
     else {
       this.#hits++
       if (!this.#tiers.readDisk) this.#memoryHits++
     }
-    return found
   }
 
   #find(model: ModelKey, tag: string, asked: Asked, limit: Limit): CachedOutputs | undefined {
@@ -160,9 +164,7 @@ export class EmbeddingCache {
     refuseUnknown(options, ['outputs'], 'EmbeddingCache.get')
     const { outputs = OPTIONS.outputs.default } = checkOptions(options)
     const found = tag === undefined ? undefined : this.#getKept(of, tag, outputs)
-    if (found) this.#hits++
-    else this.#misses++
-    if (found && !this.#tiers.readDisk) this.#memoryHits++
+    this.#count(found !== undefined)
     return found as CacheHit<W> | undefined
   }
 

@@ -2,6 +2,7 @@
 
 import type { Queryable } from './connection.js'
 import type { FillOptions, Ready } from './fill-types.js'
+import { filledColumns } from './filled-columns.js'
 import { hashSql, pendingSql } from './leases.js'
 
 /** @returns ids of the documents that have their chunks now */
@@ -15,14 +16,7 @@ export async function updateChunks(
   const parts = items.flatMap(({ row, parts }) =>
     parts.map((part, number) => ({ id: row.id, number, ...part })),
   )
-  const filled = [
-    {
-      column: chunks.columns.dense,
-      type: chunks.denseKind as string,
-      values: parts.map(({ dense }) => dense),
-    },
-    { column: chunks.columns.sparse, type: 'sparsevec', values: parts.map(({ sparse }) => sparse) },
-  ].filter(({ column }) => column !== undefined)
+  const filled = filledColumns(chunks, parts)
   const own = ['part', 'starts', 'ends', 'hash']
   const set = [...own, ...filled.map(({ column }) => column as string)]
   const key = `t.${table.columns.id}`

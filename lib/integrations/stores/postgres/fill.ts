@@ -9,6 +9,7 @@ import type { Queryable } from './connection.js'
 import type { EmbeddedPart } from './embed-rows.js'
 import { updateChunks } from './fill-chunks.js'
 import type { Filled, FillOptions, Ready, RowFailure } from './fill-types.js'
+import { filledColumns } from './filled-columns.js'
 import { hashSql, type LeasedRow, pendingSql } from './leases.js'
 import { arrayLiteral, sparsevecLiteral, vectorLiteral } from './sql.js'
 
@@ -87,16 +88,11 @@ async function update(
   items: readonly Ready[],
   { oid, table, leases, models, columns: vectors, model }: FillOptions,
 ): Promise<Set<string>> {
-  const { name, idType, columns, denseKind } = table
-  const vectorsOf = items.map(({ parts }) => parts[0])
-  const filled = [
-    {
-      column: columns.dense,
-      type: denseKind as string,
-      values: vectorsOf.map((part) => part?.dense),
-    },
-    { column: columns.sparse, type: 'sparsevec', values: vectorsOf.map((part) => part?.sparse) },
-  ].filter(({ column }) => column !== undefined)
+  const { name, idType, columns } = table
+  const filled = filledColumns(
+    table,
+    items.map(({ parts }) => parts[0]),
+  )
   const set = filled.map(({ column, type }, i) => `${column} = v.v${i}::${type}`)
   const arrays = filled.map((_, i) => `, $${i + 7}::text[]`)
   const names = filled.map((_, i) => `, v${i}`)
